@@ -1,0 +1,1 @@
+//! Our crates beside their rivals, in one run on the same work.

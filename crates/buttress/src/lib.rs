@@ -1,0 +1,1 @@
+//! The buttress crates behind one name, one feature each

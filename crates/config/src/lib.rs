@@ -1,0 +1,1 @@
+//! Layered configuration with provenance, validation before swap, hot reload and feature flags

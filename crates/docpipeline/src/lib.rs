@@ -1,0 +1,1 @@
+//! Documents to clean text, chunks, metadata and fingerprints, within limits that hold

@@ -1,0 +1,1 @@
+//! Live, ready and startup probes answered from background checks

@@ -1,0 +1,1 @@
+//! One call sets up logs, metrics and spans

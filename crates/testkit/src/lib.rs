@@ -1,0 +1,1 @@
+//! Real servers for tests: free ports, temporary folders, killed on drop
