@@ -1,1 +1,22 @@
-//! Documents to clean text, chunks, metadata and fingerprints, within limits that hold
+//! Documents to clean text, chunks, metadata and fingerprints, within limits that hold.
+
+mod budget;
+mod charset;
+mod config;
+mod detect;
+mod document;
+mod draft;
+mod error;
+pub mod extract;
+mod format;
+mod pipeline;
+
+pub use budget::{Budget, BudgetedReader, CancelToken, Inside};
+pub use config::{ChunkConfig, Limits, PipelineConfig};
+pub use detect::detect;
+pub use document::{Chunk, Document, Fingerprint, Heading, Language, Metadata, Part, Span, Statistics};
+pub use draft::{Draft, Source, Table};
+pub use error::{Error, Limit, Result};
+pub use extract::{Extractor, Extractors};
+pub use format::Format;
+pub use pipeline::{Pipeline, Processed, Stage};

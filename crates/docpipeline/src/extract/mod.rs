@@ -1,0 +1,81 @@
+//! From bytes of one format to text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::detect;
+use crate::draft::{Draft, Source};
+use crate::error::{Error, Result};
+use crate::format::Format;
+
+/// Reads documents of one format.
+///
+/// An extractor reads from [`Source::bytes`], writes into the [`Draft`], and charges the draft's
+/// [`Budget`](crate::Budget) for whatever the input can make large or long. It may fail at any point; it should not
+/// panic, and where it does, the document fails and the pipeline goes on.
+pub trait Extractor: Send + Sync + 'static {
+    /// Reads `source` into `draft`.
+    ///
+    /// # Errors
+    ///
+    /// Why the document cannot be read. What could not be read where the rest could is a
+    /// [`Draft::warn`] instead.
+    fn extract(&self, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()>;
+}
+
+/// The extractor of each format.
+///
+/// Users put their own in place of, or beside, those that come with the crate.
+#[derive(Clone)]
+pub struct Extractors(BTreeMap<Format, Arc<dyn Extractor>>);
+
+impl std::fmt::Debug for Extractors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Extractors {
+    /// No extractors at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// An extractor for every format. HTML is read whole, or only its main text.
+    #[must_use]
+    pub fn all(main_text_only: bool) -> Self {
+        let _ = main_text_only;
+        // One line a format.
+        Self::none()
+    }
+
+    /// The same, with `extractor` for `format`.
+    #[must_use]
+    pub fn with(mut self, format: Format, extractor: impl Extractor) -> Self {
+        self.0.insert(format, Arc::new(extractor));
+        self
+    }
+
+    /// Finds out the format of `source` from its content.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for content of any other kind.
+    pub fn detect(&self, source: &Source<'_>) -> Result<Format> {
+        detect::detect(source)
+    }
+
+    /// Reads `source` as `format` into `draft`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] when there is no extractor for the format, or the extractor's own.
+    pub fn extract(&self, format: Format, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()> {
+        let extractor = self.0.get(&format).ok_or_else(|| Error::Unsupported {
+            found: format!("{format}"),
+        })?;
+        extractor.extract(source, draft)?;
+        draft.end_heading()
+    }
+}
