@@ -131,7 +131,7 @@ impl Budget {
     ///
     /// [`Limit::OutputBytes`].
     pub fn output(&self, bytes: usize) -> Result<()> {
-        self.charge(
+        charge(
             &self.output,
             bytes as u64,
             Limit::OutputBytes,

@@ -167,7 +167,7 @@ const FOREIGN: [(&[u8], &str); 22] = [
 
 /// Well-known kinds that are no documents, named so that the refusal makes sense.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    let by_magic = MAGIC
+    let by_magic = FOREIGN
         .iter()
         .find(|(magic, _)| bytes.starts_with(magic))
         .map(|(_, name)| *name);

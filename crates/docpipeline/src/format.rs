@@ -19,7 +19,7 @@ pub enum Format {
     Docx,
     /// Excel workbook (ECMA-376).
     Xlsx,
-    /// PowerPoint presentation (ECMA-376).
+    /// `PowerPoint` presentation (ECMA-376).
     Pptx,
     /// `OpenDocument` text (ISO/IEC 26300).
     Odt,
