@@ -18,10 +18,6 @@ pub struct Ctx {
 impl Default for Ctx {
     /// The system clock, events dropped, no shutdown asked for.
     fn default() -> Self {
-        Self {
-            clock: SystemClock::shared(),
-            events: Events::default(),
-            shutdown: Shutdown::new(),
-        }
+        Self { clock: SystemClock::shared(), events: Events::default(), shutdown: Shutdown::new() }
     }
 }

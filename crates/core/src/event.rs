@@ -50,15 +50,7 @@ impl Event {
     /// An event with nothing but the essentials.
     #[must_use]
     pub fn new(at: SystemTime, action: &'static str, outcome: Outcome) -> Self {
-        Self {
-            at,
-            action,
-            outcome,
-            actor: None,
-            target: None,
-            request_id: None,
-            detail: None,
-        }
+        Self { at, action, outcome, actor: None, target: None, request_id: None, detail: None }
     }
 
     /// Says who did it.
@@ -120,10 +112,6 @@ impl Events {
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Events(sink)"
-        } else {
-            "Events(dropped)"
-        })
+        f.write_str(if self.0.is_some() { "Events(sink)" } else { "Events(dropped)" })
     }
 }

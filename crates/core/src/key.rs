@@ -76,10 +76,7 @@ pub enum KeyError {
     #[error("a key cannot be empty")]
     Empty,
     /// The text is over the limit; hash it to make a key of it.
-    #[error(
-        "a key of {bytes} bytes is over the limit of {} bytes; use a hash of it",
-        Key::MAX_BYTES
-    )]
+    #[error("a key of {bytes} bytes is over the limit of {} bytes; use a hash of it", Key::MAX_BYTES)]
     TooLong {
         /// The length of the refused text.
         bytes: usize,

@@ -41,10 +41,7 @@ impl Rejection {
     /// A refusal that does not say when to come back.
     #[must_use]
     pub fn new(reason: RejectionReason) -> Self {
-        Self {
-            reason,
-            retry_after: None,
-        }
+        Self { reason, retry_after: None }
     }
 
     /// The same refusal, saying when it makes sense to try again.

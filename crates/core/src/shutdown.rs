@@ -88,8 +88,7 @@ impl Shutdown {
 
     /// Completes when stopping has been asked for and every task of [`spawn`](Shutdown::spawn) has ended.
     pub async fn finished(&self) {
-        self.wait_for(|state| state.phase >= Phase::Stopping && state.tasks == 0)
-            .await;
+        self.wait_for(|state| state.phase >= Phase::Stopping && state.tasks == 0).await;
     }
 
     /// How many tasks of [`spawn`](Shutdown::spawn) have not ended.

@@ -37,13 +37,7 @@ impl TestClock {
     #[must_use]
     pub fn new() -> Self {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
-        Self {
-            state: Arc::new(Mutex::new(State {
-                now: Instant::now(),
-                wall,
-                sleepers: Vec::new(),
-            })),
-        }
+        Self { state: Arc::new(Mutex::new(State { now: Instant::now(), wall, sleepers: Vec::new() })) }
     }
 
     /// This clock as a component wants it.

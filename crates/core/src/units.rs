@@ -62,15 +62,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let mut nanos: u128 = 0;
     while !rest.is_empty() {
         let (number, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?);
-        let (unit, tail) = tail.split_at(
-            tail.find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(tail.len()),
-        );
+        let (unit, tail) = tail.split_at(tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len()));
         let number: u64 = number.parse().map_err(|_| fail())?;
-        let (_, scale) = DURATION_UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(fail)?;
+        let (_, scale) = DURATION_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(fail)?;
         // A u64 of days in nanoseconds fits a u128 with room to spare; only the sum is checked, below.
         nanos = nanos.saturating_add(u128::from(number) * scale);
         rest = tail.trim_start();
@@ -199,11 +193,7 @@ impl ByteSize {
         for (name, scale) in SIZE_UNITS.iter().take(4) {
             if self.0 >= *scale {
                 let value = self.0 as f64 / *scale as f64;
-                let digits = if value < 10.0 {
-                    2
-                } else {
-                    usize::from(value < 100.0)
-                };
+                let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
                 return format!("{value:.digits$} {name}");
             }
         }
@@ -213,11 +203,7 @@ impl ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZE_UNITS
-            .iter()
-            .take(4)
-            .find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale))
-        {
+        match SIZE_UNITS.iter().take(4).find(|(_, scale)| self.0 > 0 && self.0.is_multiple_of(*scale)) {
             Some((name, scale)) => write!(f, "{}{name}", self.0 / scale),
             None => write!(f, "{}B", self.0),
         }
@@ -230,19 +216,11 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let fail = || UnitError::Size(text.to_owned());
         let trimmed = text.trim();
-        let split = trimmed
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(trimmed.len());
+        let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
         let (number, unit) = trimmed.split_at(split);
         let scale = match unit.trim() {
             "" => 1,
-            unit => {
-                SIZE_UNITS
-                    .iter()
-                    .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-                    .ok_or_else(fail)?
-                    .1
-            }
+            unit => SIZE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(fail)?.1,
         };
         if let Ok(whole) = number.parse::<u64>() {
             return whole.checked_mul(scale).map(Self).ok_or_else(fail);
@@ -278,9 +256,7 @@ impl<'de> Deserialize<'de> for ByteSize {
             }
 
             fn visit_i64<E: serde::de::Error>(self, bytes: i64) -> Result<ByteSize, E> {
-                u64::try_from(bytes)
-                    .map(ByteSize)
-                    .map_err(|_| E::custom(UnitError::Size(bytes.to_string())))
+                u64::try_from(bytes).map(ByteSize).map_err(|_| E::custom(UnitError::Size(bytes.to_string())))
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ByteSize, E> {

@@ -44,10 +44,8 @@ impl Violations {
     /// Takes over what is wrong with a part, putting `prefix` before its field names.
     pub fn nest(&mut self, prefix: &str, part: &impl Validate) {
         if let Err(Violations(inner)) = part.validate() {
-            self.0.extend(inner.into_iter().map(|v| Violation {
-                field: format!("{prefix}.{}", v.field),
-                ..v
-            }));
+            self.0
+                .extend(inner.into_iter().map(|v| Violation { field: format!("{prefix}.{}", v.field), ..v }));
         }
     }
 

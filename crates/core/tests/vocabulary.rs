@@ -23,13 +23,7 @@ fn keys_are_bounded_and_printable() {
 #[test]
 fn wrong_units_say_how_to_write_them() {
     assert!(parse_duration("30").unwrap_err().to_string().contains("30s"));
-    assert!(
-        "12 parsecs"
-            .parse::<ByteSize>()
-            .unwrap_err()
-            .to_string()
-            .contains("64MiB")
-    );
+    assert!("12 parsecs".parse::<ByteSize>().unwrap_err().to_string().contains("64MiB"));
     assert!(parse_duration("99999999999999999999d").is_err());
     assert!("99999999TiB".parse::<ByteSize>().is_err());
     assert!("-1MiB".parse::<ByteSize>().is_err());
@@ -39,10 +33,7 @@ fn wrong_units_say_how_to_write_them() {
 fn sizes_read_in_both_systems() {
     assert_eq!("1.5GiB".parse::<ByteSize>().unwrap().bytes(), 3 << 29);
     assert_eq!("10 MB".parse::<ByteSize>().unwrap().bytes(), 10_000_000);
-    assert_eq!(
-        serde_json::from_str::<ByteSize>("4096").unwrap().to_string(),
-        "4KiB"
-    );
+    assert_eq!(serde_json::from_str::<ByteSize>("4096").unwrap().to_string(), "4KiB");
     assert_eq!(ByteSize::b(1_500_000).human(), "1.43 MiB");
 }
 
@@ -88,10 +79,7 @@ async fn a_timeout_cancels_late_work_and_passes_finished_work_on() {
     });
     tokio::task::yield_now().await;
     clock.advance(Duration::from_secs(5));
-    assert_eq!(
-        limited.await.unwrap().unwrap_err().to_string(),
-        "not done within 5s"
-    );
+    assert_eq!(limited.await.unwrap().unwrap_err().to_string(), "not done within 5s");
 }
 
 #[tokio::test]
@@ -125,10 +113,7 @@ async fn a_probe_keeps_its_answer_behind_a_pointer() {
         }
     }
     let probe = DynProbe::new(Disk);
-    assert_eq!(
-        (probe.name(), probe.check().await),
-        ("disk", Vitality::Warn("91 % full".to_owned()))
-    );
+    assert_eq!((probe.name(), probe.check().await), ("disk", Vitality::Warn("91 % full".to_owned())));
 }
 
 #[test]
@@ -140,8 +125,5 @@ fn events_reach_their_sink() {
         .emit(Event::new(clock.wall(), "config.reload", Outcome::Success).target("docproc.toml"));
     let events = log.events();
     assert_eq!(events.len(), 1);
-    assert_eq!(
-        events.first().and_then(|event| event.target.as_deref()),
-        Some("docproc.toml")
-    );
+    assert_eq!(events.first().and_then(|event| event.target.as_deref()), Some("docproc.toml"));
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use buttress_core::{ByteSize, Validate, Violations};
 use serde::{Deserialize, Serialize};
 
+use crate::stage::LEAST_TOKENS;
+
 /// Everything that decides what comes out of a document. Two runs with equal configuration and equal bytes give
 /// equal documents, so a hash of both is the key of a stored result.
 ///
@@ -118,27 +120,12 @@ impl Validate for Limits {
             wrong.require(value >= 1, field, value, "must be at least 1");
         }
         // Readers recurse by level; 2 MiB of stack is known to hold 1,000 levels with room to spare.
-        wrong.require(
-            (1..=1000).contains(&self.nesting),
-            "nesting",
-            self.nesting,
-            "must be 1 to 1000",
-        );
+        wrong.require((1..=1000).contains(&self.nesting), "nesting", self.nesting, "must be 1 to 1000");
         let shortest = Duration::from_millis(1);
         let time = buttress_core::units::format_duration(self.time);
-        wrong.require(
-            self.time >= shortest,
-            "time",
-            time,
-            "must be at least \"1ms\"; \"60s\" is usual",
-        );
+        wrong.require(self.time >= shortest, "time", time, "must be at least \"1ms\"; \"60s\" is usual");
         let least = ByteSize::mib(64);
-        wrong.require(
-            self.memory >= least,
-            "memory",
-            self.memory,
-            "must be at least \"64MiB\"",
-        );
+        wrong.require(self.memory >= least, "memory", self.memory, "must be at least \"64MiB\"");
         wrong.into_result()
     }
 }
@@ -163,19 +150,13 @@ impl ChunkConfig {
     /// Chunks of at most `max_tokens`, each repeating at most `overlap_tokens` of the one before.
     #[must_use]
     pub fn new(max_tokens: usize, overlap_tokens: usize) -> Self {
-        Self {
-            max_tokens,
-            overlap_tokens,
-        }
+        Self { max_tokens, overlap_tokens }
     }
 }
 
 impl Default for ChunkConfig {
     fn default() -> Self {
-        Self {
-            max_tokens: 512,
-            overlap_tokens: 64,
-        }
+        Self { max_tokens: 512, overlap_tokens: 64 }
     }
 }
 
@@ -183,10 +164,10 @@ impl Validate for ChunkConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         wrong.require(
-            (1..=1_000_000).contains(&self.max_tokens),
+            (LEAST_TOKENS..=1_000_000).contains(&self.max_tokens),
             "max_tokens",
             self.max_tokens,
-            "must be 1 to 1000000; 512 is usual",
+            "must be 16 to 1000000; 512 is usual",
         );
         wrong.require(
             self.overlap_tokens <= self.max_tokens / 2,

@@ -10,6 +10,7 @@ mod error;
 pub mod extract;
 mod format;
 mod pipeline;
+mod stage;
 
 pub use budget::{Budget, BudgetedReader, CancelToken, Inside};
 pub use config::{ChunkConfig, Limits, PipelineConfig};
@@ -20,3 +21,7 @@ pub use error::{Error, Limit, Result};
 pub use extract::{Extractor, Extractors};
 pub use format::Format;
 pub use pipeline::{Pipeline, Processed, Stage};
+pub use stage::{
+    ChunkStage, FingerprintStage, LanguageStage, NormaliseStage, SIGNATURE_LENGTH, StatisticsStage, chunk,
+    count_tokens, normalise,
+};

@@ -13,6 +13,7 @@ use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
 use crate::extract::Extractors;
 use crate::format::Format;
+use crate::stage::{ChunkStage, FingerprintStage, LanguageStage, NormaliseStage, StatisticsStage};
 
 /// A step that works on the document once its text is there: normalise, detect the language, cut chunks, take the
 /// fingerprint, or whatever a user adds.
@@ -65,7 +66,13 @@ impl Pipeline {
     pub fn new(config: PipelineConfig) -> Self {
         Self {
             extractors: Extractors::all(config.main_text_only),
-            stages: Vec::new(),
+            stages: vec![
+                Box::new(NormaliseStage),
+                Box::new(StatisticsStage),
+                Box::new(LanguageStage),
+                Box::new(ChunkStage(config.chunks.clone())),
+                Box::new(FingerprintStage),
+            ],
             clock: SystemClock::shared(),
             config,
         }
@@ -113,16 +120,9 @@ impl Pipeline {
     ///
     /// Why the document is refused; see [`Error`].
     pub fn process_cancellable(&self, source: &Source<'_>, cancel: &CancelToken) -> Result<Processed> {
-        let budget = Budget::open(
-            &self.config.limits,
-            source.bytes.len(),
-            self.clock.clone(),
-            cancel.clone(),
-        )?;
-        let mut timings = Timings {
-            clock: &self.clock,
-            laps: Vec::with_capacity(self.stages.len() + 2),
-        };
+        let budget =
+            Budget::open(&self.config.limits, source.bytes.len(), self.clock.clone(), cancel.clone())?;
+        let mut timings = Timings { clock: &self.clock, laps: Vec::with_capacity(self.stages.len() + 2) };
 
         let format = timings.lap("detect", || self.extractors.detect(source))?;
         let mut document = timings.lap("extract", || {
@@ -136,26 +136,14 @@ impl Pipeline {
                 stage.apply(&mut document, source, &budget)
             })?;
         }
-        Ok(Processed {
-            document,
-            timings: timings.laps,
-        })
+        Ok(Processed { document, timings: timings.laps })
     }
 }
 
 fn finish(format: Format, draft: Draft<'_>) -> Document {
-    let ends = draft
-        .page_starts
-        .iter()
-        .skip(1)
-        .copied()
-        .chain([draft.text.len()]);
-    let pages: Vec<Span> = draft
-        .page_starts
-        .iter()
-        .zip(ends)
-        .map(|(start, end)| Span { start: *start, end })
-        .collect();
+    let ends = draft.page_starts.iter().skip(1).copied().chain([draft.text.len()]);
+    let pages: Vec<Span> =
+        draft.page_starts.iter().zip(ends).map(|(start, end)| Span { start: *start, end }).collect();
     let mut metadata = draft.metadata;
     if metadata.pages.is_none() && !pages.is_empty() {
         metadata.pages = u32::try_from(pages.len()).ok();
@@ -187,10 +175,7 @@ impl Timings<'_> {
         // What a panicking stage leaves half done is dropped with the document.
         let outcome = catch_unwind(AssertUnwindSafe(work));
         let spent: Duration = self.clock.now().saturating_duration_since(start);
-        self.laps.push((
-            stage.to_owned(),
-            u64::try_from(spent.as_micros()).unwrap_or(u64::MAX),
-        ));
+        self.laps.push((stage.to_owned(), u64::try_from(spent.as_micros()).unwrap_or(u64::MAX)));
         outcome.unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let message = text.or_else(|| panic.downcast_ref::<String>().cloned());

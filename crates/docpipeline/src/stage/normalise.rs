@@ -1,0 +1,171 @@
+//! Tidy text: one kind of space, one kind of line end, nothing invisible.
+
+use crate::budget::Budget;
+use crate::document::{Document, Span};
+use crate::draft::Source;
+use crate::error::Result;
+use crate::pipeline::Stage;
+
+/// Tidies [`Document::text`] with [`normalise`] and moves every span along.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NormaliseStage;
+
+impl Stage for NormaliseStage {
+    fn name(&self) -> &'static str {
+        "normalise"
+    }
+
+    fn apply(&self, document: &mut Document, _: &Source<'_>, _: &Budget) -> Result<()> {
+        let mut offsets: Vec<usize> = Vec::new();
+        for_each_span(document, |span| offsets.extend([span.start, span.end]));
+        offsets.sort_unstable();
+        offsets.dedup();
+
+        let mut moved = offsets.clone();
+        document.text = normalise(&document.text, &mut moved);
+        let text = std::mem::take(&mut document.text);
+        for_each_span(document, |span| {
+            let new = |old: usize| {
+                offsets.binary_search(&old).ok().and_then(|i| moved.get(i)).copied().unwrap_or(text.len())
+            };
+            *span = trim(&text, Span { start: new(span.start), end: new(span.end) });
+        });
+        document.text = text;
+        Ok(())
+    }
+}
+
+fn for_each_span(document: &mut Document, mut visit: impl FnMut(&mut Span)) {
+    document.headings.iter_mut().for_each(|heading| visit(&mut heading.span));
+    document.tables.iter_mut().for_each(&mut visit);
+    document.pages.iter_mut().for_each(&mut visit);
+    document.parts.iter_mut().for_each(|part| visit(&mut part.span));
+}
+
+/// A span names what stands there, not the space around it.
+fn trim(text: &str, span: Span) -> Span {
+    let inside = text.get(span.range()).unwrap_or_default();
+    let start = span.start + (inside.len() - inside.trim_start().len());
+    Span { start, end: (start + inside.trim().len()).max(start) }
+}
+
+/// Tidies a text in one pass:
+///
+/// - line ends (`\r\n`, `\r`, vertical tab, form feed, NEL, U+2028, U+2029) become `\n`; more than one empty line
+///   becomes one; the text begins and ends with a character that is not white space;
+/// - within a line, any run of white space becomes one space, but the indentation at its beginning stays (tabs
+///   as they are); spaces at its end go;
+/// - control characters, zero-width characters, soft hyphens, byte order marks and bidirectional controls go;
+/// - the Latin ligatures U+FB00 to U+FB06 become letters.
+///
+/// `offsets`, which must be ascending, are positions in `raw`; each becomes the position in the result of what
+/// followed it. Cost: linear, one output buffer.
+///
+/// ```
+/// let mut offsets = [10];
+/// let text = buttress_docpipeline::normalise("ﬁne \u{a0} text\r\n\r\n\r\n  next ", &mut offsets);
+/// assert_eq!(text, "fine text\n\n  next");
+/// assert_eq!(&text[offsets[0]..], "ext\n\n  next");
+/// ```
+#[must_use]
+pub fn normalise(raw: &str, offsets: &mut [usize]) -> String {
+    let mut tidy = Tidy { text: String::with_capacity(raw.len()), newlines: 0, spaces: String::new() };
+    let mut pending = offsets.iter_mut().peekable();
+    let mut at = 0;
+    while let Some(rest) = raw.get(at..) {
+        while let Some(offset) = pending.next_if(|offset| **offset <= at) {
+            *offset = tidy.position();
+        }
+        let next_offset = pending.peek().map_or(usize::MAX, |offset| **offset);
+        // A run of printable ASCII ends on a character boundary wherever it is cut.
+        let plain = plain_run(rest.as_bytes()).min(next_offset - at);
+        if let Some(run) = rest.get(..plain).filter(|run| !run.is_empty()) {
+            tidy.visible(run);
+            at += plain;
+        } else if rest.starts_with("\r\n") {
+            tidy.line_end();
+            at += 2;
+        } else if let Some(c) = rest.chars().next() {
+            tidy.character(c);
+            at += c.len_utf8();
+        } else {
+            break;
+        }
+    }
+    // What ended in white space at the end of the text ends where the text does.
+    let end = tidy.text.len();
+    pending.for_each(|offset| *offset = end);
+    for offset in offsets {
+        *offset = (*offset).min(end);
+    }
+    tidy.text
+}
+
+/// How many printable ASCII characters other than the space stand at the beginning.
+fn plain_run(bytes: &[u8]) -> usize {
+    bytes.iter().position(|b| !matches!(b, 0x21..=0x7e)).unwrap_or(bytes.len())
+}
+
+struct Tidy {
+    text: String,
+    /// Line ends read and not yet written.
+    newlines: usize,
+    /// White space read after them and not yet written: one space, or an indentation.
+    spaces: String,
+}
+
+impl Tidy {
+    fn character(&mut self, c: char) {
+        match c {
+            '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.line_end(),
+            '\u{fb00}' => self.visible("ff"),
+            '\u{fb01}' => self.visible("fi"),
+            '\u{fb02}' => self.visible("fl"),
+            '\u{fb03}' => self.visible("ffi"),
+            '\u{fb04}' => self.visible("ffl"),
+            '\u{fb05}' | '\u{fb06}' => self.visible("st"),
+            c if c.is_whitespace() => self.space(c),
+            c if c.is_control() || is_invisible(c) => {}
+            c => self.visible(c.encode_utf8(&mut [0; 4])),
+        }
+    }
+
+    fn line_end(&mut self) {
+        self.newlines += 1;
+        self.spaces.clear();
+    }
+
+    fn space(&mut self, c: char) {
+        let indents = self.newlines > 0;
+        if indents {
+            self.spaces.push(if c == '\t' { '\t' } else { ' ' });
+        } else if self.spaces.is_empty() {
+            self.spaces.push(' ');
+        }
+    }
+
+    fn visible(&mut self, run: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n".get(..self.newlines.min(2)).unwrap_or_default());
+            self.text.push_str(&self.spaces);
+        }
+        self.newlines = 0;
+        self.spaces.clear();
+        self.text.push_str(run);
+    }
+
+    /// Where the next visible character will stand.
+    fn position(&self) -> usize {
+        if self.text.is_empty() { 0 } else { self.text.len() + self.newlines.min(2) + self.spaces.len() }
+    }
+}
+
+/// Characters that take no room and carry no meaning once a text is plain. The zero-width joiners stay: Persian,
+/// Hindi and emoji need them.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
