@@ -27,7 +27,7 @@ pub enum RejectionReason {
 /// use buttress_core::{Classify, ErrorClass, Rejection, RejectionReason};
 /// use std::time::Duration;
 ///
-/// let refusal = Rejection::new(RejectionReason::Full).retry_after(Duration::from_secs(2));
+/// let refusal = Rejection::new(RejectionReason::Full).after(Duration::from_secs(2));
 /// assert_eq!(refusal.class(), ErrorClass::Overloaded);
 /// assert_eq!(refusal.to_string(), "refused: no room for more work; try again in 2s");
 /// ```
@@ -46,7 +46,7 @@ impl Rejection {
 
     /// The same refusal, saying when it makes sense to try again.
     #[must_use]
-    pub fn retry_after(mut self, wait: Duration) -> Self {
+    pub fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }

@@ -13,10 +13,7 @@ fn main() -> std::io::Result<()> {
         match pipeline.process(&Source { name, bytes }) {
             Ok(processed) => {
                 let document = processed.document;
-                eprintln!(
-                    "{path}: {} {:?} {:?}",
-                    document.format, document.metadata, document.warnings
-                );
+                eprintln!("{path}: {} {:?} {:?}", document.format, document.metadata, document.warnings);
                 println!("{}", document.text);
             }
             Err(error) => eprintln!("{path}: {error}"),

@@ -101,11 +101,7 @@ impl Budget {
     pub fn tick(&self) -> Result<()> {
         let ticks = self.ticks.get().wrapping_add(1);
         self.ticks.set(ticks);
-        if ticks.is_multiple_of(TICKS_PER_CLOCK_READ) {
-            self.check_time()
-        } else {
-            Ok(())
-        }
+        if ticks.is_multiple_of(TICKS_PER_CLOCK_READ) { self.check_time() } else { Ok(()) }
     }
 
     /// Reads the clock and the cancel token; for steps that are long in themselves, such as a page.
@@ -118,9 +114,7 @@ impl Budget {
             return Err(Error::Cancelled);
         }
         if self.clock.now() >= self.deadline {
-            return Err(Error::TimedOut {
-                limit: self.limits.time,
-            });
+            return Err(Error::TimedOut { limit: self.limits.time });
         }
         Ok(())
     }
@@ -131,12 +125,7 @@ impl Budget {
     ///
     /// [`Limit::OutputBytes`].
     pub fn output(&self, bytes: usize) -> Result<()> {
-        charge(
-            &self.output,
-            bytes as u64,
-            Limit::OutputBytes,
-            self.limits.output_bytes.bytes(),
-        )
+        charge(&self.output, bytes as u64, Limit::OutputBytes, self.limits.output_bytes.bytes())
     }
 
     /// Charges bytes that came out of a decompressor.
@@ -155,15 +144,8 @@ impl Budget {
     /// For decoders that take their bound up front.
     #[must_use]
     pub fn expandable(&self) -> u64 {
-        let by_ratio = self
-            .input_bytes
-            .saturating_mul(self.limits.expansion_ratio)
-            .max(RATIO_FREE_BYTES);
-        self.limits
-            .expanded_bytes
-            .bytes()
-            .min(by_ratio)
-            .saturating_sub(self.expanded.get())
+        let by_ratio = self.input_bytes.saturating_mul(self.limits.expansion_ratio).max(RATIO_FREE_BYTES);
+        self.limits.expanded_bytes.bytes().min(by_ratio).saturating_sub(self.expanded.get())
     }
 
     /// Charges one entry of a container: a ZIP member, an attachment, a part of a package.
@@ -228,13 +210,7 @@ impl Budget {
     /// Wraps a decompressor that reads `compressed_bytes`, so that every byte out of it is charged, and its own
     /// ratio is held beside that of the whole document.
     pub fn reader<R: Read>(&self, inner: R, compressed_bytes: u64) -> BudgetedReader<'_, R> {
-        BudgetedReader {
-            budget: self,
-            inner,
-            compressed_bytes,
-            produced: 0,
-            refusal: None,
-        }
+        BudgetedReader { budget: self, inner, compressed_bytes, produced: 0, refusal: None }
     }
 
     /// Reads a decompressor of `compressed_bytes` to its end, charging every byte.
@@ -262,10 +238,7 @@ impl Budget {
         }
         let max = self.limits.expansion_ratio;
         if produced > compressed.saturating_mul(max) {
-            return Err(Error::OverLimit {
-                limit: Limit::ExpansionRatio,
-                max,
-            });
+            return Err(Error::OverLimit { limit: Limit::ExpansionRatio, max });
         }
         Ok(())
     }
@@ -278,11 +251,7 @@ fn charge(account: &Cell<u64>, amount: u64, limit: Limit, max: u64) -> Result<()
 }
 
 fn within(limit: Limit, value: u64, max: u64) -> Result<()> {
-    if value > max {
-        Err(Error::OverLimit { limit, max })
-    } else {
-        Ok(())
-    }
+    if value > max { Err(Error::OverLimit { limit, max }) } else { Ok(()) }
 }
 
 /// Inside a nested document, until dropped.

@@ -41,11 +41,7 @@ fn unmarked(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
     }
     if let Some(encoding) = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes())) {
         // A document that can be read as far as its declaration is not in UTF-16, whatever it says.
-        return if encoding == UTF_16LE || encoding == UTF_16BE {
-            UTF_8
-        } else {
-            encoding
-        };
+        return if encoding == UTF_16LE || encoding == UTF_16BE { UTF_8 } else { encoding };
     }
     if let Some(encoding) = unmarked_utf16(bytes) {
         return encoding;
@@ -59,9 +55,7 @@ fn unmarked(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
 /// UTF-16 without a mark: text mostly of one script has the same high byte at every other place, and for Latin text
 /// that byte is zero.
 pub(crate) fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
-    let sample = bytes
-        .get(..(SAMPLE_BYTES.min(bytes.len())) & !1)
-        .unwrap_or_default();
+    let sample = bytes.get(..(SAMPLE_BYTES.min(bytes.len())) & !1).unwrap_or_default();
     if sample.len() < 4 {
         return None;
     }

@@ -32,23 +32,17 @@ pub fn detect(source: &Source<'_>) -> Result<Format> {
         return Ok(by_members(bytes));
     }
     if let Some(found) = foreign(bytes) {
-        return Err(Error::Unsupported {
-            found: found.to_owned(),
-        });
+        return Err(Error::Unsupported { found: found.to_owned() });
     }
     let sample = Sample::of(bytes);
     if sample.is_binary() {
-        return Err(Error::Unsupported {
-            found: "binary data of no known kind".to_owned(),
-        });
+        return Err(Error::Unsupported { found: "binary data of no known kind".to_owned() });
     }
     Ok(by_look(&sample, &source.extension()))
 }
 
 fn by_magic(bytes: &[u8]) -> Option<Format> {
-    let head = bytes
-        .get(..PDF_HEADER_WITHIN.min(bytes.len()))
-        .unwrap_or_default();
+    let head = bytes.get(..PDF_HEADER_WITHIN.min(bytes.len())).unwrap_or_default();
     if memchr::memmem::find(head, b"%PDF-").is_some() && !looks_like_mail(head) {
         return Some(Format::Pdf);
     }
@@ -89,14 +83,8 @@ fn by_members(bytes: &[u8]) -> Format {
     for (mark, format) in [
         (&b"mimetypeapplication/epub+zip"[..], Format::Epub),
         (b"mimetypeapplication/vnd.oasis.opendocument.text", Format::Odt),
-        (
-            b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
-            Format::Ods,
-        ),
-        (
-            b"mimetypeapplication/vnd.oasis.opendocument.presentation",
-            Format::Odp,
-        ),
+        (b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", Format::Ods),
+        (b"mimetypeapplication/vnd.oasis.opendocument.presentation", Format::Odp),
     ] {
         if memchr::memmem::find(head, mark).is_some() {
             return format;
@@ -105,10 +93,7 @@ fn by_members(bytes: &[u8]) -> Format {
     let Ok(archive) = zip::ZipArchive::new(Cursor::new(bytes)) else {
         return by_raw_names(bytes);
     };
-    archive
-        .file_names()
-        .find_map(|name| format_of_member(&name.ok()?))
-        .unwrap_or(Format::Zip)
+    archive.file_names().find_map(|name| format_of_member(&name.ok()?)).unwrap_or(Format::Zip)
 }
 
 fn format_of_member(name: &str) -> Option<Format> {
@@ -117,10 +102,7 @@ fn format_of_member(name: &str) -> Option<Format> {
         "xl/workbook.xml" | "xl/workbook.bin" => Some(Format::Xlsx),
         "ppt/presentation.xml" => Some(Format::Pptx),
         "META-INF/container.xml" => Some(Format::Epub),
-        _ => name
-            .to_ascii_lowercase()
-            .ends_with(".opf")
-            .then_some(Format::Epub),
+        _ => name.to_ascii_lowercase().ends_with(".opf").then_some(Format::Epub),
     }
 }
 
@@ -147,10 +129,7 @@ const FOREIGN: [(&[u8], &str); 22] = [
     (b"\x7fELF", "an ELF program"),
     (b"MZ", "a Windows program"),
     (b"\xca\xfe\xba\xbe", "a Java class or Mach-O program"),
-    (
-        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "an OLE file (Office before 2007, or encrypted Office)",
-    ),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE file (Office before 2007, or encrypted Office)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"BZh", "a bzip2 file"),
@@ -167,10 +146,7 @@ const FOREIGN: [(&[u8], &str); 22] = [
 
 /// Well-known kinds that are no documents, named so that the refusal makes sense.
 fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    let by_magic = FOREIGN
-        .iter()
-        .find(|(magic, _)| bytes.starts_with(magic))
-        .map(|(_, name)| *name);
+    let by_magic = FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, name)| *name);
     let container = || match (bytes.get(..4), bytes.get(4..8), bytes.get(8..12)) {
         (Some(b"RIFF"), _, Some(b"WEBP")) => Some("a WebP image"),
         (Some(b"RIFF"), _, Some(b"WAVE")) => Some("a WAVE file"),
@@ -178,9 +154,7 @@ fn foreign(bytes: &[u8]) -> Option<&'static str> {
         _ => None,
     };
     // Two letters are no proof: a text may begin with "BM" or "MZ".
-    by_magic
-        .filter(|_| Sample::of(bytes).is_binary() || bytes.starts_with(b"%!PS"))
-        .or_else(container)
+    by_magic.filter(|_| Sample::of(bytes).is_binary() || bytes.starts_with(b"%!PS")).or_else(container)
 }
 
 /// The beginning of a text, decoded far enough to look at.
@@ -265,11 +239,7 @@ fn markup(text: &str) -> Option<Format> {
             Format::Xml
         });
     }
-    let named = text
-        .get(1..)?
-        .chars()
-        .next()
-        .is_some_and(|c| c.is_alphabetic() || c == '_');
+    let named = text.get(1..)?.chars().next().is_some_and(|c| c.is_alphabetic() || c == '_');
     let closes = text.contains("</") || text.contains("/>");
     (named && closes).then_some(Format::Xml)
 }
@@ -288,16 +258,8 @@ fn looks_like_json(text: &str, extension: &str) -> bool {
 }
 
 /// Header fields that hardly anything but a mail message begins with.
-const TELLING: [&str; 8] = [
-    "from",
-    "to",
-    "subject",
-    "date",
-    "received",
-    "message-id",
-    "mime-version",
-    "return-path",
-];
+const TELLING: [&str; 8] =
+    ["from", "to", "subject", "date", "received", "message-id", "mime-version", "return-path"];
 
 fn looks_like_mail(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head.get(..SAMPLE_BYTES.min(head.len())).unwrap_or_default());
@@ -366,8 +328,5 @@ fn looks_like_markdown(text: &str) -> bool {
 
 /// The last character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len()))
-        .rev()
-        .find(|i| text.is_char_boundary(*i))
-        .unwrap_or(0)
+    (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }

@@ -158,10 +158,7 @@ fn set(slot: &mut Option<String>, value: &str) {
         return;
     }
     let mut clean = String::new();
-    for word in value
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-    {
+    for word in value.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if clean.len() + word.len() >= Metadata::MAX_VALUE_BYTES {
             break;
         }

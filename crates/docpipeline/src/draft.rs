@@ -174,13 +174,7 @@ impl<'b> Draft<'b> {
             self.text.truncate(start);
             self.text.push_str(&one_line);
         }
-        self.headings.push(Heading {
-            level,
-            span: Span {
-                start,
-                end: self.text.len(),
-            },
-        });
+        self.headings.push(Heading { level, span: Span { start, end: self.text.len() } });
         self.end_block()
     }
 
@@ -228,10 +222,7 @@ impl<'b> Draft<'b> {
                 self.push("\n")?;
             }
         }
-        self.tables.push(Span {
-            start,
-            end: self.text.len(),
-        });
+        self.tables.push(Span { start, end: self.text.len() });
         self.end_block()
     }
 
@@ -249,11 +240,7 @@ impl<'b> Draft<'b> {
     }
 
     fn cell_word(&mut self, word: &str) -> Result<()> {
-        if word.contains('|') {
-            self.push(&word.replace('|', "\\|"))
-        } else {
-            self.push(word)
-        }
+        if word.contains('|') { self.push(&word.replace('|', "\\|")) } else { self.push(word) }
     }
 
     /// Begins a page, slide or sheet, and charges it.
@@ -297,10 +284,7 @@ impl<'b> Draft<'b> {
         if bytes.is_empty() {
             return refused(self, Error::Empty);
         }
-        let source = Source {
-            name: Some(name),
-            bytes,
-        };
+        let source = Source { name: Some(name), bytes };
         let format = match self.extractors.detect(&source) {
             Ok(format) => format,
             Err(error) => return refused(self, error),
@@ -321,14 +305,8 @@ impl<'b> Draft<'b> {
         // Already charged when the part was written.
         self.text.push_str(&part.text);
         let end = self.text.len();
-        let moved = |span: Span| Span {
-            start: span.start + start,
-            end: span.end + start,
-        };
-        self.headings.extend(part.headings.iter().map(|h| Heading {
-            level: h.level,
-            span: moved(h.span),
-        }));
+        let moved = |span: Span| Span { start: span.start + start, end: span.end + start };
+        self.headings.extend(part.headings.iter().map(|h| Heading { level: h.level, span: moved(h.span) }));
         self.tables.extend(part.tables.iter().map(|span| moved(*span)));
         self.parts.push(Part {
             name: name.to_owned(),
@@ -362,15 +340,8 @@ impl Source<'_> {
     /// The name's extension in lower case, without the dot; empty if there is none.
     #[must_use]
     pub fn extension(&self) -> String {
-        let file = self
-            .name
-            .unwrap_or_default()
-            .rsplit(['/', '\\'])
-            .next()
-            .unwrap_or_default();
-        file.rsplit_once('.')
-            .map(|(_, extension)| extension.to_ascii_lowercase())
-            .unwrap_or_default()
+        let file = self.name.unwrap_or_default().rsplit(['/', '\\']).next().unwrap_or_default();
+        file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
     }
 }
 
@@ -415,7 +386,5 @@ impl Table {
 }
 
 fn used_cells(row: &[String]) -> usize {
-    row.iter()
-        .rposition(|cell| !cell.trim().is_empty())
-        .map_or(0, |last| last + 1)
+    row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1)
 }

@@ -128,10 +128,7 @@ pub enum Error {
 impl Error {
     /// The shortest way to say that a document breaks its format.
     pub fn malformed(format: Format, problem: impl std::fmt::Display) -> Self {
-        Self::Malformed {
-            format,
-            problem: problem.to_string(),
-        }
+        Self::Malformed { format, problem: problem.to_string() }
     }
 
     /// The cause as a metric label and as the `cause` field in JSON: `"over_limit"`.

@@ -9,8 +9,12 @@ mod draft;
 mod error;
 pub mod extract;
 mod format;
+mod frame;
+pub mod metrics;
 mod pipeline;
 mod stage;
+mod worker;
+mod workers;
 
 pub use budget::{Budget, BudgetedReader, CancelToken, Inside};
 pub use config::{ChunkConfig, Limits, PipelineConfig};
@@ -25,3 +29,5 @@ pub use stage::{
     ChunkStage, FingerprintStage, LanguageStage, NormaliseStage, SIGNATURE_LENGTH, StatisticsStage, chunk,
     count_tokens, normalise,
 };
+pub use worker::{is_worker, serve_worker};
+pub use workers::{Isolation, Place, Workers, WorkersConfig};

@@ -42,7 +42,7 @@ pub struct Processed {
 ///
 /// Runs on the calling thread and holds no state between documents, so one pipeline serves any number of threads.
 /// A panic in a stage is an [`Error::Panicked`] of that document; what a panic cannot stop (a stack overflow, an
-/// allocation that fails) needs a worker process: see the worker processes of this crate.
+/// allocation that fails) needs a worker process: see [`Workers`](crate::Workers).
 pub struct Pipeline {
     config: PipelineConfig,
     extractors: Extractors,

@@ -89,8 +89,8 @@ proptest! {
 #[test]
 fn cuts_prefer_headings_to_paragraphs_to_sentences() {
     let paragraph = "Some words stand here. Others stand there.";
-    let text = format!("{paragraph}\n\n{paragraph}\n\n# Next\n\n{paragraph}\n\n{paragraph}");
-    let chunks = chunk(&text, &ChunkConfig::new(26, 0));
+    let text = format!("{paragraph}\n\n{paragraph}\n\n# Next\n\n{paragraph}\n\n{paragraph} {paragraph}");
+    let chunks = chunk(&text, &ChunkConfig::new(24, 0));
     let starts: Vec<_> = chunks.iter().map(|chunk| &text[chunk.span.start..][..6]).collect();
     assert_eq!(starts, ["Some w", "# Next", "Some w"]);
 }

@@ -72,9 +72,8 @@ impl Extractors {
     ///
     /// [`Error::Unsupported`] when there is no extractor for the format, or the extractor's own.
     pub fn extract(&self, format: Format, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()> {
-        let extractor = self.0.get(&format).ok_or_else(|| Error::Unsupported {
-            found: format!("{format}"),
-        })?;
+        let extractor =
+            self.0.get(&format).ok_or_else(|| Error::Unsupported { found: format!("{format}") })?;
         extractor.extract(source, draft)?;
         draft.end_heading()
     }

@@ -70,34 +70,33 @@ fn trim(text: &str, span: Span) -> Span {
 #[must_use]
 pub fn normalise(raw: &str, offsets: &mut [usize]) -> String {
     let mut tidy = Tidy { text: String::with_capacity(raw.len()), newlines: 0, spaces: String::new() };
-    let mut pending = offsets.iter_mut().peekable();
+    // Offsets before `moved` are done; those from there to `passed` wait for the next visible character.
+    let (mut moved, mut passed) = (0, 0);
     let mut at = 0;
-    while let Some(rest) = raw.get(at..) {
-        while let Some(offset) = pending.next_if(|offset| **offset <= at) {
-            *offset = tidy.position();
+    while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
+        while offsets.get(passed).is_some_and(|offset| *offset <= at) {
+            passed += 1;
         }
-        let next_offset = pending.peek().map_or(usize::MAX, |offset| **offset);
+        let next_offset = offsets.get(passed).copied().unwrap_or(usize::MAX);
         // A run of printable ASCII ends on a character boundary wherever it is cut.
         let plain = plain_run(rest.as_bytes()).min(next_offset - at);
-        if let Some(run) = rest.get(..plain).filter(|run| !run.is_empty()) {
-            tidy.visible(run);
+        let visible_at = if let Some(run) = rest.get(..plain).filter(|run| !run.is_empty()) {
             at += plain;
+            Some(tidy.visible(run))
         } else if rest.starts_with("\r\n") {
-            tidy.line_end();
             at += 2;
-        } else if let Some(c) = rest.chars().next() {
-            tidy.character(c);
-            at += c.len_utf8();
+            tidy.line_end()
         } else {
-            break;
+            let c = rest.chars().next().unwrap_or_default();
+            at += c.len_utf8();
+            tidy.character(c)
+        };
+        if let Some(position) = visible_at {
+            offsets.get_mut(moved..passed).unwrap_or_default().fill(position);
+            moved = passed;
         }
     }
-    // What ended in white space at the end of the text ends where the text does.
-    let end = tidy.text.len();
-    pending.for_each(|offset| *offset = end);
-    for offset in offsets {
-        *offset = (*offset).min(end);
-    }
+    offsets.get_mut(moved..).unwrap_or_default().fill(tidy.text.len());
     tidy.text
 }
 
@@ -115,48 +114,48 @@ struct Tidy {
 }
 
 impl Tidy {
-    fn character(&mut self, c: char) {
+    /// Reads one character; gives where it stands in the result if it is visible.
+    fn character(&mut self, c: char) -> Option<usize> {
         match c {
             '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.line_end(),
-            '\u{fb00}' => self.visible("ff"),
-            '\u{fb01}' => self.visible("fi"),
-            '\u{fb02}' => self.visible("fl"),
-            '\u{fb03}' => self.visible("ffi"),
-            '\u{fb04}' => self.visible("ffl"),
-            '\u{fb05}' | '\u{fb06}' => self.visible("st"),
+            '\u{fb00}' => Some(self.visible("ff")),
+            '\u{fb01}' => Some(self.visible("fi")),
+            '\u{fb02}' => Some(self.visible("fl")),
+            '\u{fb03}' => Some(self.visible("ffi")),
+            '\u{fb04}' => Some(self.visible("ffl")),
+            '\u{fb05}' | '\u{fb06}' => Some(self.visible("st")),
             c if c.is_whitespace() => self.space(c),
-            c if c.is_control() || is_invisible(c) => {}
-            c => self.visible(c.encode_utf8(&mut [0; 4])),
+            c if c.is_control() || is_invisible(c) => None,
+            c => Some(self.visible(c.encode_utf8(&mut [0; 4]))),
         }
     }
 
-    fn line_end(&mut self) {
+    fn line_end(&mut self) -> Option<usize> {
         self.newlines += 1;
         self.spaces.clear();
+        None
     }
 
-    fn space(&mut self, c: char) {
+    fn space(&mut self, c: char) -> Option<usize> {
         let indents = self.newlines > 0;
         if indents {
             self.spaces.push(if c == '\t' { '\t' } else { ' ' });
         } else if self.spaces.is_empty() {
             self.spaces.push(' ');
         }
+        None
     }
 
-    fn visible(&mut self, run: &str) {
+    fn visible(&mut self, run: &str) -> usize {
         if !self.text.is_empty() {
             self.text.push_str("\n\n".get(..self.newlines.min(2)).unwrap_or_default());
             self.text.push_str(&self.spaces);
         }
         self.newlines = 0;
         self.spaces.clear();
+        let position = self.text.len();
         self.text.push_str(run);
-    }
-
-    /// Where the next visible character will stand.
-    fn position(&self) -> usize {
-        if self.text.is_empty() { 0 } else { self.text.len() + self.newlines.min(2) + self.spaces.len() }
+        position
     }
 }
 
