@@ -27,6 +27,20 @@ pub struct PipelineConfig {
     pub main_text_only: bool,
 }
 
+/// Goes up with every change to what comes out of the same bytes and the same configuration.
+const OUTPUT_VERSION: u32 = 1;
+
+impl PipelineConfig {
+    /// Sixteen hex digits that differ when anything differs that decides what comes out of a document: this
+    /// configuration, or the version of the pipeline's output.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        // Plain data with string keys: it always serialises.
+        let text = serde_json::to_string(&(OUTPUT_VERSION, self)).unwrap_or_default();
+        blake3::hash(text.as_bytes()).to_hex().chars().take(16).collect()
+    }
+}
+
 impl Validate for PipelineConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
