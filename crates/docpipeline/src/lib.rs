@@ -28,8 +28,8 @@ pub use extract::{Extractor, Extractors};
 pub use format::Format;
 pub use pipeline::{Pipeline, Processed, Stage};
 pub use stage::{
-    ChunkStage, FingerprintStage, LanguageStage, NormaliseStage, SIGNATURE_LENGTH, StatisticsStage, chunk,
-    count_tokens, normalise,
+    ChunkStage, ContentHasher, FingerprintStage, LanguageStage, NormaliseStage, SIGNATURE_LENGTH,
+    StatisticsStage, chunk, count_tokens, normalise,
 };
 pub use worker::{is_worker, serve_worker};
 pub use workers::{Isolation, Place, Workers, WorkersConfig};

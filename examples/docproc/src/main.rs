@@ -1,1 +1,205 @@
-fn main() {}
+//! The command line of docproc.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A program for people, who read what it prints.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use buttress_config::Loader;
+use buttress_core::Ctx;
+use buttress_docpipeline::{Isolation, Pipeline, is_worker, serve_worker};
+use clap::{Args, Parser, Subcommand};
+use docproc::batch::{Run, Summary};
+use docproc::config::DocprocConfig;
+
+// Documents are many small allocations on several threads; libraries leave the choice to the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Documents in; clean text, chunks, metadata and fingerprints out.
+#[derive(Parser)]
+#[command(name = "docproc", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// Configuration file [default: docproc.toml, if there is one].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, over the file and the environment: `--set workers.count=4`. May be repeated.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reads every document at or below PATHS and writes one JSON line for each.
+    ///
+    /// A run that was interrupted, or killed, goes on where it stopped when it is started again with the same --out.
+    /// Documents that cannot be read land in the folder dead-letter below it, each with its reason.
+    Process {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Tries the documents of the dead-letter folder again, after the cause has been mended: a limit raised, say.
+    Retry {
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Runs the HTTP service, with its page at /.
+    Serve,
+    /// Reads the documents at or below PATHS, keeps nothing, and prints the figures as JSON.
+    Bench {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// How often each document is read.
+        #[arg(long, default_value_t = 1)]
+        passes: usize,
+        #[command(flatten)]
+        workers: WorkerArgs,
+    },
+    /// Prints the effective configuration and where each value comes from.
+    Config,
+}
+
+#[derive(Args)]
+struct OutputArgs {
+    /// Folder for the results; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+    /// No progress bar.
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    workers: WorkerArgs,
+}
+
+#[derive(Args)]
+struct WorkerArgs {
+    /// Workers [default: one a core].
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+    /// Read documents in threads of this process instead of worker processes: a little faster, for trusted documents.
+    #[arg(long)]
+    in_process: bool,
+}
+
+impl WorkerArgs {
+    fn apply(&self, config: &mut DocprocConfig) {
+        if let Some(count) = self.workers {
+            config.workers.count = count;
+        }
+        if self.in_process {
+            config.workers.isolation = Isolation::Thread;
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    if is_worker() {
+        return match serve_worker(Pipeline::new) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("docproc: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    let loaded = load(&cli.config)?;
+    let mut config = loaded.value().clone();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match cli.command {
+        Command::Process { paths, output } => {
+            output.workers.apply(&mut config);
+            let run = batch_run(&config, !output.quiet);
+            let summary = runtime.block_on(interruptible(|ctx| async move {
+                run.process(&paths, &output.out, &ctx).await
+            }))?;
+            report(&summary, output.json)
+        }
+        Command::Retry { output } => {
+            output.workers.apply(&mut config);
+            let run = batch_run(&config, !output.quiet);
+            let summary =
+                runtime.block_on(interruptible(|ctx| async move { run.retry(&output.out, &ctx).await }))?;
+            report(&summary, output.json)
+        }
+        Command::Bench { paths, passes, workers } => {
+            workers.apply(&mut config);
+            let run = batch_run(&config, false);
+            let summary =
+                runtime.block_on(interruptible(|ctx| async move { run.bench(&paths, passes, &ctx).await }))?;
+            report(&summary, true)
+        }
+        Command::Serve => {
+            runtime.block_on(docproc::serve::run(config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config => {
+            print!("{}", loaded.print());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn load(args: &ConfigArgs) -> Result<buttress_config::Loaded<DocprocConfig>> {
+    let mut loader = Loader::new("docproc").process_env("DOCPROC");
+    loader = match &args.config {
+        Some(path) => loader.required_file(path),
+        None => loader.file("docproc.toml"),
+    };
+    for setting in &args.settings {
+        let Some((key, value)) = setting.split_once('=') else {
+            bail!("--set {setting}: write it as KEY=VALUE, for example --set workers.count=4");
+        };
+        loader = loader.flag(key.trim(), value.trim());
+    }
+    Ok(loader.load()?)
+}
+
+fn batch_run(config: &DocprocConfig, progress: bool) -> Run {
+    Run { pipeline: config.pipeline.clone(), workers: config.workers.clone(), progress }
+}
+
+/// Runs a batch that finishes what it has in hand when it is asked to stop.
+async fn interruptible<F: Future<Output = Result<Summary>>>(run: impl FnOnce(Ctx) -> F) -> Result<Summary> {
+    let ctx = Ctx::default();
+    let shutdown = ctx.shutdown.clone();
+    tokio::spawn(async move {
+        if buttress_service::stop_signal().await.is_ok() {
+            eprintln!("docproc: finishing the documents in hand; what is left stays for the next run");
+            shutdown.drain();
+        }
+    });
+    run(ctx).await
+}
+
+/// Prints the summary. A document that failed is accounted for, so it does not make the run a failure; stopping early
+/// does.
+fn report(summary: &Summary, json: bool) -> Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(summary).context("cannot print the summary")?);
+    } else {
+        print!("{summary}");
+    }
+    Ok(if summary.interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+}

@@ -66,6 +66,23 @@ impl Fingerprint {
     }
 }
 
+/// BLAKE3 of bytes that come in pieces: gives what [`Fingerprint::of_bytes`] gives for all of them.
+#[derive(Debug, Clone, Default)]
+pub struct ContentHasher(blake3::Hasher);
+
+impl ContentHasher {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of all pieces, in hex.
+    #[must_use]
+    pub fn finish(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
+}
+
 /// The smallest of each of 64 hash functions over the text's shingles; empty for a text with no words.
 fn min_hash(text: &str, budget: &Budget) -> Result<Vec<u32>> {
     let mut smallest = [u32::MAX; SIGNATURE_LENGTH];

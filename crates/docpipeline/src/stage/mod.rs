@@ -9,7 +9,7 @@ mod tokens;
 
 pub(crate) use chunk::LEAST_TOKENS;
 pub use chunk::{ChunkStage, chunk};
-pub use fingerprint::{FingerprintStage, SIGNATURE_LENGTH};
+pub use fingerprint::{ContentHasher, FingerprintStage, SIGNATURE_LENGTH};
 pub use language::LanguageStage;
 pub use normalise::{NormaliseStage, normalise};
 pub use statistics::StatisticsStage;

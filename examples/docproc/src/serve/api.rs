@@ -1,0 +1,289 @@
+//! The HTTP interface, below `/v1`.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use buttress_core::{Ctx, ErrorClass, Rejection, RejectionReason};
+use buttress_docpipeline::Document;
+use buttress_service::Problem;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+
+use super::queue::Queue;
+use super::store::{Accepted, Counts, DocumentSummary, Hit, Near, Status, Store};
+use super::upload::{self, Upload, UploadError};
+use crate::config::StoreConfig;
+
+/// The most documents in one list.
+const LONGEST_LIST: u32 = 500;
+
+/// Near duplicates below this have little in common.
+const LEAST_SIMILARITY: f64 = 0.5;
+
+/// What every handler works on.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) config: Arc<StoreConfig>,
+    /// Digest of the pipeline's configuration.
+    pub(crate) digest: Arc<str>,
+    /// The largest document.
+    pub(crate) input_limit: u64,
+    pub(crate) ctx: Ctx,
+}
+
+type Answer<T> = Result<T, Problem>;
+
+/// The routes below `/v1`, all of which answer soon.
+pub(crate) fn routes(api: Api) -> Router {
+    Router::new()
+        .route("/v1/documents", get(list))
+        .route("/v1/documents/{id}", get(show).delete(remove))
+        .route("/v1/documents/{id}/text", get(text))
+        .route("/v1/documents/{id}/near", get(near))
+        .route("/v1/documents/{id}/retry", post(retry))
+        .route("/v1/search", get(search))
+        .with_state(api)
+}
+
+/// The routes below `/v1` that take as long as the other side does: uploads and the stream of events.
+pub(crate) fn long_routes(api: Api) -> Router {
+    Router::new()
+        .route("/v1/documents", post(upload_documents))
+        .route("/v1/events", get(events))
+        .with_state(api)
+}
+
+#[derive(Serialize)]
+struct Uploaded {
+    documents: Vec<UploadedDocument>,
+    refused: Vec<RefusedUpload>,
+}
+
+#[derive(Serialize)]
+struct UploadedDocument {
+    #[serde(flatten)]
+    document: DocumentSummary,
+    /// Known by its content and configuration: the answer is the stored one.
+    seen_before: bool,
+}
+
+#[derive(Serialize)]
+struct RefusedUpload {
+    name: String,
+    problem: Problem,
+}
+
+#[derive(Deserialize)]
+struct UploadQuery {
+    /// The file name of a body that is one document.
+    name: Option<String>,
+}
+
+/// Takes one document as the body, or many as the parts of a form.
+async fn upload_documents(
+    State(api): State<Api>,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Answer<Response> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut uploaded = Uploaded { documents: Vec::new(), refused: Vec::new() };
+    if content_type.is_some_and(|kind| kind.starts_with("multipart/form-data")) {
+        let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error))?;
+        while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
+            // A form may have other fields; only files are documents.
+            let Some(name) = field.file_name().map(str::to_owned) else { continue };
+            let body = field.map_err(|error| UploadError::Broken { problem: error.body_text() });
+            match api.take(name.clone(), body).await {
+                Ok(document) => uploaded.documents.push(document),
+                Err(problem) => uploaded.refused.push(RefusedUpload { name, problem }),
+            }
+        }
+    } else {
+        let name = query.name.unwrap_or_else(|| "document".to_owned());
+        let body = request.into_body().into_data_stream();
+        let body = body.map_err(|error| UploadError::Broken { problem: error.to_string() });
+        uploaded.documents.push(api.take(name, body).await?);
+    }
+    match (uploaded.documents.is_empty(), uploaded.refused.pop()) {
+        (true, None) => Err(Problem::new(ErrorClass::Invalid)
+            .detail("the form has no file; send each document as a part with a file name")),
+        // Nothing was taken: the answer is why.
+        (true, Some(last)) if uploaded.refused.is_empty() => Err(last.problem),
+        (_, last) => {
+            uploaded.refused.extend(last);
+            Ok((StatusCode::ACCEPTED, Json(uploaded)).into_response())
+        }
+    }
+}
+
+fn broken(error: &impl std::fmt::Display) -> Problem {
+    UploadError::Broken { problem: error.to_string() }.into()
+}
+
+impl Api {
+    /// Receives one document and brings it to the disk; then it is accepted.
+    async fn take(
+        &self,
+        name: String,
+        body: impl Stream<Item = Result<bytes::Bytes, UploadError>>,
+    ) -> Answer<UploadedDocument> {
+        self.has_room().await?;
+        let folder = self.store.incoming();
+        let upload = upload::receive(pin!(body), &folder, self.input_limit).await?;
+        let (digest, now) = (Arc::clone(&self.digest), self.ctx.clock.wall());
+        let accepted = self.store.run(move |store| {
+            let Upload { path, content, bytes } = &upload;
+            store.accept(path, &name, content, &digest, *bytes, now)
+        });
+        let Accepted { document, seen_before } = accepted.await?;
+        if !seen_before {
+            self.queue.notify(&document);
+        }
+        Ok(UploadedDocument { document: self.queue.now(document), seen_before })
+    }
+
+    async fn has_room(&self) -> Answer<()> {
+        let Counts { queued, queued_bytes, .. } = self.queue.counts().await?;
+        if self.ctx.shutdown.is_draining() {
+            return Err(Rejection::new(RejectionReason::ShuttingDown).into());
+        }
+        if queued >= self.config.queue_documents || queued_bytes >= self.config.queue_bytes.bytes() {
+            let wait = std::time::Duration::from_secs(5);
+            return Err(Rejection::new(RejectionReason::Full).after(wait).into());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    limit: Option<u32>,
+    before: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct List {
+    documents: Vec<DocumentSummary>,
+    /// Give this as `before` to see the older ones.
+    next: Option<i64>,
+}
+
+async fn list(State(api): State<Api>, Query(query): Query<ListQuery>) -> Answer<Json<List>> {
+    let limit = query.limit.unwrap_or(50).clamp(1, LONGEST_LIST);
+    let documents = api.store.run(move |store| store.list(query.before, limit)).await?;
+    let full = documents.len() == limit as usize;
+    let next = documents.last().filter(|_| full).map(|last| last.seq);
+    let documents = documents.into_iter().map(|document| api.queue.now(document)).collect();
+    Ok(Json(List { documents, next }))
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    summary: DocumentSummary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Document>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    timings: Vec<(String, u64)>,
+}
+
+async fn show(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Shown>> {
+    let found = api.store.run(move |store| Ok(store.summary(&id)?.zip(Some(store.result(&id)?)))).await?;
+    let (summary, result) = found.ok_or_else(no_such_document)?;
+    let (document, timings) = result.map(|read| (read.document, read.timings)).unzip();
+    Ok(Json(Shown { summary: api.queue.now(summary), document, timings: timings.unwrap_or_default() }))
+}
+
+async fn text(State(api): State<Api>, Path(id): Path<String>) -> Answer<Response> {
+    let result = api.store.run(move |store| store.result(&id)).await?;
+    let text = result.ok_or_else(no_such_document)?.document.text;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+#[derive(Serialize)]
+struct NearList {
+    near: Vec<Near>,
+}
+
+async fn near(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<NearList>> {
+    let near = api.store.run(move |store| store.near(&id, LEAST_SIMILARITY, 20)).await?;
+    Ok(Json(NearList { near: near.ok_or_else(no_such_document)? }))
+}
+
+async fn retry(State(api): State<Api>, Path(id): Path<String>) -> Answer<(StatusCode, Json<DocumentSummary>)> {
+    let document = api.store.run(move |store| store.retry(&id)).await?.ok_or_else(no_such_document)?;
+    if document.status == Status::Queued {
+        api.queue.notify(&document);
+    }
+    Ok((StatusCode::ACCEPTED, Json(api.queue.now(document))))
+}
+
+async fn remove(State(api): State<Api>, Path(id): Path<String>) -> Answer<StatusCode> {
+    let removed = api.store.run(move |store| store.remove(&id)).await?;
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_document()) }
+}
+
+#[derive(Deserialize)]
+struct SearchQuery {
+    q: String,
+    limit: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Hits {
+    hits: Vec<Hit>,
+}
+
+async fn search(State(api): State<Api>, Query(query): Query<SearchQuery>) -> Answer<Json<Hits>> {
+    let limit = query.limit.unwrap_or(20).clamp(1, LONGEST_LIST);
+    let hits = api.store.run(move |store| store.search(&query.q, limit)).await?;
+    Ok(Json(Hits { hits }))
+}
+
+#[derive(Serialize)]
+struct Totals {
+    #[serde(flatten)]
+    counts: Counts,
+    running: usize,
+}
+
+/// Every document that goes a step further, and the totals after it; ends when the service drains.
+async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = api.queue.watch();
+    let shutdown = api.ctx.shutdown.clone();
+    let first = stream::once(totals(api.clone()));
+    let rest = stream::unfold((api, changes), |(api, mut changes)| async move {
+        let event = match changes.recv().await {
+            Ok(document) => Event::default().event("document").json_data(&*document).ok(),
+            // Too slow for the stream: the page looks afresh.
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Some(Event::default().event("lagged").data("")),
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+        };
+        let totals = totals(api.clone()).await;
+        Some((stream::iter(event.into_iter().chain(totals)), (api, changes)))
+    });
+    let events = first.flat_map(stream::iter).chain(rest.flatten()).map(Ok);
+    Sse::new(events.take_until(async move { shutdown.drained().await })).keep_alive(KeepAlive::default())
+}
+
+async fn totals(api: Api) -> Option<Event> {
+    let counts = api.queue.counts().await.ok()?;
+    let running = api.queue.running();
+    let queued = counts.queued.saturating_sub(running as u64);
+    let totals = Totals { counts: Counts { queued, ..counts }, running };
+    Event::default().event("stats").json_data(totals).ok()
+}
+
+fn no_such_document() -> Problem {
+    Problem::new(ErrorClass::NotFound)
+        .detail("there is no document of this id, or it is not done; GET /v1/documents lists those there are")
+}
