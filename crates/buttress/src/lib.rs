@@ -1,1 +1,25 @@
-//! The buttress crates behind one name, one feature each
+//! The buttress crates behind one name.
+//!
+//! Each crate is useful alone; this one only re-exports them, so that an application can name one dependency and switch
+//! on what it needs.
+//!
+//! | feature | re-exports | for |
+//! |---|---|---|
+//! | – | [`core`] | the vocabulary that all crates share |
+//! | `config` | `buttress::config` | layered configuration with provenance and hot reload |
+//! | `docpipeline` | `buttress::docpipeline` | documents to text, chunks and fingerprints |
+//! | `health` | `buttress::health` | live, ready and startup probes |
+//! | `service` | `buttress::service` | a production HTTP service |
+//! | `telemetry` | `buttress::telemetry` | logs, metrics and request ids |
+
+#[cfg(feature = "config")]
+pub use buttress_config as config;
+pub use buttress_core as core;
+#[cfg(feature = "docpipeline")]
+pub use buttress_docpipeline as docpipeline;
+#[cfg(feature = "health")]
+pub use buttress_health as health;
+#[cfg(feature = "service")]
+pub use buttress_service as service;
+#[cfg(feature = "telemetry")]
+pub use buttress_telemetry as telemetry;
