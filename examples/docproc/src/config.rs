@@ -74,8 +74,18 @@ impl Validate for StoreConfig {
         let no_folder = self.folder.as_os_str().is_empty();
         wrong.require(!no_folder, "folder", "\"\"", "must name a folder; it is made if it is not there");
         let least = ByteSize::mib(1);
-        wrong.require(self.queue_bytes >= least, "queue_bytes", self.queue_bytes, "must be at least \"1MiB\"");
-        wrong.require(self.queue_documents >= 1, "queue_documents", self.queue_documents, "must be at least 1");
+        wrong.require(
+            self.queue_bytes >= least,
+            "queue_bytes",
+            self.queue_bytes,
+            "must be at least \"1MiB\"",
+        );
+        wrong.require(
+            self.queue_documents >= 1,
+            "queue_documents",
+            self.queue_documents,
+            "must be at least 1",
+        );
         wrong.require((1..=10).contains(&self.attempts), "attempts", self.attempts, "must be 1 to 10");
         wrong.into_result()
     }

@@ -9,3 +9,4 @@
 
 pub mod batch;
 pub mod config;
+pub mod serve;

@@ -131,9 +131,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Process { paths, output } => {
             output.workers.apply(&mut config);
             let run = batch_run(&config, !output.quiet);
-            let summary = runtime.block_on(interruptible(|ctx| async move {
-                run.process(&paths, &output.out, &ctx).await
-            }))?;
+            let summary = runtime
+                .block_on(interruptible(|ctx| async move { run.process(&paths, &output.out, &ctx).await }))?;
             report(&summary, output.json)
         }
         Command::Retry { output } => {
@@ -146,8 +145,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Bench { paths, passes, workers } => {
             workers.apply(&mut config);
             let run = batch_run(&config, false);
-            let summary =
-                runtime.block_on(interruptible(|ctx| async move { run.bench(&paths, passes, &ctx).await }))?;
+            let summary = runtime
+                .block_on(interruptible(|ctx| async move { run.bench(&paths, passes, &ctx).await }))?;
             report(&summary, true)
         }
         Command::Serve => {

@@ -56,14 +56,6 @@ impl DeadLetters {
         Ok(Self { folder, reasons })
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.reasons.len()
-    }
-
     /// The reason of this document, if it failed with this configuration before.
     pub(crate) fn reason(&self, name: &str, content: &str, config: &str) -> Option<&Reason> {
         self.reasons.get(&id(name, content)).filter(|reason| reason.config == config)

@@ -52,7 +52,10 @@ impl Journal {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bail!("another docproc is writing to {}; wait for it, or choose another --out", folder.display())
+                bail!(
+                    "another docproc is writing to {}; wait for it, or choose another --out",
+                    folder.display()
+                )
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -98,11 +101,6 @@ impl Journal {
         self.records.entry((content.to_owned(), config.to_owned())).or_insert(place);
         self.configs.insert(config.to_owned());
         self.length += bytes;
-    }
-
-    /// How many documents are done.
-    pub(crate) fn len(&self) -> usize {
-        self.done.len()
     }
 
     /// Whether there are results, and all of them come from other configurations.

@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use buttress_core::{Clock, Ctx};
-use buttress_docpipeline::{Emit, Error, Fingerprint, Finished, Limit, PipelineConfig, Record, Workers, WorkersConfig};
+use buttress_docpipeline::{
+    Emit, Error, Fingerprint, Finished, Limit, PipelineConfig, Place, Processed, Record, Workers,
+    WorkersConfig,
+};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
@@ -72,15 +75,17 @@ impl Run {
     /// As [`process`](Run::process).
     pub async fn retry(&self, out: &Path, ctx: &Ctx) -> Result<Summary> {
         if !out.is_dir() {
-            bail!("there is no folder {}; name the --out folder of an earlier `docproc process`", out.display());
+            bail!(
+                "there is no folder {}; name the --out folder of an earlier `docproc process`",
+                out.display()
+            );
         }
         let mut folder = FolderSink::open(out, &self.pipeline.digest())?;
         folder.retrying = true;
         let letters = folder.dead_letters.all();
-        let inputs = letters.into_iter().map(|reason| Input {
-            path: folder.dead_letters.document(&reason),
-            name: reason.name,
-        });
+        let inputs = letters
+            .into_iter()
+            .map(|reason| Input { path: folder.dead_letters.document(&reason), name: reason.name });
         let inputs = inputs.collect();
         let mut summary = self.run(inputs, folder, ctx).await?;
         summary.out = Some(out.to_owned());
@@ -260,9 +265,15 @@ enum Step {
 }
 
 enum Loaded {
-    Document { bytes: Bytes, content: String, place: buttress_docpipeline::Place },
+    Document {
+        bytes: Bytes,
+        content: String,
+        place: Place,
+    },
     /// Larger than the limit, so it was not read.
-    TooLarge { bytes: u64 },
+    TooLarge {
+        bytes: u64,
+    },
 }
 
 struct Dispatcher<S> {
@@ -283,7 +294,8 @@ impl<S: Sink> Dispatcher<S> {
     async fn run(mut self) -> Result<Summary> {
         let started = self.ctx.clock.now();
         loop {
-            while self.tasks.len() < self.workers.count() * FILES_A_WORKER && !self.ctx.shutdown.is_draining() {
+            while self.tasks.len() < self.workers.count() * FILES_A_WORKER && !self.ctx.shutdown.is_draining()
+            {
                 let Some(input) = self.inputs.pop_front() else { break };
                 self.load(input);
             }
@@ -316,12 +328,12 @@ impl<S: Sink> Dispatcher<S> {
                 // Not read, so known by its path and size.
                 let content = Fingerprint::of_bytes(format!("{}\0{bytes}", input.name).as_bytes());
                 let error = Error::OverLimit { limit: Limit::InputBytes, max: self.limit };
-                return self.fail_unread(input, content, bytes, error);
+                return self.fail_unread(input, content, bytes, &error);
             }
             Err(error) => {
                 let content = Fingerprint::of_bytes(input.name.as_bytes());
                 let problem = format!("{} cannot be read: {error}", input.path.display());
-                return self.fail_unread(input, content, 0, Error::Broken { problem });
+                return self.fail_unread(input, content, 0, &Error::Broken { problem });
             }
         };
         match self.sink.known(&input.name, &content)? {
@@ -331,28 +343,30 @@ impl<S: Sink> Dispatcher<S> {
                 self.sink.repeat(Record { name: input.name, ..*record })?;
                 self.summary.repeated += 1;
             }
-            Known::Nothing => match self.in_flight.get_mut(&content) {
-                Some(waiting) => waiting.push(input.name),
-                None => {
+            Known::Nothing => {
+                if let Some(waiting) = self.in_flight.get_mut(&content) {
+                    waiting.push(input.name);
+                } else {
                     self.in_flight.insert(content.clone(), Vec::new());
-                    let (workers, config, clock) =
-                        (self.workers.clone(), self.config.clone(), self.ctx.clock.clone());
-                    self.tasks.spawn(async move {
-                        let started = clock.now();
-                        let outcome = attempt(&workers, place, &input.name, &bytes).await;
-                        let took = elapsed(&*clock, started);
-                        let size = bytes.len() as u64;
-                        let finished =
-                            Finished { name: input.name, content, config, bytes: size, took, outcome };
-                        Step::Finished(Box::new(finished), bytes)
-                    });
+                    self.process(input.name, content, bytes, place);
                 }
-            },
+            }
         }
         Ok(())
     }
 
-    fn fail_unread(&mut self, input: Input, content: String, bytes: u64, error: Error) -> Result<()> {
+    fn process(&mut self, name: String, content: String, bytes: Bytes, place: Place) {
+        let (workers, config, clock) = (self.workers.clone(), self.config.clone(), self.ctx.clock.clone());
+        self.tasks.spawn(async move {
+            let started = clock.now();
+            let outcome = attempt(&workers, place, &name, &bytes).await;
+            let took = elapsed(&*clock, started);
+            let finished = Finished { name, content, config, bytes: bytes.len() as u64, took, outcome };
+            Step::Finished(Box::new(finished), bytes)
+        });
+    }
+
+    fn fail_unread(&mut self, input: Input, content: String, bytes: u64, error: &Error) -> Result<()> {
         if matches!(self.sink.known(&input.name, &content)?, Known::Failed) {
             self.summary.already_failed += 1;
             return Ok(());
@@ -366,8 +380,8 @@ impl<S: Sink> Dispatcher<S> {
             took: Duration::ZERO,
             outcome: Err(error.clone()),
         };
-        self.summary.failed(&finished, &error);
-        self.sink.bury(&finished, &error, None)
+        self.summary.failed(error);
+        self.sink.bury(&finished, error, None)
     }
 
     /// A document is counted once it is kept.
@@ -381,7 +395,7 @@ impl<S: Sink> Dispatcher<S> {
                 Err(error) => {
                     let error = error.clone();
                     self.sink.bury(&finished, &error, Some(bytes))?;
-                    self.summary.failed(&finished, &error);
+                    self.summary.failed(&error);
                 }
                 Ok(processed) => {
                     self.sink.emit(&finished).context("cannot keep a result")?;
@@ -398,12 +412,7 @@ impl<S: Sink> Dispatcher<S> {
 }
 
 /// Has a document read, again if its worker died.
-async fn attempt(
-    workers: &Workers,
-    place: buttress_docpipeline::Place,
-    name: &str,
-    bytes: &Bytes,
-) -> Result<buttress_docpipeline::Processed, Error> {
+async fn attempt(workers: &Workers, place: Place, name: &str, bytes: &Bytes) -> Result<Processed, Error> {
     let mut outcome = workers.process_in(place, Some(name), bytes.clone()).await;
     for _ in 1..ATTEMPTS {
         if !matches!(outcome, Err(Error::WorkerDied { .. })) {

@@ -9,7 +9,8 @@ pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     pub(crate) fn new(shown: bool, documents: usize) -> Self {
-        let target = if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target =
+            if shown { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(documents as u64), target);
         // A fixed template that is known to be right; the plain bar would do as well.
         let template = "{elapsed_precise} {bar:32} {pos}/{len} documents, {eta} left {msg}";

@@ -111,7 +111,7 @@ impl Summary {
         self.formats.entry(processed.document.format.to_string()).or_default().add(bytes, characters, took);
     }
 
-    pub(crate) fn failed(&mut self, _: &Finished, error: &Error) {
+    pub(crate) fn failed(&mut self, error: &Error) {
         let cause = match error {
             Error::OverLimit { limit, .. } => format!("over_limit:{}", limit.as_str()),
             other => other.cause().to_owned(),
@@ -164,7 +164,8 @@ impl fmt::Display for Summary {
                 "\n  {:<10} {:>9} {:>12} {:>14} {:>9} {:>9}",
                 "format", "documents", "size", "characters", "p50 ms", "p99 ms"
             )?;
-            let rows = self.formats.iter().map(|(name, row)| (name.as_str(), row)).chain([("all", &self.all)]);
+            let rows =
+                self.formats.iter().map(|(name, row)| (name.as_str(), row)).chain([("all", &self.all)]);
             for (name, row) in rows {
                 writeln!(
                     f,
@@ -178,7 +179,8 @@ impl fmt::Display for Summary {
             }
         }
         writeln!(f)?;
-        let failures: Vec<_> = self.failures.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+        let failures: Vec<_> =
+            self.failures.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
         let failures = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
         writeln!(f, "  failed       {failures}")?;
         for (label, count) in [

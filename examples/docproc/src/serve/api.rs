@@ -219,7 +219,10 @@ async fn near(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Nea
     Ok(Json(NearList { near: near.ok_or_else(no_such_document)? }))
 }
 
-async fn retry(State(api): State<Api>, Path(id): Path<String>) -> Answer<(StatusCode, Json<DocumentSummary>)> {
+async fn retry(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Answer<(StatusCode, Json<DocumentSummary>)> {
     let document = api.store.run(move |store| store.retry(&id)).await?.ok_or_else(no_such_document)?;
     if document.status == Status::Queued {
         api.queue.notify(&document);
@@ -265,7 +268,9 @@ async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, 
         let event = match changes.recv().await {
             Ok(document) => Event::default().event("document").json_data(&*document).ok(),
             // Too slow for the stream: the page looks afresh.
-            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => Some(Event::default().event("lagged").data("")),
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                Some(Event::default().event("lagged").data(""))
+            }
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
         };
         let totals = totals(api.clone()).await;

@@ -16,7 +16,10 @@ pub(crate) fn routes() -> Router {
 }
 
 async fn file(kind: &'static str, content: &'static str) -> impl IntoResponse {
-    let headers =
-        [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
     (headers, content)
 }

@@ -131,9 +131,9 @@ impl Queue {
 
     async fn read(&self, document: &Queued) -> Result<(), StoreError> {
         let id = document.id.clone();
-        let taken_up = self.with_id(&id, |store, id| store.take_up(id)).await?;
+        let taken_up = self.with_id(&id, Store::take_up).await?;
         let Some(attempt) = taken_up else { return Ok(()) };
-        if let Some(summary) = self.with_id(&id, |store, id| store.summary(id)).await? {
+        if let Some(summary) = self.with_id(&id, Store::summary).await? {
             self.tell(summary);
         }
         let started = self.ctx.clock.now();
@@ -145,8 +145,10 @@ impl Queue {
         let now = self.ctx.clock.wall();
         let summary = match outcome {
             // Not its fault: it keeps its place and its attempts.
-            Err(Error::Cancelled) => return self.with_id(&id, |store, id| store.hand_back(id)).await,
-            Err(error) if error.class() == ErrorClass::Unavailable && attempt < self.attempts => return Ok(()),
+            Err(Error::Cancelled) => return self.with_id(&id, Store::hand_back).await,
+            Err(error) if error.class() == ErrorClass::Unavailable && attempt < self.attempts => {
+                return Ok(());
+            }
             Err(error) => self.with_id(&id, move |store, id| store.failed(id, &error, took, now)).await?,
             Ok(processed) => self.with_id(&id, move |store, id| store.done(id, processed, took, now)).await?,
         };

@@ -370,7 +370,13 @@ impl Store {
     /// # Errors
     ///
     /// When the result cannot be written; the document stays queued.
-    pub fn done(&self, id: &str, processed: Processed, took: Duration, now: SystemTime) -> Result<DocumentSummary> {
+    pub fn done(
+        &self,
+        id: &str,
+        processed: Processed,
+        took: Duration,
+        now: SystemTime,
+    ) -> Result<DocumentSummary> {
         let Processed { mut document, timings } = processed;
         let text = std::mem::take(&mut document.text);
         let bands = document.fingerprint.bands();
@@ -400,7 +406,8 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             {
-                let mut insert = transaction.prepare_cached("INSERT OR IGNORE INTO bands (band, seq) VALUES (?1, ?2)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT OR IGNORE INTO bands (band, seq) VALUES (?1, ?2)")?;
                 for band in bands {
                     insert.execute(params![band.cast_signed(), seq])?;
                 }
@@ -491,7 +498,8 @@ impl Store {
     /// When the database cannot be read.
     pub fn summary(&self, id: &str) -> Result<Option<DocumentSummary>> {
         let connection = self.connection();
-        let mut select = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE id = ?1"))?;
+        let mut select =
+            connection.prepare_cached(&format!("SELECT {COLUMNS} FROM documents WHERE id = ?1"))?;
         Ok(select.query_row([id], summary_of).optional()?)
     }
 
@@ -535,8 +543,8 @@ impl Store {
     /// When the database cannot be read.
     pub fn counts(&self) -> Result<Counts> {
         let connection = self.connection();
-        let mut select =
-            connection.prepare_cached("SELECT status, count(*), sum(bytes) FROM documents GROUP BY status")?;
+        let mut select = connection
+            .prepare_cached("SELECT status, count(*), sum(bytes) FROM documents GROUP BY status")?;
         let mut counts = Counts::default();
         let rows = select.query_map([], |row| {
             Ok((row.get::<_, String>(0)?, unsigned(row.get(1)?), unsigned(row.get(2)?)))
