@@ -375,6 +375,21 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// The length of the text of all cells.
+    pub(crate) fn text_len(&self) -> usize {
+        self.rows.iter().flatten().map(String::len).sum()
+    }
+
+    /// Appends the text of all cells to `cell` of a table that this one stands in.
+    pub(crate) fn flatten_into(&self, cell: &mut String) {
+        for text in self.rows.iter().flatten().filter(|text| !text.trim().is_empty()) {
+            if !cell.is_empty() {
+                cell.push(' ');
+            }
+            cell.push_str(text);
+        }
+    }
+
     /// Leading and trailing empty rows left out.
     fn used_rows(&self) -> &[Vec<String>] {
         let used = |row: &Vec<String>| used_cells(row) > 0;

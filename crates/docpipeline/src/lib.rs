@@ -3,6 +3,7 @@
 mod budget;
 mod charset;
 mod config;
+mod dates;
 mod detect;
 mod document;
 mod draft;

@@ -1,5 +1,14 @@
 //! From bytes of one format to text.
 
+mod delimited;
+mod html;
+mod json;
+mod markdown;
+mod ooxml;
+mod package;
+mod text;
+mod xml;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,9 +54,17 @@ impl Extractors {
     /// An extractor for every format. HTML is read whole, or only its main text.
     #[must_use]
     pub fn all(main_text_only: bool) -> Self {
-        let _ = main_text_only;
-        // One line a format.
         Self::none()
+            .with(Format::Text, text::Text)
+            .with(Format::Markdown, markdown::Markdown)
+            .with(Format::Html, html::Html { main_text_only })
+            .with(Format::Docx, ooxml::Docx)
+            .with(Format::Xlsx, ooxml::Xlsx)
+            .with(Format::Pptx, ooxml::Pptx)
+            .with(Format::Csv, delimited::Delimited(Format::Csv))
+            .with(Format::Tsv, delimited::Delimited(Format::Tsv))
+            .with(Format::Json, json::Json)
+            .with(Format::Xml, xml::Xml)
     }
 
     /// The same, with `extractor` for `format`.
