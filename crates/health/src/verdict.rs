@@ -43,12 +43,10 @@ impl Tally {
             Vitality::Fail(reason) => (Belief::Ill(reason), thresholds.failure),
         };
         match (&self.belief, &belief) {
-            (Belief::Well(_), Belief::Well(_))
-            | (Belief::Ill(_), Belief::Ill(_))
-            | (Belief::Unknown, Belief::Ill(_)) => {
+            (Belief::Well(_), Belief::Well(_)) | (Belief::Ill(_) | Belief::Unknown, Belief::Ill(_)) => {
                 *self = Self { belief, against: 0 };
             }
-            (Belief::Well(_) | Belief::Ill(_) | Belief::Unknown, _) => {
+            _ => {
                 self.against += 1;
                 if self.against >= threshold {
                     *self = Self { belief, against: 0 };
@@ -81,6 +79,8 @@ pub(crate) fn freshness(age: Duration, round: Duration) -> Freshness {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing)] // tests
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,0 +1,181 @@
+//! Who is asking: the peer, or whoever a trusted proxy says.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use buttress_core::{ErrorClass, Validate, Violations};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::problem::Problem;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Whose `X-Forwarded-For` counts. By default nobody's: the client is the peer.
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `trusted` | none | networks of one's own proxies, as `"10.0.0.0/8"`; the client is the last address outside of them |
+/// | `hops` | `0` | number of one's own proxies in front, where their addresses are not known; not together with `trusted` |
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ProxiesConfig {
+    /// Networks of one's own proxies.
+    pub trusted: Vec<Cidr>,
+    /// Number of one's own proxies in front.
+    pub hops: usize,
+}
+
+impl Validate for ProxiesConfig {
+    fn validate(&self) -> Result<(), Violations> {
+        let mut wrong = Violations::new();
+        let both = self.hops > 0 && !self.trusted.is_empty();
+        wrong.require(!both, "hops", self.hops, "must be 0 where `trusted` names the proxies");
+        wrong.into_result()
+    }
+}
+
+impl ProxiesConfig {
+    /// The client, from the peer's address and the `X-Forwarded-For` list, which proxies append to.
+    ///
+    /// Only what one's own proxies have written is believed: the list is read from its end, and reading stops at
+    /// the first address that is not a trusted proxy's, or that does not read.
+    #[must_use]
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        let mut client = peer;
+        let forwarded = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .rev()
+            .flat_map(|value| value.to_str().unwrap_or("").rsplit(','))
+            .map(parse_address);
+        for (hop, address) in forwarded.enumerate() {
+            let believed = if self.trusted.is_empty() {
+                hop < self.hops
+            } else {
+                self.trusted.iter().any(|network| network.contains(client))
+            };
+            match address {
+                Some(address) if believed => client = address,
+                _ => break,
+            }
+        }
+        client
+    }
+}
+
+/// An address with or without a port or brackets, as proxies write them.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let address = text
+        .parse::<IpAddr>()
+        .or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()))
+        .or_else(|_| text.trim_matches(['[', ']']).parse())
+        .ok()?;
+    Some(address.to_canonical())
+}
+
+/// A network: `"10.0.0.0/8"`, `"fd00::/8"`, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr {
+    network: IpAddr,
+    bits: u32,
+}
+
+impl Cidr {
+    /// Whether the network holds `address`.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.network, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
+                network.to_bits() & mask == address.to_bits() & mask
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
+                network.to_bits() & mask == address.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A text that is not a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a network; write it like \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"")]
+pub struct CidrError(String);
+
+impl FromStr for Cidr {
+    type Err = CidrError;
+
+    fn from_str(text: &str) -> Result<Self, CidrError> {
+        let fail = || CidrError(text.to_owned());
+        let (address, bits) = text.trim().split_once('/').map_or((text.trim(), None), |(a, b)| (a, Some(b)));
+        let network: IpAddr = address.parse().map_err(|_| fail())?;
+        let most = if network.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| fail()))?;
+        if bits > most {
+            return Err(fail());
+        }
+        Ok(Self { network, bits })
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.bits)
+    }
+}
+
+impl Serialize for Cidr {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The address of the client, for handlers and layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientAddr(
+    /// An IPv4 address is never written as IPv6 here.
+    pub IpAddr,
+);
+
+impl<S: Sync> FromRequestParts<S> for ClientAddr {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // Absent only in a router that is not run by `Service`.
+        parts.extensions.get().copied().ok_or_else(|| Problem::new(ErrorClass::Internal))
+    }
+}
+
+/// The other end of the connection, put there by the server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Finds out who is asking.
+pub(crate) async fn layer(
+    State(proxies): State<ProxiesConfig>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
+        let client = ClientAddr(proxies.client(peer.ip(), request.headers()));
+        request.extensions_mut().insert(client);
+        tracing::Span::current().record("client", tracing::field::display(client.0));
+    }
+    next.run(request).await
+}
