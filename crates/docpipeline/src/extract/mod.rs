@@ -6,6 +6,7 @@ mod json;
 mod markdown;
 mod ooxml;
 mod package;
+mod pdf;
 mod text;
 mod xml;
 
@@ -58,6 +59,7 @@ impl Extractors {
             .with(Format::Text, text::Text)
             .with(Format::Markdown, markdown::Markdown)
             .with(Format::Html, html::Html { main_text_only })
+            .with(Format::Pdf, pdf::Pdf)
             .with(Format::Docx, ooxml::Docx)
             .with(Format::Xlsx, ooxml::Xlsx)
             .with(Format::Pptx, ooxml::Pptx)

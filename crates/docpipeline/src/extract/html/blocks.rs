@@ -247,7 +247,6 @@ impl<'b> Reader<'b> {
                     table.in_cell = false;
                 }
             }
-            "tr" => self.flush(),
             _ => {
                 if let Some(at) = self.open.iter().rposition(|open| open.name == name) {
                     while self.open.len() > at {

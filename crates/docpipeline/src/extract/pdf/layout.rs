@@ -1,0 +1,160 @@
+//! From lines to paragraphs and headings, by the distances between lines.
+
+use super::lines::Line;
+
+/// A step down of more than this many sizes is a gap between paragraphs, whatever the lines before it did.
+const WIDEST_LEADING: f64 = 1.9;
+
+/// A step down that exceeds the paragraph's own by this factor is a gap too.
+const LARGER_STEP: f64 = 1.3;
+
+/// A heading is set larger than the body by this factor.
+const HEADING_SIZE: f64 = 1.13;
+
+/// A heading has at most this many bytes, and lines.
+const LONGEST_HEADING: (usize, usize) = (200, 3);
+
+/// A paragraph of a page.
+#[derive(Debug, PartialEq)]
+pub(super) struct Paragraph {
+    pub(super) text: String,
+    /// The level, if it is a heading.
+    pub(super) level: Option<u8>,
+}
+
+/// The size in which most of the text is set.
+pub(super) fn body_size(pages: &[Vec<Line>]) -> f64 {
+    // A document of more sizes than this has no body.
+    const MOST_SIZES: usize = 200;
+    let mut sizes: Vec<(f64, usize)> = Vec::new();
+    for line in pages.iter().flatten() {
+        let full = sizes.len() >= MOST_SIZES;
+        match sizes.iter_mut().find(|(size, _)| (size - line.size).abs() < 0.25) {
+            Some((_, bytes)) => *bytes += line.text.len(),
+            None if full => {}
+            None => sizes.push((line.size, line.text.len())),
+        }
+    }
+    sizes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(0.0, |(size, _)| size)
+}
+
+/// The lines of a page as paragraphs. Words that were divided at the end of a line are whole again.
+pub(super) fn paragraphs(lines: &[Line], body: f64) -> Vec<Paragraph> {
+    let mut paragraphs = Vec::new();
+    let mut open: Vec<&Line> = Vec::new();
+    for line in lines {
+        if begins_paragraph(&open, line) {
+            paragraphs.extend(finish(&open, body));
+            open.clear();
+        }
+        open.push(line);
+    }
+    paragraphs.extend(finish(&open, body));
+    // Where every other paragraph is a heading, size means something else.
+    let headings = paragraphs.iter().filter(|paragraph| paragraph.level.is_some()).count();
+    if headings > 8 && headings * 2 > paragraphs.len() {
+        for paragraph in &mut paragraphs {
+            paragraph.level = None;
+        }
+    }
+    paragraphs
+}
+
+fn begins_paragraph(open: &[&Line], line: &Line) -> bool {
+    let Some(last) = open.last() else { return false };
+    if (line.size - last.size).abs() > 0.12 * last.size || line.direction.dot(last.direction) < 0.7 {
+        return true;
+    }
+    let step = step_down(last, line);
+    let usual = match open {
+        [.., before, last] => step_down(before, last),
+        _ => step,
+    };
+    // Upwards is the next column; a long way down, the next block.
+    step < -0.5 * line.size
+        || step > WIDEST_LEADING * line.size
+        || (usual > 0.0 && step > LARGER_STEP * usual)
+}
+
+/// How far the baseline of `line` is below that of `last`, as the reader holds the page.
+fn step_down(last: &Line, line: &Line) -> f64 {
+    (line.start - last.start).cross(last.direction)
+}
+
+fn finish(lines: &[&Line], body: f64) -> Option<Paragraph> {
+    let first = lines.first()?;
+    let mut text = String::new();
+    for line in lines {
+        append(&mut text, &line.text);
+    }
+    let short = text.len() <= LONGEST_HEADING.0 && lines.len() <= LONGEST_HEADING.1;
+    let worded = text.chars().filter(|c| c.is_alphabetic()).take(3).count() == 3;
+    let level = (short && worded).then(|| level(first.size / body)).flatten();
+    Some(Paragraph { text, level })
+}
+
+/// The level of a heading by how much larger than the body it is.
+fn level(ratio: f64) -> Option<u8> {
+    match ratio {
+        ratio if !ratio.is_finite() => None,
+        ratio if ratio >= 1.7 => Some(1),
+        ratio if ratio >= 1.3 => Some(2),
+        ratio if ratio >= HEADING_SIZE => Some(3),
+        _ => None,
+    }
+}
+
+/// Appends a line; a hyphen between two letters at its beginning was put there by the division, when what follows
+/// is in lower case.
+fn append(text: &mut String, line: &str) {
+    let divided = text
+        .strip_suffix(['-', '\u{2010}', '\u{ad}'])
+        .is_some_and(|before| before.ends_with(char::is_alphabetic))
+        && line.starts_with(char::is_lowercase);
+    if divided {
+        text.pop();
+    } else if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, Paragraph, body_size, paragraphs};
+    use hayro_interpret::kurbo::{Point, Vec2};
+
+    fn line(text: &str, y: f64, size: f64) -> Line {
+        Line { text: text.to_owned(), start: Point::new(0.0, y), direction: Vec2::new(1.0, 0.0), size }
+    }
+
+    fn paragraph(text: &str, level: Option<u8>) -> Paragraph {
+        Paragraph { text: text.to_owned(), level }
+    }
+
+    #[test]
+    fn larger_lines_are_headings_and_gaps_part_paragraphs() {
+        let page = vec![
+            line("A Title", 700.0, 20.0),
+            line("The first para-", 660.0, 10.0),
+            line("graph goes on.", 648.0, 10.0),
+            line("The second one", 620.0, 10.0),
+            line("is short.", 608.0, 10.0),
+            line("The next column.", 660.0, 10.0),
+        ];
+        let body = body_size(std::slice::from_ref(&page));
+        let expected = [
+            paragraph("A Title", Some(1)),
+            paragraph("The first paragraph goes on.", None),
+            paragraph("The second one\nis short.", None),
+            paragraph("The next column.", None),
+        ];
+        assert_eq!(paragraphs(&page, body), expected);
+    }
+
+    #[test]
+    fn a_hyphen_before_a_capital_or_after_a_number_stays() {
+        let page = vec![line("Jean-", 100.0, 10.0), line("Luc, 1990-", 88.0, 10.0), line("ies", 76.0, 10.0)];
+        assert_eq!(paragraphs(&page, 10.0), [paragraph("Jean-\nLuc, 1990-\nies", None)]);
+    }
+}

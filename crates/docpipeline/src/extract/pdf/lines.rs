@@ -1,0 +1,282 @@
+//! From glyphs to lines, by the distances between them.
+//!
+//! Glyphs come in the order in which the page draws them, which nearly every producer makes the order of reading. So
+//! each glyph is compared with the one before it only: it goes on the word, begins a word, or begins a line.
+
+use hayro_interpret::kurbo::{Point, Vec2};
+
+/// A gap of this share of the size is a space. Letters are kerned by up to a tenth; the narrowest spaces that are set
+/// have a sixth.
+const SPACE: f64 = 0.16;
+
+/// How far a glyph may stand off the line and still be on it: superscripts do by a third to a half.
+const OFF_LINE: f64 = 0.55;
+
+/// How far a glyph may go back and still go on the word: kerning, accents set over letters.
+const BACK: f64 = 0.6;
+
+/// Where a glyph stands, in the units of the page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    /// Where its baseline begins.
+    pub(super) origin: Point,
+    /// From there to where the next glyph would begin.
+    pub(super) advance: Vec2,
+    /// The size of its font.
+    pub(super) size: f64,
+}
+
+impl Mark {
+    fn end(&self) -> Point {
+        self.origin + self.advance
+    }
+}
+
+/// Glyphs on one baseline.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Line {
+    pub(super) text: String,
+    /// Where the line begins.
+    pub(super) start: Point,
+    /// The direction of reading: a unit vector.
+    pub(super) direction: Vec2,
+    /// The size of most of its glyphs.
+    pub(super) size: f64,
+}
+
+/// Takes glyphs, gives lines.
+#[derive(Default)]
+pub(super) struct LineBuilder {
+    lines: Vec<Line>,
+    line: Line,
+    last: Option<Mark>,
+    /// The byte at which the last glyph's text begins.
+    last_at: usize,
+    /// Glyphs of the line by size, in tenths: few lines have more than two.
+    sizes: Vec<(f64, usize)>,
+    /// Neighbouring letters of right-to-left scripts that were drawn from left to right, less those that were not.
+    visual_order: i32,
+}
+
+/// How a glyph follows the one before it.
+enum Step {
+    /// On the word.
+    Join,
+    /// A new word.
+    Space,
+    /// A new line.
+    Line,
+    /// The same glyph in the same place, to make it look bold.
+    Again,
+}
+
+impl LineBuilder {
+    /// Takes the next glyph.
+    pub(super) fn push(&mut self, text: &str, mark: Mark) {
+        let blank = text.chars().all(char::is_whitespace);
+        match self.step(text, &mark) {
+            Step::Again => return,
+            Step::Join => {}
+            Step::Space => self.space(),
+            Step::Line => self.end_line(),
+        }
+        if self.line.text.is_empty() {
+            if blank {
+                return;
+            }
+            let length = mark.advance.hypot();
+            self.line.start = mark.origin;
+            self.line.direction = if length > 0.0 { mark.advance / length } else { Vec2::new(1.0, 0.0) };
+        }
+        self.last_at = self.line.text.len();
+        if blank {
+            self.space();
+        } else {
+            self.line.text.push_str(text);
+            self.count_size(mark.size);
+        }
+        self.last = Some(mark);
+    }
+
+    /// All lines.
+    pub(super) fn finish(mut self) -> Vec<Line> {
+        self.end_line();
+        self.lines
+    }
+
+    fn step(&mut self, text: &str, mark: &Mark) -> Step {
+        let Some(last) = &self.last else { return Step::Join };
+        let direction = self.line.direction;
+        let size = mark.size.max(last.size);
+        let turned = mark.advance.hypot() > 0.0 && mark.advance.dot(direction) < 0.7 * mark.advance.hypot();
+        let off = (mark.origin - last.origin).cross(direction).abs();
+        if turned || off > OFF_LINE * size {
+            return Step::Line;
+        }
+        let here = self.line.text.get(self.last_at..) == Some(text);
+        if here && (mark.origin - last.origin).hypot() < 0.1 * size {
+            return Step::Again;
+        }
+        let gap = (mark.origin - last.end()).dot(direction);
+        if is_right_to_left(text) || is_right_to_left(&self.line.text) {
+            // Drawn in the order of reading, each letter stands to the left of the one before.
+            let gap_leftwards = (last.origin - mark.end()).dot(direction);
+            if gap_leftwards > -BACK * size && gap < 0.0 {
+                self.visual_order -= 1;
+                return if gap_leftwards > SPACE * size { Step::Space } else { Step::Join };
+            }
+            self.visual_order += 1;
+        }
+        if gap < -BACK * size.max(last.advance.hypot()) {
+            Step::Line
+        } else if gap > SPACE * size {
+            Step::Space
+        } else {
+            Step::Join
+        }
+    }
+
+    fn space(&mut self) {
+        if !self.line.text.is_empty() && !self.line.text.ends_with(' ') {
+            self.line.text.push(' ');
+        }
+    }
+
+    fn count_size(&mut self, size: f64) {
+        match self.sizes.iter_mut().find(|(known, _)| (known - size).abs() < 0.1) {
+            Some((_, count)) => *count += 1,
+            None => self.sizes.push((size, 1)),
+        }
+    }
+
+    fn end_line(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        let sizes = std::mem::take(&mut self.sizes);
+        let visual_order = std::mem::take(&mut self.visual_order) > 0;
+        self.last = None;
+        self.last_at = 0;
+        line.text.truncate(line.text.trim_end().len());
+        if line.text.is_empty() {
+            return;
+        }
+        if visual_order && is_right_to_left(&line.text) {
+            line.text = in_reading_order(&line.text);
+        }
+        line.size = sizes.into_iter().max_by_key(|(_, count)| *count).map_or(0.0, |(size, _)| size);
+        self.lines.push(line);
+    }
+}
+
+/// Whether a text holds Hebrew, Arabic, Syriac, Thaana or their presentation forms.
+fn is_right_to_left(text: &str) -> bool {
+    text.chars().any(is_right_to_left_char)
+}
+
+fn is_right_to_left_char(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}')
+}
+
+/// A line drawn from left to right whose script is read from right to left: the whole is turned round, and the runs of
+/// Latin letters and digits in it are turned back (the reverse of Unicode Standard Annex 9 for a line of one level).
+fn in_reading_order(text: &str) -> String {
+    let turned: Vec<char> = text.chars().rev().collect();
+    let mut logical = String::with_capacity(text.len());
+    let is_latin = |c: &char| c.is_alphanumeric() && !is_right_to_left_char(*c);
+    let mut rest = turned.as_slice();
+    while let Some(c) = rest.first() {
+        if !is_latin(c) {
+            logical.push(*c);
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        }
+        // A run of Latin words with what stands between them.
+        let until = rest.iter().position(|c| is_right_to_left_char(*c)).unwrap_or(rest.len());
+        let run = rest.get(..until).unwrap_or_default();
+        let length = run.iter().rposition(is_latin).map_or(until, |last| last + 1);
+        logical.extend(run.get(..length).unwrap_or_default().iter().rev());
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    logical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, LineBuilder, Mark, in_reading_order};
+    use hayro_interpret::kurbo::{Point, Vec2};
+    use proptest::prelude::*;
+
+    /// Sets `text` in a font of size 10 whose letters are all half as wide, without any space glyphs.
+    fn set(builder: &mut LineBuilder, text: &str, mut x: f64, y: f64) {
+        for c in text.chars() {
+            if c != ' ' {
+                let mark = Mark { origin: Point::new(x, y), advance: Vec2::new(5.0, 0.0), size: 10.0 };
+                builder.push(&c.to_string(), mark);
+            }
+            x += if c == ' ' { 3.0 } else { 5.0 };
+        }
+    }
+
+    fn texts(lines: &[Line]) -> Vec<&str> {
+        lines.iter().map(|line| line.text.as_str()).collect()
+    }
+
+    #[test]
+    fn gaps_are_spaces_and_steps_down_are_lines() {
+        let mut builder = LineBuilder::default();
+        set(&mut builder, "two words", 0.0, 100.0);
+        set(&mut builder, "below", 0.0, 88.0);
+        set(&mut builder, "beside", 200.0, 88.0);
+        assert_eq!(texts(&builder.finish()), ["two words", "below beside"]);
+    }
+
+    #[test]
+    fn a_glyph_drawn_twice_is_one() {
+        let mut builder = LineBuilder::default();
+        let mark = Mark { origin: Point::new(0.0, 0.0), advance: Vec2::new(5.0, 0.0), size: 10.0 };
+        builder.push("a", mark);
+        builder.push("a", Mark { origin: Point::new(0.3, 0.0), ..mark });
+        assert_eq!(texts(&builder.finish()), ["a"]);
+    }
+
+    #[test]
+    fn letters_set_leftwards_are_read_as_they_come() {
+        let mut builder = LineBuilder::default();
+        for (i, c) in "שלום".chars().enumerate() {
+            let origin = Point::new(100.0 - 5.0 * i as f64, 0.0);
+            builder.push(&c.to_string(), Mark { origin, advance: Vec2::new(5.0, 0.0), size: 10.0 });
+        }
+        assert_eq!(texts(&builder.finish()), ["שלום"]);
+    }
+
+    #[test]
+    fn letters_set_rightwards_are_turned_round_and_numbers_are_not() {
+        let drawn: String = "עלה 42 שקל".chars().rev().collect::<String>().replace("24", "42");
+        let mut builder = LineBuilder::default();
+        set(&mut builder, &drawn, 0.0, 0.0);
+        assert_eq!(texts(&builder.finish()), ["עלה 42 שקל"]);
+        assert_eq!(in_reading_order("abc"), "abc");
+    }
+
+    proptest! {
+        #[test]
+        fn words_survive_being_set(words in prop::collection::vec("[a-z]{1,8}", 1..20)) {
+            let text = words.join(" ");
+            let mut builder = LineBuilder::default();
+            set(&mut builder, &text, 0.0, 0.0);
+            // Two equal letters beside one another are not one drawn twice.
+            prop_assert_eq!(texts(&builder.finish()), [text.as_str()]);
+        }
+
+        #[test]
+        fn no_placement_breaks_it(
+            glyphs in prop::collection::vec(("\\PC", any::<(f32, f32, f32, f32)>(), 0.1_f64..100.0), 0..30),
+        ) {
+            let mut builder = LineBuilder::default();
+            for (text, (x, y, dx, dy), size) in &glyphs {
+                let origin = Point::new((*x).into(), (*y).into());
+                builder.push(text, Mark { origin, advance: Vec2::new((*dx).into(), (*dy).into()), size: *size });
+            }
+            builder.finish();
+        }
+    }
+}
