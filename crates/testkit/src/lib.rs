@@ -1,1 +1,46 @@
-//! Real servers for tests: free ports, temporary folders, killed on drop
+//! Real servers for tests: each on its own port, in its own temporary folder, gone when the value is dropped.
+//!
+//! A test that needs Redis gets a Redis. When the program is not on the machine the test fails, and says which
+//! package brings it; it never passes by not running. `cargo xtask setup` installs everything at once.
+//!
+//! | server | program | environment override | Debian package |
+//! |---|---|---|---|
+//! | [`Redis`] | `redis-server` | `BUTTRESS_REDIS_SERVER` | `redis-server` |
+//! | [`Nats`] | `nats-server` | `BUTTRESS_NATS_SERVER` | `nats-server` |
+//! | [`Postgres`] | `postgres`, and `initdb` beside it | `BUTTRESS_POSTGRES` | `postgresql` |
+//! | [`Chromium`] | `chromium` | `BUTTRESS_CHROMIUM` | `chromium` |
+//! | [`promtool_check_metrics`] | `promtool` | `BUTTRESS_PROMTOOL` | `prometheus` |
+//!
+//! ```no_run
+//! let redis = buttress_testkit::Redis::start();
+//! println!("{}", redis.url()); // redis://127.0.0.1:41375
+//! ```
+//!
+//! A server runs in a process group of its own. The group is killed when the value is dropped, and also when the
+//! test process dies without dropping anything (see [`ProcessGroup`]).
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a helper of tests fails the test, and panicking is how a test fails"
+)]
+#![allow(clippy::disallowed_methods, reason = "the servers it waits for live in real time")]
+
+mod chromium;
+mod nats;
+mod postgres;
+mod process_group;
+mod program;
+mod promtool;
+mod redis;
+mod wait;
+
+pub use chromium::{Chromium, Page};
+pub use nats::Nats;
+pub use postgres::Postgres;
+pub use process_group::ProcessGroup;
+pub use program::Program;
+pub use promtool::promtool_check_metrics;
+pub use redis::Redis;
+pub use wait::wait_until;

@@ -1,0 +1,88 @@
+//! Redis on a free port.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::wait::READY_WITHIN;
+use crate::{ProcessGroup, Program, wait_until};
+
+/// A Redis server that keeps everything in memory.
+#[derive(Debug)]
+pub struct Redis {
+    addr: SocketAddr,
+    process: ProcessGroup,
+    _folder: TempDir, // Last: it goes when nobody writes to it any more.
+}
+
+impl Redis {
+    /// Starts a server and returns when it answers.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let addr = free_addr();
+        let mut process = ProcessGroup::spawn(
+            Command::new(Program::REDIS.path())
+                .args(["--bind", "127.0.0.1", "--port", &addr.port().to_string()])
+                .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+                .arg("--dir")
+                .arg(folder.path()),
+            &folder.path().join("redis.log"),
+        );
+        wait_until("redis-server to answer PING", READY_WITHIN, || {
+            process.expect_running();
+            (command(addr, &["PING"]).ok()? == "+PONG\r\n").then_some(())
+        });
+        Self { addr, process, _folder: folder }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The address as clients want it, `redis://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    /// The server's process, for tests that stop or kill it.
+    pub fn process(&mut self) -> &mut ProcessGroup {
+        &mut self.process
+    }
+
+    /// Sends one command and returns the first 64 KiB of the raw (RESP) answer: enough to see what a test left behind.
+    ///
+    /// # Errors
+    ///
+    /// When the server is not there or hangs up.
+    pub fn command(&self, words: &[&str]) -> std::io::Result<String> {
+        command(self.addr, words)
+    }
+}
+
+fn command(addr: SocketAddr, words: &[&str]) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let words_with_length = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    let request: String = std::iter::once(format!("*{}\r\n", words.len())).chain(words_with_length).collect();
+    stream.write_all(request.as_bytes())?;
+    let mut answer = vec![0; 64 << 10];
+    let length = stream.read(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer[..length]).into_owned())
+}
+
+/// An address on this machine that nobody listened on a moment ago.
+///
+/// The system hands out ports in an order that makes a collision before the server has bound it all but impossible;
+/// if it happens the server ends early and the test says so.
+pub(crate) fn free_addr() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("the loopback interface has a free port")
+}
