@@ -1,12 +1,15 @@
 //! From bytes of one format to text.
 
+mod archive;
 mod delimited;
+mod eml;
 mod html;
 mod json;
 mod markdown;
 mod ooxml;
 mod package;
 mod pdf;
+mod rtf;
 mod text;
 mod xml;
 
@@ -63,6 +66,11 @@ impl Extractors {
             .with(Format::Docx, ooxml::Docx)
             .with(Format::Xlsx, ooxml::Xlsx)
             .with(Format::Pptx, ooxml::Pptx)
+            .with(Format::Rtf, rtf::Rtf)
+            .with(Format::Eml, eml::Eml)
+            .with(Format::Zip, archive::Zip)
+            .with(Format::Tar, archive::Tar)
+            .with(Format::Gzip, archive::Gzip)
             .with(Format::Csv, delimited::Delimited(Format::Csv))
             .with(Format::Tsv, delimited::Delimited(Format::Tsv))
             .with(Format::Json, json::Json)

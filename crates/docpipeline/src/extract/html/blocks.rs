@@ -174,7 +174,7 @@ impl<'b> Reader<'b> {
                 }
             }
             "p" | "dt" | "dd" | "option" | "figcaption" | "caption" | "legend" | "summary" | "address" => {
-                self.flush()
+                self.flush();
             }
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 self.flush();
@@ -237,10 +237,7 @@ impl<'b> Reader<'b> {
         match name {
             "title" => self.in_title = false,
             "p" | "li" | "dt" | "dd" | "option" | "figcaption" | "caption" | "legend" | "summary"
-            | "address" => {
-                self.flush();
-            }
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.flush(),
+            | "address" | "tr" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.flush(),
             "td" | "th" => {
                 self.flush();
                 if let Some(table) = self.tables.last_mut() {
@@ -399,13 +396,13 @@ impl<'b> Reader<'b> {
         let Some(content) = attribute(tag, "content") else { return };
         match name.to_ascii_lowercase().as_str() {
             "author" | "article:author" | "dc.creator" | "dcterms.creator" => {
-                self.metadata.set_author(content)
+                self.metadata.set_author(content);
             }
             "date" | "article:published_time" | "dc.date" | "dcterms.created" | "dcterms.issued" => {
                 self.metadata.set_created(content);
             }
             "last-modified" | "article:modified_time" | "dcterms.modified" => {
-                self.metadata.set_modified(content)
+                self.metadata.set_modified(content);
             }
             "description" | "keywords" | "generator" => {
                 self.metadata.set_property(&name.to_ascii_lowercase(), content);
@@ -418,9 +415,8 @@ impl<'b> Reader<'b> {
 
 fn text_of(block: Block) -> String {
     match block.content {
-        Content::Heading(_, text) | Content::Paragraph(text) => text,
         Content::Item { marker, text, .. } if marker != "-" => format!("{marker} {text}"),
-        Content::Item { text, .. } => text,
+        Content::Heading(_, text) | Content::Paragraph(text) | Content::Item { text, .. } => text,
         Content::Table(_) => String::new(),
     }
 }

@@ -60,14 +60,14 @@ impl Html {
         tokenizer.end();
         tokenizer.sink.refused()?;
         let (blocks, metadata) = tokenizer.sink.reader.into_inner().finish()?;
-        write_metadata(metadata, draft.metadata());
+        write_metadata(&metadata, draft.metadata());
         let blocks = if self.main_text_only { main_text::select(blocks) } else { blocks };
         write_blocks(&blocks, draft)
     }
 }
 
 /// What the document says of itself comes first; what its container says (a mail's subject) stays.
-fn write_metadata(found: Metadata, metadata: &mut Metadata) {
+fn write_metadata(found: &Metadata, metadata: &mut Metadata) {
     for (value, set) in [
         (&found.title, Metadata::set_title as fn(&mut Metadata, &str)),
         (&found.author, Metadata::set_author),

@@ -37,7 +37,7 @@ pub(super) fn refuse_bombs(pdf: &[u8], budget: &Budget) -> Result<()> {
 fn inflated(data: &[u8], input: usize, most: u64, budget: &Budget) -> Result<u64> {
     let data = data.get(..input.min(data.len())).unwrap_or_default();
     let mut inflate = Decompress::new(true);
-    let mut scratch = [0; 32 << 10];
+    let mut scratch = [0; 16 << 10];
     while inflate.total_out() <= most {
         budget.tick()?;
         let read = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);

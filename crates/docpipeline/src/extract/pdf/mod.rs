@@ -54,19 +54,15 @@ impl Extractor for Pdf {
                 run(page, &cache, &mut device);
                 device.finish()
             }));
-            let number = index + 1;
-            match read {
-                Ok(finished) => {
-                    let finished = finished?;
-                    unmapped += finished.unmapped;
-                    glyphs += finished.glyphs;
-                    pages.push(finished.lines);
-                }
-                Err(_) => {
-                    draft.warn(format!("page {number} cannot be read"));
-                    pages.push(Vec::new());
-                }
-            }
+            let Ok(finished) = read else {
+                draft.warn(format!("page {} cannot be read", index + 1));
+                pages.push(Vec::new());
+                continue;
+            };
+            let finished = finished?;
+            unmapped += finished.unmapped;
+            glyphs += finished.glyphs;
+            pages.push(finished.lines);
         }
         if glyphs == 0 {
             draft.warn(format!("no text: {} pages of images or drawings; OCR is not built in", pages.len()));
