@@ -73,6 +73,35 @@ async fn too_many_requests_are_refused_but_probes_are_answered() {
     service.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_stream_is_in_flight_until_it_ends() {
+    let mut config = config();
+    config.limits.long_requests = 1;
+    let endless = || async {
+        let first = futures_util::stream::once(async { Ok::<_, Infallible>(Event::default().data("first")) });
+        Sse::new(first.chain(futures_util::stream::pending()))
+    };
+    let service = run(config, |service, _| service.long_routes(Router::new().route("/", get(endless)))).await;
+    let mut stream = TcpStream::connect(service.bound.main).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    read_until(&mut stream, "data: first").await;
+    assert_eq!(service.get("/").await.status, 503);
+
+    drop(stream);
+    within(async {
+        loop {
+            let mut next = TcpStream::connect(service.bound.main).await.unwrap();
+            next.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            if read_until(&mut next, "\r\n").await.contains("200") {
+                return;
+            }
+        }
+    })
+    .await;
+    service.handle.stop();
+    service.stop().await.unwrap_err(); // the second request to stop: these streams do not watch for a drain
+}
+
 async fn request_owned(address: std::net::SocketAddr) -> Answer {
     request(address, GET).await
 }

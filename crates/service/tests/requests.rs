@@ -149,6 +149,9 @@ async fn a_body_over_the_limit_is_refused_said_or_unsaid() {
         assert_eq!(answer.status, status, "{request}");
         if status == 413 {
             assert_eq!(answer.json()["class"], "too_large");
+            // What is said is refused before the handler, which cannot name the limit.
+            let named = answer.json()["limit"].is_number();
+            assert_eq!(named, request.contains("content-length"), "{request}");
         }
     }
     service.stop().await.unwrap();
