@@ -3,7 +3,7 @@
 //! Magic numbers decide first, then the members of a ZIP package, then the look of the text. The name is asked only
 //! where the content leaves the kind open: plain text, Markdown and delimited values all are text.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use crate::draft::Source;
 use crate::error::{Error, Result};
@@ -30,6 +30,10 @@ pub fn detect(source: &Source<'_>) -> Result<Format> {
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return Ok(by_members(bytes));
+    }
+    if bytes.starts_with(OLE) && memchr::memmem::find(bytes, &ENCRYPTED_PACKAGE).is_some() {
+        // Which of the three it is stands in the part that only the password opens.
+        return Err(Error::Encrypted { format: format_by_extension(&source.extension()) });
     }
     if let Some(found) = foreign(bytes) {
         return Err(Error::Unsupported { found: found.to_owned() });
@@ -75,6 +79,20 @@ fn has_tar_checksum(bytes: &[u8]) -> bool {
     claimed == sum && header.first().is_some_and(|b| *b != 0)
 }
 
+/// The magic number of OLE compound files.
+const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
+/// The stream of an OLE file that holds an encrypted Office package ([MS-OFFCRYPTO] 1.3.3), its name in UTF-16.
+const ENCRYPTED_PACKAGE: [u8; 32] = *b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0";
+
+fn format_by_extension(extension: &str) -> Format {
+    match extension {
+        "xlsx" | "xlsm" | "xltx" | "xlsb" => Format::Xlsx,
+        "pptx" | "pptm" | "potx" | "ppsx" => Format::Pptx,
+        _ => Format::Docx,
+    }
+}
+
 /// What kind of package a ZIP file is.
 fn by_members(bytes: &[u8]) -> Format {
     // The first member of an EPUB or OpenDocument file is its type, stored as it is: no directory is needed, so a
@@ -93,7 +111,36 @@ fn by_members(bytes: &[u8]) -> Format {
     let Ok(archive) = zip::ZipArchive::new(Cursor::new(bytes)) else {
         return by_raw_names(bytes);
     };
-    archive.file_names().find_map(|name| format_of_member(&name.ok()?)).unwrap_or(Format::Zip)
+    let by_name = |of: fn(&str) -> Option<Format>| archive.file_names().find_map(|name| of(&name.ok()?));
+    if let Some(format) = by_name(format_of_member) {
+        return format;
+    }
+    // Office parts may stand elsewhere than they usually do.
+    if archive.index_for_name_raw(b"[Content_Types].xml").is_some() {
+        return by_name(format_of_folder).unwrap_or(Format::Zip);
+    }
+    if archive.index_for_name_raw(b"content.xml").is_some() {
+        return by_manifest(archive).unwrap_or(Format::Zip);
+    }
+    Format::Zip
+}
+
+fn format_of_folder(name: &str) -> Option<Format> {
+    match name.split('/').next()? {
+        "word" => Some(Format::Docx),
+        "xl" => Some(Format::Xlsx),
+        "ppt" => Some(Format::Pptx),
+        _ => None,
+    }
+}
+
+/// For an `OpenDocument` whose first member is not its type.
+fn by_manifest(mut archive: zip::ZipArchive<Cursor<&[u8]>>) -> Option<Format> {
+    let mut head = String::new();
+    let manifest = archive.by_name("META-INF/manifest.xml").ok()?;
+    // The entry of the package itself stands first; a longer manifest need not be read.
+    manifest.take(SAMPLE_BYTES as u64).read_to_string(&mut head).ok()?;
+    flat_open_document(&head)
 }
 
 fn format_of_member(name: &str) -> Option<Format> {
@@ -129,7 +176,7 @@ const FOREIGN: [(&[u8], &str); 22] = [
     (b"\x7fELF", "an ELF program"),
     (b"MZ", "a Windows program"),
     (b"\xca\xfe\xba\xbe", "a Java class or Mach-O program"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an OLE file (Office before 2007, or encrypted Office)"),
+    (OLE, "an OLE file (Office before 2007)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"BZh", "a bzip2 file"),
@@ -217,6 +264,14 @@ const HTML_ELEMENTS: [&str; 19] = [
     "<a ", "<script", "<style", "<br", "<b>", "<article",
 ];
 
+/// `OpenDocument` as one XML file names its kind where a package has its type.
+fn flat_open_document(lower: &str) -> Option<Format> {
+    let (_, kind) = lower.split_once("application/vnd.oasis.opendocument.")?;
+    [("text", Format::Odt), ("spreadsheet", Format::Ods), ("presentation", Format::Odp)]
+        .into_iter()
+        .find_map(|(name, format)| kind.starts_with(name).then_some(format))
+}
+
 fn markup(text: &str) -> Option<Format> {
     if !text.starts_with('<') {
         return None;
@@ -227,7 +282,7 @@ fn markup(text: &str) -> Option<Format> {
         return Some(Format::Html);
     }
     if lower.starts_with("<?xml") || lower.starts_with("<!doctype") {
-        return Some(Format::Xml);
+        return Some(flat_open_document(&lower).unwrap_or(Format::Xml));
     }
     if HTML_ELEMENTS.iter().any(|element| lower.starts_with(element)) {
         return Some(Format::Html);

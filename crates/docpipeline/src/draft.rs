@@ -369,6 +369,11 @@ impl Table {
         Ok(())
     }
 
+    /// Adds a row whose cells have been charged one by one.
+    pub(crate) fn charged_row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
     /// Whether no row has been added.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,10 +3,14 @@
 mod archive;
 mod delimited;
 mod eml;
+mod epub;
+mod grid;
 mod html;
 mod json;
 mod markdown;
+mod odf;
 mod ooxml;
+mod ordinals;
 mod package;
 mod pdf;
 mod rtf;
@@ -66,6 +70,10 @@ impl Extractors {
             .with(Format::Docx, ooxml::Docx)
             .with(Format::Xlsx, ooxml::Xlsx)
             .with(Format::Pptx, ooxml::Pptx)
+            .with(Format::Odt, odf::Odf(Format::Odt))
+            .with(Format::Ods, odf::Odf(Format::Ods))
+            .with(Format::Odp, odf::Odf(Format::Odp))
+            .with(Format::Epub, epub::Epub)
             .with(Format::Rtf, rtf::Rtf)
             .with(Format::Eml, eml::Eml)
             .with(Format::Zip, archive::Zip)

@@ -1,92 +1,227 @@
 //! ZIP packages, read within the budget.
 
-use std::borrow::Cow;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use bytes::Bytes;
-use zip::ZipArchive;
+use flate2::read::DeflateDecoder;
+use zip::read::ZipReadOptions;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::budget::Budget;
 use crate::charset::decode;
-use crate::error::{Error, Result};
+use crate::draft::Draft;
+use crate::error::{Error, Limit, Result};
 use crate::extract::xml::declared_encoding;
 use crate::format::Format;
 
 /// A ZIP file: a package of parts, or an archive.
+///
+/// Where its directory is lost (a download that broke off), the members are found by their own headers.
 pub(crate) struct Package<'b> {
-    archive: ZipArchive<Cursor<Bytes>>,
+    members: Members,
+    names: Vec<String>,
     format: Format,
     budget: &'b Budget,
+}
+
+enum Members {
+    Listed(ZipArchive<Cursor<Bytes>>),
+    Found { bytes: Bytes, at: Vec<Found> },
+}
+
+/// What a member gave before its end, and what was wrong with the rest.
+struct Contents {
+    bytes: Vec<u8>,
+    damage: Option<String>,
 }
 
 impl<'b> Package<'b> {
     /// Opens the package.
     pub(crate) fn open(bytes: Bytes, format: Format, budget: &'b Budget) -> Result<Self> {
         budget.check_time()?;
-        let archive = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|error| Error::malformed(format, format!("the directory of the ZIP file: {error}")))?;
-        // A directory has an entry of its own for each member, however small.
-        if archive.len() as u64 > budget.limits().entries {
-            let (limit, max) = (crate::Limit::Entries, budget.limits().entries);
-            return Err(Error::OverLimit { limit, max });
+        let (members, names) = match ZipArchive::new(Cursor::new(bytes.clone())) {
+            Ok(archive) => {
+                let raw = archive.file_names_raw();
+                let names = raw.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+                (Members::Listed(archive), names)
+            }
+            Err(complaint) => {
+                let (at, names): (Vec<_>, Vec<_>) = find_members(&bytes, budget)?.into_iter().unzip();
+                if at.is_empty() {
+                    return Err(Error::malformed(
+                        format,
+                        format!("the directory of the ZIP file: {complaint}"),
+                    ));
+                }
+                (Members::Found { bytes, at }, names)
+            }
+        };
+        let package = Self { members, names, format, budget };
+        let max = budget.limits().entries;
+        if package.names.len() as u64 > max {
+            return Err(Error::OverLimit { limit: Limit::Entries, max });
         }
-        Ok(Self { archive, format, budget })
+        Ok(package)
     }
 
     /// The names of all members, in the order of the directory.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.archive.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The bytes of the member at `index`, decompressed and charged.
     pub(crate) fn read_index(&mut self, index: usize) -> Result<Vec<u8>> {
-        let format = self.format;
-        self.budget.entry()?;
-        let member = match self.archive.by_index(index) {
-            Ok(member) => member,
-            Err(ZipError::UnsupportedArchive(reason))
-                if reason.to_string().to_lowercase().contains("password") =>
-            {
-                return Err(Error::Encrypted { format });
-            }
-            Err(error) => return Err(Error::malformed(format, format!("member {index}: {error}"))),
-        };
-        if member.encrypted() {
-            return Err(Error::Encrypted { format });
+        let contents = self.contents(index)?;
+        match contents.damage {
+            None => Ok(contents.bytes),
+            Some(damage) => Err(Error::malformed(self.format, damage)),
         }
-        let compressed = member.compressed_size();
-        let name = member.name().map_or_else(|_| format!("member {index}"), Cow::into_owned);
-        self.budget
-            .read_to_end(member, compressed, |error| Error::malformed(format, format!("{name}: {error}")))
     }
 
-    /// The bytes of the member called `name`; `None` when there is none.
-    pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+    /// The bytes of the member called `name`, as far as they can be read; `None` when there is no such member.
+    pub(crate) fn read(&mut self, name: &str, draft: &mut Draft<'_>) -> Result<Option<Vec<u8>>> {
         let name = name.trim_start_matches('/');
-        let index = self.archive.index_for_name(name).or_else(|| {
-            // Some writers disagree with themselves about letter case.
-            let position = |raw: &[u8]| raw.eq_ignore_ascii_case(name.as_bytes());
-            self.archive.file_names_raw().position(position)
+        let index = self.names.iter().position(|member| member == name).or_else(|| {
+            // Some writers disagree with themselves about letter case, or write the separator of Windows.
+            let same = |member: &String| member.replace('\\', "/").eq_ignore_ascii_case(name);
+            self.names.iter().position(same)
         });
-        index.map(|index| self.read_index(index)).transpose()
+        let Some(index) = index else { return Ok(None) };
+        let contents = self.contents(index)?;
+        if let Some(damage) = contents.damage {
+            draft.warn(damage);
+        }
+        Ok(Some(contents.bytes))
     }
 
     /// The XML member called `name` as text; `None` when there is none.
-    pub(crate) fn xml(&mut self, name: &str) -> Result<Option<String>> {
-        let Some(bytes) = self.read(name)? else { return Ok(None) };
+    pub(crate) fn xml(&mut self, name: &str, draft: &mut Draft<'_>) -> Result<Option<String>> {
+        let Some(bytes) = self.read(name, draft)? else { return Ok(None) };
+        // Nearly all is UTF-8, which need not be copied.
+        let bytes = match String::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => return Ok(Some(text)),
+            Ok(text) => text.into_bytes(),
+            Err(not_utf8) => not_utf8.into_bytes(),
+        };
         let declared = declared_encoding(&bytes);
-        match decode(&bytes, declared.as_deref(), self.budget)?.0 {
-            Cow::Owned(text) => Ok(Some(text)),
-            // Valid as it is, so the check that `decode` has made holds for the whole.
-            Cow::Borrowed(_) => Ok(Some(
-                String::from_utf8(bytes).unwrap_or_default().trim_start_matches('\u{feff}').to_owned(),
-            )),
-        }
+        Ok(Some(decode(&bytes, declared.as_deref(), self.budget)?.0.into_owned()))
     }
 
     /// The XML member called `name`, which the package cannot do without.
-    pub(crate) fn required_xml(&mut self, name: &str) -> Result<String> {
-        self.xml(name)?.ok_or_else(|| Error::malformed(self.format, format!("it has no {name}")))
+    pub(crate) fn required_xml(&mut self, name: &str, draft: &mut Draft<'_>) -> Result<String> {
+        self.xml(name, draft)?.ok_or_else(|| Error::malformed(self.format, format!("it has no {name}")))
     }
+
+    fn contents(&mut self, index: usize) -> Result<Contents> {
+        self.budget.entry()?;
+        let (budget, format) = (self.budget, self.format);
+        let name = self.names.get(index).map_or("", String::as_str);
+        let malformed =
+            |problem: &dyn std::fmt::Display| Error::malformed(format, format!("{name}: {problem}"));
+        match &mut self.members {
+            Members::Listed(archive) => {
+                // A checksum that is wrong says nothing about how much of the text is.
+                let options = ZipReadOptions::new().ignore_crc32(true);
+                match archive.by_index_with_options(index, options) {
+                    Ok(member) if member.encrypted() => Err(Error::Encrypted { format }),
+                    Ok(member) => {
+                        let compressed = member.compressed_size();
+                        read_member(member, compressed, name, budget)
+                    }
+                    Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
+                        Err(Error::Encrypted { format })
+                    }
+                    Err(complaint) => Err(malformed(&complaint)),
+                }
+            }
+            Members::Found { bytes, at } => {
+                let Some(found) = at.get(index) else { return Err(malformed(&"there is no such member")) };
+                let data = bytes.get(found.start..found.end).unwrap_or_default();
+                match found.method {
+                    _ if found.encrypted => Err(Error::Encrypted { format }),
+                    CompressionMethod::Stored => read_member(data, data.len() as u64, name, budget),
+                    CompressionMethod::Deflated => {
+                        read_member(DeflateDecoder::new(data), data.len() as u64, name, budget)
+                    }
+                    method => Err(malformed(&format!("compression method {method} is not known"))),
+                }
+            }
+        }
+    }
+}
+
+/// The member that `target` means, as seen from `folder`.
+pub(in crate::extract) fn resolve(folder: &str, target: &str) -> String {
+    if let Some(absolute) = target.strip_prefix('/') {
+        return absolute.to_owned();
+    }
+    let mut steps: Vec<&str> = folder.split('/').filter(|step| !step.is_empty()).collect();
+    for step in target.split('/') {
+        match step {
+            ".." => {
+                steps.pop();
+            }
+            "" | "." => {}
+            step => steps.push(step),
+        }
+    }
+    steps.join("/")
+}
+
+fn read_member(inner: impl Read, compressed: u64, name: &str, budget: &Budget) -> Result<Contents> {
+    let mut reader = budget.reader(inner, compressed);
+    let mut bytes = Vec::new();
+    let read = reader.read_to_end(&mut bytes);
+    match (read, reader.refusal()) {
+        (_, Some(refusal)) => Err(refusal),
+        (Ok(_), None) => Ok(Contents { bytes, damage: None }),
+        (Err(complaint), None) => {
+            let damage = Some(format!("{name}: {complaint}, after {} bytes", bytes.len()));
+            Ok(Contents { bytes, damage })
+        }
+    }
+}
+
+/// A member found by its own header.
+struct Found {
+    start: usize,
+    end: usize,
+    method: CompressionMethod,
+    encrypted: bool,
+}
+
+/// The signature of the header that stands before each member (APPNOTE 4.3.7).
+const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
+/// Its length, without the name and the extra field.
+const LOCAL_HEADER_BYTES: usize = 30;
+
+/// The members whose headers can be found. Sizes in headers may be zero (they follow the data then), so a member ends
+/// where the next begins: neither of the two compressions reads past its own end.
+fn find_members(bytes: &[u8], budget: &Budget) -> Result<Vec<(Found, String)>> {
+    let starts: Vec<usize> = memchr::memmem::find_iter(bytes, LOCAL_HEADER).collect();
+    let mut members = Vec::new();
+    for (i, start) in starts.iter().copied().enumerate() {
+        budget.tick()?;
+        let next = starts.get(i + 1).copied().unwrap_or(bytes.len());
+        let Some(header) = bytes.get(start..start + LOCAL_HEADER_BYTES) else { continue };
+        let short = |at: usize| match header.get(at..at + 2) {
+            Some([low, high]) => u16::from_le_bytes([*low, *high]),
+            _ => 0,
+        };
+        let (name, extra) = (usize::from(short(26)), usize::from(short(28)));
+        let stored_size = usize::from(short(18)) | usize::from(short(20)) << 16;
+        let name_start = start + LOCAL_HEADER_BYTES;
+        let Some(raw_name) = bytes.get(name_start..name_start + name) else { continue };
+        let data = name_start + name + extra;
+        let method = match short(8) {
+            0 => CompressionMethod::Stored,
+            8 => CompressionMethod::Deflated,
+            _ => continue,
+        };
+        let end = if method == CompressionMethod::Stored { next.min(data + stored_size) } else { next };
+        let found = Found { start: data.min(end), end, method, encrypted: short(6) & 1 == 1 };
+        members.push((found, String::from_utf8_lossy(raw_name).into_owned()));
+    }
+    Ok(members)
 }

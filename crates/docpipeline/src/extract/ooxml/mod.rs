@@ -1,93 +1,97 @@
-//! What the three Office formats (ECMA-376) share.
+//! The Office formats (ECMA-376), and what they share: parts that refer to one another, and properties.
 
 mod docx;
 mod pptx;
 mod xlsx;
 
-use std::collections::HashMap;
-
 pub(super) use docx::Docx;
 pub(super) use pptx::Pptx;
 pub(super) use xlsx::Xlsx;
 
+use crate::budget::Budget;
 use crate::draft::Draft;
 use crate::error::Result;
-use crate::extract::package::Package;
+use crate::extract::package::{Package, resolve};
 use crate::extract::xml::{Node, XmlReader};
 use crate::format::Format;
 
 /// A part that another part refers to.
-struct Target {
+struct Relation {
+    id: String,
+    /// The last step of the relation's type: `styles`, `header`. The rest differs between editions of the standard.
     kind: String,
     path: String,
 }
 
-/// The relationships of `part` by their id.
-fn relationships(
-    package: &mut Package<'_>,
-    part: &str,
-    format: Format,
-    draft: &Draft<'_>,
-) -> Result<HashMap<String, Target>> {
-    let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
-    let path =
-        if folder.is_empty() { format!("_rels/{file}.rels") } else { format!("{folder}/_rels/{file}.rels") };
-    let mut targets = HashMap::new();
-    let Some(xml) = package.xml(&path)? else { return Ok(targets) };
-    let mut reader = XmlReader::new(&xml, format, &path, draft.budget());
-    while let Some(node) = reader.next()? {
-        if let Node::Start(element) = node
-            && let (Some(id), Some(target)) = (element.attribute("Id"), element.attribute("Target"))
-            && element.attribute("TargetMode").as_deref() != Some("External")
-        {
-            let kind = element.attribute("Type").unwrap_or_default();
-            let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
-            targets.insert(id, Target { kind, path: resolve(folder, &target) });
+/// The parts that a part refers to, in the order of the file.
+#[derive(Default)]
+struct Relations(Vec<Relation>);
+
+impl Relations {
+    /// The relations of `part`; of the package itself for `""`.
+    fn of(part: &str, package: &mut Package<'_>, draft: &mut Draft<'_>) -> Result<Self> {
+        let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
+        let path = resolve(folder, &format!("_rels/{file}.rels"));
+        let mut relations = Vec::new();
+        let Some(xml) = package.xml(&path, draft)? else { return Ok(Self::default()) };
+        let mut reader = XmlReader::new(&xml, &path, draft.budget());
+        while let Some(node) = reader.next()? {
+            if let Node::Start(element) = node
+                && let (Some(id), Some(target)) = (element.attribute("Id"), element.attribute("Target"))
+                && element.attribute("TargetMode").as_deref() != Some("External")
+            {
+                let kind = element.attribute("Type").unwrap_or_default();
+                relations.push(Relation {
+                    id: id.into_owned(),
+                    kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
+                    path: resolve(folder, &target),
+                });
+            }
         }
+        reader.finish(draft);
+        Ok(Self(relations))
     }
-    Ok(targets)
+
+    fn by_id(&self, id: &str) -> Option<&Relation> {
+        self.0.iter().find(|relation| relation.id == id)
+    }
+
+    fn all_of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |relation| relation.kind == kind).map(|relation| relation.path.as_str())
+    }
+
+    fn of_kind(&self, kind: &str) -> Option<&str> {
+        self.0.iter().find(|relation| relation.kind == kind).map(|relation| relation.path.as_str())
+    }
 }
 
-/// `target` as seen from `folder`.
-fn resolve(folder: &str, target: &str) -> String {
-    if let Some(absolute) = target.strip_prefix('/') {
-        return absolute.to_owned();
-    }
-    let mut steps: Vec<&str> = folder.split('/').filter(|step| !step.is_empty()).collect();
-    for step in target.split('/') {
-        match step {
-            ".." => {
-                steps.pop();
-            }
-            "" | "." => {}
-            step => steps.push(step),
-        }
-    }
-    steps.join("/")
+/// The part that the document begins with: as the package says, or where it usually is.
+fn main_part(package: &mut Package<'_>, usual: &str, draft: &mut Draft<'_>) -> Result<String> {
+    let roots = Relations::of("", package, draft)?;
+    Ok(roots.of_kind("officeDocument").unwrap_or(usual).to_owned())
 }
 
 /// Title, author, dates from `docProps`.
 fn properties(package: &mut Package<'_>, format: Format, draft: &mut Draft<'_>) -> Result<()> {
     for part in ["docProps/core.xml", "docProps/app.xml"] {
-        let Some(xml) = package.xml(part)? else { continue };
-        let budget = draft.budget();
-        let mut reader = XmlReader::new(&xml, format, part, budget);
+        let Some(xml) = package.xml(part, draft)? else { continue };
+        let mut reader = XmlReader::new(&xml, part, draft.budget());
         while let Some(node) = reader.next()? {
             let Node::Start(element) = node else { continue };
-            let name = element.name().to_owned();
-            // The root and lists of titles hold elements, not a value.
-            if matches!(name.as_str(), "coreProperties" | "Properties") {
+            let name = element.name();
+            // The root holds elements, not a value.
+            if matches!(name, "coreProperties" | "Properties") {
                 continue;
             }
             let value = reader.text()?;
             let metadata = draft.metadata();
-            match name.as_str() {
+            match name {
                 "title" => metadata.set_title(&value),
                 "creator" => metadata.set_author(&value),
                 "created" => metadata.set_created(&value),
                 "modified" => metadata.set_modified(&value),
                 "subject" | "keywords" | "description" | "category" | "lastModifiedBy" => {
-                    metadata.set_property(&name, &value);
+                    metadata.set_property(name, &value);
                 }
                 "Application" => metadata.set_property("producer", &value),
                 "Company" => metadata.set_property("company", &value),
@@ -95,6 +99,21 @@ fn properties(package: &mut Package<'_>, format: Format, draft: &mut Draft<'_>) 
                 _ => {}
             }
         }
+        reader.finish(draft);
     }
     Ok(())
+}
+
+/// All text of a part, paragraphs as lines.
+fn text_of(xml: &str, part: &str, budget: &Budget) -> Result<String> {
+    let mut text = String::new();
+    let mut reader = XmlReader::new(xml, part, budget);
+    while let Some(node) = reader.next()? {
+        match node {
+            Node::Start(element) if element.name() == "t" => reader.text_into(&mut text)?,
+            Node::End("p") if !text.is_empty() && !text.ends_with('\n') => text.push('\n'),
+            _ => {}
+        }
+    }
+    Ok(text)
 }
