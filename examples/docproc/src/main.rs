@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use buttress_config::Loader;
 use buttress_core::Ctx;
 use buttress_docpipeline::{Isolation, Pipeline, is_worker, serve_worker};
@@ -161,17 +161,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 fn load(args: &ConfigArgs) -> Result<buttress_config::Loaded<DocprocConfig>> {
-    let mut loader = Loader::new("docproc").process_env("DOCPROC");
-    loader = match &args.config {
-        Some(path) => loader.required_file(path),
-        None => loader.file("docproc.toml"),
+    let loader = Loader::new("docproc").process_variables().flags(&args.settings);
+    let loader = match &args.config {
+        Some(path) => loader.file(path),
+        None => loader.optional_file("docproc.toml"),
     };
-    for setting in &args.settings {
-        let Some((key, value)) = setting.split_once('=') else {
-            bail!("--set {setting}: write it as KEY=VALUE, for example --set workers.count=4");
-        };
-        loader = loader.flag(key.trim(), value.trim());
-    }
     Ok(loader.load()?)
 }
 

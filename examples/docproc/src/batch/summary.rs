@@ -105,7 +105,9 @@ impl Summary {
     }
 
     pub(crate) fn done(&mut self, finished: &Finished, processed: &Processed) {
-        let (bytes, took) = (finished.bytes, finished.took);
+        // The time on the document itself: how long it waited for a worker says nothing of it.
+        let took = Duration::from_micros(processed.timings.iter().map(|(_, micros)| micros).sum());
+        let bytes = finished.bytes;
         let characters = processed.document.statistics.characters;
         self.all.add(bytes, characters, took);
         self.formats.entry(processed.document.format.to_string()).or_default().add(bytes, characters, took);

@@ -6,3 +6,91 @@ mod queue;
 pub mod store;
 mod time;
 mod upload;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use buttress_core::{Ctx, Probe, Vitality};
+use buttress_docpipeline::Workers;
+use buttress_health::Check;
+use buttress_service::{BoxError, Component, Service};
+use buttress_telemetry::Telemetry;
+
+use crate::config::DocprocConfig;
+use api::Api;
+use queue::Queue;
+use store::Store;
+
+/// Runs the service until it is asked to stop.
+///
+/// # Errors
+///
+/// When it cannot start, or does not stop in order.
+pub async fn run(config: DocprocConfig) -> Result<()> {
+    let ctx = Ctx::default();
+    let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
+    telemetry.build_info("docproc", env!("CARGO_PKG_VERSION"));
+    let folder = config.store.folder.clone();
+    let store =
+        Store::open(&folder).with_context(|| format!("cannot open the store in {}", folder.display()))?;
+    let workers = Workers::new(config.pipeline.clone(), config.workers.clone(), &ctx);
+    let queue = Queue::new(store.clone(), workers, config.store.attempts, &ctx);
+    let api = Api {
+        store: store.clone(),
+        queue: queue.clone(),
+        digest: config.pipeline.digest().into(),
+        input_limit: config.pipeline.limits.input_bytes.bytes(),
+        config: Arc::new(config.store),
+        ctx: ctx.clone(),
+    };
+    Service::new("docproc", config.service, ctx, telemetry)
+        .with(store)
+        .with(queue)
+        .routes(api::routes(api.clone()))
+        .routes(page::routes())
+        .long_routes(api::long_routes(api))
+        .run()
+        .await?;
+    Ok(())
+}
+
+impl Component for Store {
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![Check::ready(Database(self.clone()))]
+    }
+}
+
+/// Whether the database answers.
+struct Database(Store);
+
+impl Probe for Database {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    async fn check(&self) -> Vitality {
+        match self.0.run(Store::ping).await {
+            Ok(()) => Vitality::Pass,
+            Err(error) => Vitality::Fail(error.to_string()),
+        }
+    }
+}
+
+impl Component for Queue {
+    fn name(&self) -> &'static str {
+        "queue"
+    }
+
+    async fn start(&self, _: &Ctx) -> Result<(), BoxError> {
+        Queue::start(self);
+        Ok(())
+    }
+
+    async fn drain(&self) {
+        self.idle().await;
+    }
+}

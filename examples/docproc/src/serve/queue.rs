@@ -25,6 +25,7 @@ pub(crate) struct Queue {
     /// The documents in hand.
     running: Arc<Mutex<HashSet<String>>>,
     arrived: Arc<Notify>,
+    finished: Arc<Notify>,
     changes: broadcast::Sender<Arc<DocumentSummary>>,
 }
 
@@ -37,6 +38,7 @@ impl Queue {
             attempts,
             running: Arc::default(),
             arrived: Arc::default(),
+            finished: Arc::default(),
             changes: broadcast::Sender::new(EVENTS_KEPT),
         }
     }
@@ -64,6 +66,13 @@ impl Queue {
     /// The documents with a worker now.
     pub(crate) fn running(&self) -> usize {
         self.in_hand(|running| running.len())
+    }
+
+    /// Completes when no document is with a worker.
+    pub(crate) async fn idle(&self) {
+        while self.running() > 0 {
+            self.finished.notified().await;
+        }
     }
 
     /// `document` as it is now: a document with a worker is queued as far as the store knows.
@@ -98,6 +107,7 @@ impl Queue {
                         self.pause().await;
                     }
                     self.in_hand(|running| running.remove(&document.id));
+                    self.finished.notify_one();
                     // Whoever sleeps may find the next one.
                     self.arrived.notify_one();
                 }

@@ -11,8 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 /// Why an upload is not taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UploadError {
+pub(crate) enum UploadError {
     /// The document is refused as it is.
     #[error(transparent)]
     Document(#[from] DocumentError),
