@@ -167,7 +167,7 @@ fn mark(shown: &mut Node, path: &KeyPath, written: Option<&Node>) {
 }
 
 // By hand: the trees hold secrets in the clear.
-impl<T: std::fmt::Debug> std::fmt::Debug for Loaded<T> {
+impl<T> std::fmt::Debug for Loaded<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Loaded")
             .field("entries", &self.entries())

@@ -68,6 +68,7 @@ const FLAGS: u8 = 4;
 #[derive(Clone)]
 pub struct Loader {
     prefix: String,
+    embedded: Option<(PathBuf, Arc<str>)>,
     file: Option<(PathBuf, Need)>,
     environment: Option<String>,
     variables: Variables,
@@ -97,12 +98,20 @@ impl Loader {
         let prefix = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
         Self {
             prefix,
+            embedded: None,
             file: None,
             environment: None,
             variables: Variables::default(),
             ignored: Vec::new(),
             flags: Vec::new(),
         }
+    }
+
+    /// Takes TOML that the program carries with it, below all files; `name` stands for it in messages.
+    #[must_use]
+    pub fn embedded(mut self, name: impl Into<PathBuf>, toml: impl Into<Arc<str>>) -> Self {
+        self.embedded = Some((name.into(), toml.into()));
+        self
     }
 
     /// Reads a TOML file, which must be there.
@@ -191,6 +200,12 @@ impl Loader {
     /// The bytes of the files that are there.
     pub(crate) fn read(&self) -> Result<Vec<Input>, Error> {
         let mut inputs = Vec::new();
+        if let Some((name, toml)) = &self.embedded {
+            if toml.len() > MAX_FILE_BYTES {
+                return Err(Error::TooLarge { path: name.clone(), limit: MAX_FILE_BYTES });
+            }
+            inputs.push(Input { path: name.as_path().into(), bytes: toml.as_bytes().to_vec(), layer: FILE });
+        }
         let Some((path, need)) = &self.file else { return Ok(inputs) };
         match read_bounded(path)? {
             Some(bytes) => inputs.push(Input { path: path.as_path().into(), bytes, layer: FILE }),

@@ -1,6 +1,6 @@
 //! Which layer wins, and what text becomes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // tests
 
 mod common;
 
@@ -158,6 +158,15 @@ fn a_choice_of_a_higher_layer_drops_the_settings_of_the_lower_one() {
     let loaded = folder.loader().environment("staging").load::<Config>().unwrap();
     assert_eq!(loaded.value().mode, Mode::Other("x".into()));
     assert_eq!(loaded.value().engine, Engine::Redis { url: "redis://a".into() });
+}
+
+#[test]
+fn toml_that_the_program_carries_lies_below_the_files() {
+    let folder = Folder::new("[limits]\npages = 20\n");
+    let loader = folder.loader().embedded("built-in.toml", "[limits]\npages = 10\nratio = 0.25\n");
+    let loaded = loader.load::<Config>().unwrap();
+    assert_eq!(loaded.value().limits.pages, 20);
+    assert_eq!(loaded.source("limits.ratio").unwrap().to_string(), "built-in.toml:3:9");
 }
 
 #[test]
