@@ -18,6 +18,9 @@
 //!
 //! A server runs in a process group of its own. The group is killed when the value is dropped, and also when the
 //! test process dies without dropping anything (see [`ProcessGroup`]).
+//!
+//! Crash tests start the program itself in a [`ProcessGroup`] and kill it at a moment drawn from [`Random`], whose
+//! seed they print.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -33,6 +36,7 @@ mod postgres;
 mod process_group;
 mod program;
 mod promtool;
+mod random;
 mod redis;
 mod wait;
 
@@ -42,5 +46,6 @@ pub use postgres::Postgres;
 pub use process_group::ProcessGroup;
 pub use program::Program;
 pub use promtool::promtool_check_metrics;
+pub use random::Random;
 pub use redis::Redis;
 pub use wait::wait_until;

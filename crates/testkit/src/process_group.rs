@@ -74,6 +74,16 @@ impl ProcessGroup {
         self.child.wait().expect("our own child can be waited for")
     }
 
+    /// Lets the program run for `delay`, then kills it and all its children, as a crash would.
+    ///
+    /// Returns whether the program still ran at that moment; if it ended earlier nothing was interrupted.
+    pub fn kill_after(&mut self, delay: Duration) -> bool {
+        std::thread::sleep(delay);
+        let interrupted = self.exited().is_none();
+        self.kill();
+        interrupted
+    }
+
     /// `kill -9` for the program and all its children, at once. Returns when they are gone.
     pub fn kill(&mut self) {
         // The guard goes first: once the program is reaped its number may be given to another process.

@@ -100,6 +100,19 @@ fn promtool_accepts_good_metrics_and_names_what_is_bad() {
 }
 
 #[test]
+fn a_crash_tells_whether_it_interrupted_anything() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let mut busy = ProcessGroup::spawn(Command::new("sleep").arg("600"), &folder.path().join("log"));
+    assert!(busy.kill_after(Duration::ZERO));
+    assert!(!group_lives(busy.id()));
+
+    let mut done = ProcessGroup::spawn(Command::new("echo").arg("ready"), &folder.path().join("log"));
+    assert!(done.wait().success());
+    assert_eq!(done.output(), "ready\n");
+    assert!(!done.kill_after(Duration::ZERO));
+}
+
+#[test]
 fn a_group_dies_when_its_owner_is_killed() {
     // The owner is this test program once more, which starts a server, tells its number, and is killed with no
     // chance to drop anything.

@@ -1,0 +1,166 @@
+//! `cargo xtask fuzz`: throw mutated input at the parsers.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::output::{self, Row};
+use crate::setup::nightly_is_there;
+use crate::tools::Tool;
+use crate::workspace::{self, Workspace, succeeds};
+
+/// Build the fuzz targets with a nightly compiler and run them, each from its committed seeds.
+///
+/// Seeds lie in `fuzz/corpus/TARGET` and are only read; what a run finds goes to a scratch folder in `target`. An
+/// input that crashes stays in `fuzz/artifacts/TARGET`, and is shown with the command that runs it again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// One target [default: all].
+    target: Option<String>,
+    /// How long each target runs, after it was built.
+    #[arg(long, default_value_t = 60, value_name = "N")]
+    seconds: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Fuzzed {
+    target: String,
+    runs: u64,
+    per_second: u64,
+    crashes: usize,
+}
+
+impl Row for Fuzzed {
+    const COLUMNS: &'static [&'static str] = &["target", "#runs", "#executions/s", "#crashes"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.target.clone(),
+            self.runs.to_string(),
+            self.per_second.to_string(),
+            self.crashes.to_string(),
+        ]
+    }
+}
+
+pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool> {
+    let rows = fuzz(args, workspace)?;
+    output::print(&rows, json)?;
+    Ok(held(&rows))
+}
+
+/// A short run of every target, told on standard error.
+pub(crate) fn smoke(seconds: u64, workspace: &Workspace) -> Result<bool> {
+    let rows = fuzz(&Args { target: None, seconds }, workspace)?;
+    eprint!("{}", output::table(&rows));
+    Ok(held(&rows))
+}
+
+fn held(rows: &[Fuzzed]) -> bool {
+    rows.iter().all(|row| row.crashes == 0)
+}
+
+fn fuzz(args: &Args, workspace: &Workspace) -> Result<Vec<Fuzzed>> {
+    let all = workspace::fuzz_targets(&workspace.root.join("fuzz/Cargo.toml"))?;
+    let targets = match &args.target {
+        None => all,
+        Some(name) if all.contains(name) => vec![name.clone()],
+        Some(name) => bail!("there is no fuzz target `{name}`; the targets are: {}", all.join(", ")),
+    };
+    if !nightly_is_there() {
+        bail!("fuzzing needs a nightly compiler: rustup toolchain install nightly --profile=minimal");
+    }
+    if !Tool::FUZZ.is_there(workspace) && !Tool::FUZZ.install_prebuilt(workspace)? {
+        bail!("fuzzing needs cargo-fuzz: cargo install --locked cargo-fuzz");
+    }
+    let mut build = workspace.cargo(["+nightly", "fuzz", "build", "--target", &triple()?]);
+    build.args(&args.target);
+    // The toolchain that runs us has named itself in the environment; it is not the one that fuzzes.
+    if !succeeds(build.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO"))? {
+        bail!("the fuzz targets do not build");
+    }
+    targets.into_iter().map(|target| fuzz_target(target, args.seconds, workspace)).collect()
+}
+
+fn fuzz_target(target: String, seconds: u64, workspace: &Workspace) -> Result<Fuzzed> {
+    let folder = workspace.root.join("fuzz");
+    let program = folder.join("target").join(triple()?).join("release").join(&target);
+    let artifacts = folder.join("artifacts").join(&target);
+    fs::create_dir_all(&artifacts)?;
+    let found = workspace.scratch("fuzz").join(&target);
+    if found.exists() {
+        fs::remove_dir_all(&found)?;
+    }
+    fs::create_dir_all(&found)?;
+    let known = files_in(&artifacts)?;
+
+    eprintln!("{target}: {seconds} s");
+    let mut command = Command::new(&program);
+    command
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .args(["-print_final_stats=1", "-timeout=25", "-rss_limit_mb=2048", "-verbosity=0"])
+        // The first folder takes what is found; the others are only read.
+        .arg(&found);
+    let seeds = folder.join("corpus").join(&target);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()
+        .with_context(|| format!("{} did not start", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut crashes = 0;
+    for input in files_in(&artifacts)?.iter().filter(|input| !known.contains(input)) {
+        crashes += 1;
+        eprintln!("{target} crashed: cargo +nightly fuzz run {target} fuzz/artifacts/{target}/{input}");
+    }
+    if !output.status.success() {
+        eprintln!("{said}");
+        crashes = crashes.max(1);
+    }
+    Ok(Fuzzed {
+        target,
+        runs: statistic(&said, "number_of_executed_units"),
+        per_second: statistic(&said, "average_exec_per_sec"),
+        crashes,
+    })
+}
+
+/// The value of `stat::NAME: VALUE` in what libFuzzer printed; 0 if it crashed before it counted.
+fn statistic(said: &str, name: &str) -> u64 {
+    said.lines()
+        .filter_map(|line| line.strip_prefix("stat::")?.strip_prefix(name)?.strip_prefix(':'))
+        .find_map(|value| value.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+fn files_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}
+
+/// The machine's target triple, under which cargo-fuzz builds.
+fn triple() -> Result<String> {
+    let version = workspace::output(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc -vV names no host")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::statistic;
+
+    #[test]
+    fn a_statistic_is_found_by_its_whole_name() {
+        let said = "Done\nstat::number_of_executed_units: 1524\nstat::average_exec_per_sec:     152\n";
+        assert_eq!(statistic(said, "number_of_executed_units"), 1524);
+        assert_eq!(statistic(said, "average_exec_per_sec"), 152);
+        assert_eq!(statistic(said, "average_exec"), 0);
+    }
+}
