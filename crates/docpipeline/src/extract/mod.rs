@@ -13,6 +13,7 @@ mod ooxml;
 mod ordinals;
 mod package;
 mod pdf;
+mod pictures;
 mod rtf;
 mod text;
 mod xml;

@@ -7,6 +7,7 @@ use crate::draft::{Draft, Table};
 use crate::error::Result;
 use crate::extract::grid::Grid;
 use crate::extract::ordinals::Counting;
+use crate::extract::pictures::described;
 use crate::extract::xml::{Element, Node, XmlReader, push_collapsed};
 use crate::format::Format;
 
@@ -140,17 +141,21 @@ impl Body {
         draft: &mut Draft<'_>,
     ) -> Result<()> {
         match element.name() {
-            // Deleted text, form controls, pictures, descriptions of pictures, and how to pronounce a word.
+            // Deleted text, form controls, pictures, and how to pronounce a word.
             "tracked-changes"
             | "forms"
             | "binary-data"
-            | "desc"
             | "ruby-text"
             | "event-listeners"
             | "note-citation"
             | "settings"
             | "notes-configuration" => reader.skip()?,
             "title" if element.qualified() == "svg:title" => reader.skip()?,
+            "desc" if element.qualified() == "svg:desc" => {
+                if let Some(description) = described(&reader.text()?) {
+                    self.push(&description);
+                }
+            }
             "p" | "h" => self.begin_paragraph(element),
             "s" => {
                 let count = element.number::<usize>("c").unwrap_or(1).min(256);

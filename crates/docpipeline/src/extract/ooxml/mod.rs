@@ -110,7 +110,10 @@ fn text_of(xml: &str, part: &str, budget: &Budget) -> Result<String> {
     let mut reader = XmlReader::new(xml, part, budget);
     while let Some(node) = reader.next()? {
         match node {
-            Node::Start(element) if element.name() == "t" => reader.text_into(&mut text)?,
+            // `dgm:t` is what holds the paragraphs of a diagram.
+            Node::Start(element) if element.name() == "t" && element.qualified() != "dgm:t" => {
+                reader.text_into(&mut text)?;
+            }
             Node::End("p") if !text.is_empty() && !text.ends_with('\n') => text.push('\n'),
             _ => {}
         }

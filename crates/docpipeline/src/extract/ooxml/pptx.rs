@@ -7,6 +7,7 @@ use crate::extract::Extractor;
 use crate::extract::ooxml::{Relations, main_part, properties, text_of};
 use crate::extract::ordinals::Counting;
 use crate::extract::package::Package;
+use crate::extract::pictures::described;
 use crate::extract::xml::{Element, Node, XmlReader};
 use crate::format::Format;
 
@@ -141,6 +142,7 @@ fn title(xml: &str, part: &str, budget: &Budget) -> Result<Option<(u8, String)>>
 struct Shapes {
     role: Role,
     in_notes: bool,
+    in_picture: bool,
     /// What stands before the first text.
     announcement: Option<&'static str>,
     title_seen: bool,
@@ -184,7 +186,14 @@ impl Shapes {
             // The second form of what stands in `Choice` already.
             "Fallback" => reader.skip()?,
             "fld" if element.attribute("type").as_deref() == Some("slidenum") => reader.skip()?,
-            "sp" => self.role = Role::Text,
+            "sp" | "pic" => {
+                self.role = Role::Text;
+                self.in_picture = element.name() == "pic";
+            }
+            "cNvPr" if self.in_picture && !self.in_notes => {
+                let description = element.attribute("descr").and_then(|text| described(&text));
+                self.paragraph.text.extend(description);
+            }
             "ph" => self.role = role(element),
             "p" => self.paragraph = Paragraph::default(),
             "pPr" => self.paragraph.level = element.number::<usize>("lvl").unwrap_or(0).min(8),
@@ -226,6 +235,10 @@ impl Shapes {
                 if let Some(table) = self.table.take() {
                     draft.table(&table.table)?;
                 }
+            }
+            "pic" => {
+                self.end_paragraph(draft)?;
+                self.in_picture = false;
             }
             "sp" => {
                 self.title_seen |= matches!(self.role, Role::Title(_));

@@ -6,6 +6,7 @@ use super::numbering::Numbering;
 use super::styles::Styles;
 use crate::draft::{Draft, Table};
 use crate::error::Result;
+use crate::extract::pictures::described;
 use crate::extract::xml::{Element, Node, XmlReader};
 
 /// The widest that one cell may say it is.
@@ -158,6 +159,10 @@ impl<'s> Story<'s> {
                 let code = element.attribute("char").and_then(|code| u32::from_str_radix(&code, 16).ok());
                 let symbol = code.filter(|code| !(0xe000..0xf900).contains(code)).and_then(char::from_u32);
                 paragraph.text.extend(symbol);
+            }
+            "docPr" => {
+                let description = element.attribute("descr").and_then(|text| described(&text));
+                paragraph.text.extend(description);
             }
             "footnoteReference" | "endnoteReference" => {
                 let number = self.note_number(element);
