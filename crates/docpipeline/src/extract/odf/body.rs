@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::lists::{LEVELS, ListStyles};
+use super::styles::{LEVELS, Styles};
 use crate::draft::{Draft, Table};
 use crate::error::Result;
 use crate::extract::grid::Grid;
@@ -17,7 +17,7 @@ const FILLING: usize = 1000;
 /// Reads paragraphs, headings, lists, tables, sheets and slides, wherever they stand in one another.
 pub(super) struct Body {
     format: Format,
-    styles: ListStyles,
+    styles: Styles,
     /// Paragraphs stand in text boxes and notes, which stand in paragraphs.
     paragraphs: Vec<Paragraph>,
     tables: Vec<OpenTable>,
@@ -99,7 +99,7 @@ enum Role {
 }
 
 impl Body {
-    pub(super) fn new(format: Format, styles: ListStyles) -> Self {
+    pub(super) fn new(format: Format, styles: Styles) -> Self {
         Self {
             format,
             styles,
@@ -335,6 +335,9 @@ impl Body {
         if role == Role::Title && self.speaker_notes == SpeakerNotes::Outside {
             return draft.heading(if self.slides <= 1 { 1 } else { 2 }, &text);
         }
+        if style.as_deref().is_some_and(|style| self.styles.is_title(style)) {
+            return draft.heading(1, &text);
+        }
         if self.lists.is_empty() {
             return draft.paragraph(&text);
         }
@@ -442,30 +445,33 @@ impl Body {
     }
 }
 
-/// Reads the headers and footers of all page styles, each text once.
-pub(super) fn read_headers_and_footers(xml: &str, draft: &mut Draft<'_>) -> Result<()> {
+/// Reads the headers of all page styles, or the footers, each text once: `part` is the beginning of the names of
+/// their elements.
+pub(super) fn read_repeated(xml: &str, part: &str, draft: &mut Draft<'_>) -> Result<()> {
     let mut reader = XmlReader::new(xml, "styles.xml", draft.budget());
     let mut seen = HashSet::new();
-    let mut inside = false;
+    let (mut in_master_styles, mut inside) = (false, false);
     while let Some(node) = reader.next()? {
         match node {
             Node::Start(element) => match element.name() {
-                "master-styles" => inside = true,
+                "master-styles" => in_master_styles = true,
                 "p" | "h" if inside => {
                     let mut text = String::new();
                     read_line(&mut reader, &mut text)?;
-                    if !text.trim().is_empty() && !seen.contains(&text) {
+                    // A page number alone is no text.
+                    if text.chars().any(char::is_alphabetic) && !seen.contains(&text) {
                         draft.paragraph(&text)?;
                         seen.insert(text);
                     }
                 }
+                name if in_master_styles && name.starts_with(part) => inside = true,
                 _ => {}
             },
             Node::End("master-styles") => break,
+            Node::End(name) if name.starts_with(part) => inside = false,
             _ => {}
         }
     }
-    reader.finish(draft);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `OpenDocument` (ISO/IEC 26300): text, spreadsheets and presentations, in packages or as flat XML.
 
 mod body;
-mod lists;
+mod styles;
 
 use crate::charset::decode;
 use crate::draft::{Draft, Source};
@@ -10,8 +10,8 @@ use crate::extract::Extractor;
 use crate::extract::package::Package;
 use crate::extract::xml::{Node, XmlReader, declared_encoding};
 use crate::format::Format;
-use body::{Body, read_headers_and_footers};
-use lists::ListStyles;
+use body::{Body, read_repeated};
+use styles::Styles;
 
 /// `OpenDocument` of one of its three kinds: they share their elements, so one reader reads them all.
 pub(in crate::extract) struct Odf(pub(in crate::extract) Format);
@@ -21,7 +21,7 @@ impl Extractor for Odf {
         if !source.bytes.starts_with(b"PK") {
             let declared = declared_encoding(&source.bytes);
             let (text, _) = decode(&source.bytes, declared.as_deref(), draft.budget())?;
-            let styles = ListStyles::read(&text, "the document", draft.budget())?;
+            let styles = Styles::read(&text, "the document", draft.budget())?;
             metadata(&text, "the document", draft)?;
             return Body::new(self.0, styles).read(&text, "the document", draft);
         }
@@ -35,14 +35,16 @@ impl Extractor for Odf {
             metadata(&xml, "meta.xml", draft)?;
         }
         let content = package.required_xml("content.xml", draft)?;
-        let mut styles = ListStyles::read(&content, "content.xml", draft.budget())?;
-        if self.0 == Format::Odt
-            && let Some(xml) = package.xml("styles.xml", draft)?
-        {
-            styles.extend(ListStyles::read(&xml, "styles.xml", draft.budget())?);
-            read_headers_and_footers(&xml, draft)?;
+        let mut styles = Styles::read(&content, "content.xml", draft.budget())?;
+        if self.0 == Format::Odt {
+            let common = package.xml("styles.xml", draft)?.unwrap_or_default();
+            styles.extend(Styles::read(&common, "styles.xml", draft.budget())?);
+            read_repeated(&common, "header", draft)?;
+            Body::new(self.0, styles).read(&content, "content.xml", draft)?;
+            read_repeated(&common, "footer", draft)?;
+        } else {
+            Body::new(self.0, styles).read(&content, "content.xml", draft)?;
         }
-        Body::new(self.0, styles).read(&content, "content.xml", draft)?;
         read_objects(&mut package, draft)
     }
 }
@@ -54,7 +56,7 @@ fn read_objects(package: &mut Package<'_>, draft: &mut Draft<'_>) -> Result<()> 
     for path in objects {
         let Some(xml) = package.xml(&path, draft)? else { continue };
         draft.end_block()?;
-        match Body::new(Format::Odt, ListStyles::default()).read(&xml, &path, draft) {
+        match Body::new(Format::Odt, Styles::default()).read(&xml, &path, draft) {
             Err(error) if error.concerns_only_this_part() => draft.warn(format!("{path}: {error}")),
             read => read?,
         }

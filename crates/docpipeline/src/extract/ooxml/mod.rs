@@ -1,5 +1,6 @@
 //! The Office formats (ECMA-376), and what they share: parts that refer to one another, and properties.
 
+mod chart;
 mod docx;
 mod pptx;
 mod xlsx;
@@ -69,6 +70,21 @@ impl Relations {
 fn main_part(package: &mut Package<'_>, usual: &str, draft: &mut Draft<'_>) -> Result<String> {
     let roots = Relations::of("", package, draft)?;
     Ok(roots.of_kind("officeDocument").unwrap_or(usual).to_owned())
+}
+
+/// Reads the diagrams and charts that a part refers to.
+fn read_graphics(relations: &Relations, package: &mut Package<'_>, draft: &mut Draft<'_>) -> Result<()> {
+    for diagram in relations.all_of_kind("diagramData") {
+        if let Some(xml) = package.xml(diagram, draft)? {
+            draft.paragraph(&text_of(&xml, diagram, draft.budget())?)?;
+        }
+    }
+    for path in relations.all_of_kind("chart") {
+        if let Some(xml) = package.xml(path, draft)? {
+            chart::read_chart(&xml, path, draft)?;
+        }
+    }
+    Ok(())
 }
 
 /// Title, author, dates from `docProps`.

@@ -4,7 +4,7 @@ use crate::budget::Budget;
 use crate::draft::{Draft, Source, Table};
 use crate::error::Result;
 use crate::extract::Extractor;
-use crate::extract::ooxml::{Relations, main_part, properties, text_of};
+use crate::extract::ooxml::{Relations, main_part, properties, read_graphics};
 use crate::extract::ordinals::Counting;
 use crate::extract::package::Package;
 use crate::extract::pictures::described;
@@ -59,11 +59,7 @@ fn read_slide(xml: &str, path: &str, package: &mut Package<'_>, draft: &mut Draf
     }
     Shapes::default().read(xml, path, draft)?;
     let related = Relations::of(path, package, draft)?;
-    for diagram in related.all_of_kind("diagramData") {
-        if let Some(xml) = package.xml(diagram, draft)? {
-            draft.paragraph(&text_of(&xml, diagram, budget)?)?;
-        }
-    }
+    read_graphics(&related, package, draft)?;
     if let Some(notes) = related.of_kind("notesSlide")
         && let Some(xml) = package.xml(notes, draft)?
     {

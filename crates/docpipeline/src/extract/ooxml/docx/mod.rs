@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use crate::draft::{Draft, Source};
 use crate::error::Result;
 use crate::extract::Extractor;
-use crate::extract::ooxml::{Relations, main_part, properties, text_of};
+use crate::extract::ooxml::{Relations, main_part, properties, read_graphics, text_of};
 use crate::extract::package::Package;
 use crate::format::Format;
 use numbering::Numbering;
@@ -37,11 +37,7 @@ impl Extractor for Docx {
         let mut story = Story::new(&styles, numbering);
         repeated("header", &parts, &mut package, &mut story, draft)?;
         story.read(&body, &main, draft)?.finish_main(Format::Docx, draft)?;
-        for diagram in parts.all_of_kind("diagramData") {
-            if let Some(xml) = package.xml(diagram, draft)? {
-                draft.paragraph(&text_of(&xml, diagram, budget)?)?;
-            }
-        }
+        read_graphics(&parts, &mut package, draft)?;
         for kind in ["footnotes", "endnotes", "comments"] {
             if let Some(path) = parts.of_kind(kind)
                 && let Some(xml) = package.xml(path, draft)?

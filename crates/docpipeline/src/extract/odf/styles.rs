@@ -1,6 +1,6 @@
-//! How the lists of an `OpenDocument` are numbered.
+//! What the styles of an `OpenDocument` say about its text: how lists are numbered, and which paragraphs are titles.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::budget::Budget;
 use crate::error::Result;
@@ -21,16 +21,18 @@ pub(super) struct Level {
     suffix: String,
 }
 
-/// The list styles of a document by name, the outline of its headings under `""`.
+/// The styles of a document.
 #[derive(Debug, Default)]
-pub(super) struct ListStyles {
+pub(super) struct Styles {
+    /// The levels of list styles by name; those of the outline of headings under `""`.
     levels: HashMap<(String, usize), Level>,
     /// The list styles that paragraph styles bring along.
     of_paragraphs: HashMap<String, String>,
+    titles: HashSet<String>,
 }
 
-impl ListStyles {
-    /// Reads the list styles of a part, which stand before its body.
+impl Styles {
+    /// Reads the styles of a part, which stand before its body.
     pub(super) fn read(xml: &str, part: &str, budget: &Budget) -> Result<Self> {
         let mut styles = Self::default();
         let mut reader = XmlReader::new(xml, part, budget);
@@ -42,9 +44,15 @@ impl ListStyles {
                     "list-style" => name = element.attribute("name").map(String::from),
                     "outline-style" => name = Some(String::new()),
                     "style" => {
-                        if let (Some(style), Some(list)) =
-                            (element.attribute("name"), element.attribute("list-style-name"))
-                            && !list.is_empty()
+                        let Some(style) = element.attribute("name") else { continue };
+                        // The name of the built-in style is the same in every language.
+                        if style == "Title"
+                            || element.attribute("parent-style-name").as_deref() == Some("Title")
+                        {
+                            styles.titles.insert(style.clone().into_owned());
+                        }
+                        if let Some(list) =
+                            element.attribute("list-style-name").filter(|list| !list.is_empty())
                         {
                             styles.of_paragraphs.insert(style.into_owned(), list.into_owned());
                         }
@@ -69,6 +77,12 @@ impl ListStyles {
     pub(super) fn extend(&mut self, other: Self) {
         self.levels.extend(other.levels);
         self.of_paragraphs.extend(other.of_paragraphs);
+        self.titles.extend(other.titles);
+    }
+
+    /// Whether a paragraph style is that of the title of the document.
+    pub(super) fn is_title(&self, style: &str) -> bool {
+        self.titles.contains(style)
     }
 
     /// The list style that a paragraph style brings along.
