@@ -5,6 +5,7 @@ use buttress_docpipeline::{
     ChunkConfig, Fingerprint, Pipeline, PipelineConfig, Source, chunk, count_tokens, normalise,
 };
 use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization;
 
 /// Text with everything that the stages look at: scripts, spaces, line ends, marks, headings, long runs.
 fn any_text() -> impl Strategy<Value = String> {
@@ -64,8 +65,7 @@ proptest! {
     #[test]
     fn normalising_keeps_every_visible_character(text in any_text()) {
         let visible = |text: &str| {
-            let text = text.replace('ﬁ', "fi").replace('ﬄ', "ffl");
-            text.chars().filter(|c| c.is_alphanumeric()).collect::<String>()
+            text.nfkc().filter(|c| c.is_alphanumeric()).collect::<String>()
         };
         prop_assert_eq!(visible(&normalise(&text, &mut [])), visible(&text));
     }
@@ -125,5 +125,5 @@ fn a_fingerprint_does_not_see_case_punctuation_or_layout() {
 fn signatures_never_change() {
     // Stored signatures are compared with new ones: a change of the hash functions is a change of the format.
     let signature = fingerprint("one two three four").min_hash;
-    assert_eq!(signature[..3], [0, 0, 0]);
+    assert_eq!(signature[..3], [822_817_827, 1_283_733_075, 1_567_496_111]);
 }

@@ -40,7 +40,7 @@ EXPECTED = {
                   "Der Kompostplatz wird im Frühjahr überdacht", "Der Honig wird beim Winterfest verkauft"],
         headings=["Wasserversorgung", "Beschlüsse", "Verschiedenes"], table_cells=["Familie Krüger", "96 Euro"]),
     "soup.fr": dict(
-        title="La soupe à l'oignon de ma tante", author="Élodie Garnier", language="fra",
+        title="La soupe à l’oignon de ma tante", author="Élodie Garnier", language="fra",
         contains=["quand la neige bloquait la route du village", "six gros oignons jaunes",
                   "perd sa croûte et son âme"],
         headings=["Ingrédients", "Préparation", "Conseil"], table_cells=["Gratin", "8 minutes"]),

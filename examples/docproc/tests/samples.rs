@@ -21,7 +21,8 @@ fn strings<'v>(entry: &'v Value, field: &str) -> Vec<&'v str> {
 /// All samples in one run; each record by its path below the folder of samples.
 fn read_samples(more: &[&str]) -> BTreeMap<String, Value> {
     let (out, samples) = (tempdir().unwrap(), folder("samples"));
-    let paths: Vec<_> = manifest().iter().map(|entry| samples.join(entry["path"].as_str().unwrap())).collect();
+    let paths: Vec<_> =
+        manifest().iter().map(|entry| samples.join(entry["path"].as_str().unwrap())).collect();
     let paths: Vec<_> = paths.iter().map(std::path::PathBuf::as_path).collect();
     process(&paths, out.path(), more);
     assert_eq!(dead_letters(out.path()), BTreeMap::new(), "every sample can be read");
@@ -48,23 +49,29 @@ fn complaints(entry: &Value, record: &Value) -> Vec<String> {
     for phrase in strings(entry, "absent") {
         check(!squeezed.contains(phrase), format!("{phrase:?} is there"));
     }
-    let headings: Vec<&str> = record["headings"].as_array().unwrap().iter().map(|h| slice(text, &h["span"])).collect();
+    let headings: Vec<&str> =
+        record["headings"].as_array().unwrap().iter().map(|h| slice(text, &h["span"])).collect();
     for heading in strings(entry, "headings") {
         check(headings.contains(&heading), format!("heading {heading:?} is not among {headings:?}"));
     }
-    let tables: Vec<&str> = record["tables"].as_array().unwrap().iter().map(|span| slice(text, span)).collect();
+    let tables: Vec<&str> =
+        record["tables"].as_array().unwrap().iter().map(|span| slice(text, span)).collect();
     for cell in strings(entry, "table_cells") {
         let found = tables.iter().any(|table| table.contains(&format!("| {cell} |")));
         check(found, format!("cell {cell:?} is in none of {tables:?}"));
     }
-    let parts: Vec<_> = record["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
+    let parts: Vec<_> =
+        record["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
     for part in strings(entry, "parts") {
         check(parts.iter().any(|name| name.ends_with(part)), format!("part {part} is not among {parts:?}"));
     }
     let metadata = &record["metadata"];
     for field in ["title", "author", "pages"] {
         if !entry[field].is_null() {
-            check(metadata[field] == entry[field], format!("{field} is {}, not {}", metadata[field], entry[field]));
+            check(
+                metadata[field] == entry[field],
+                format!("{field} is {}, not {}", metadata[field], entry[field]),
+            );
         }
     }
     if !entry["language"].is_null() {
@@ -84,15 +91,18 @@ fn slice<'t>(text: &'t str, span: &Value) -> &'t str {
 #[test]
 fn every_sample_keeps_what_it_says() {
     let records = read_samples(&[]);
-    let wrong: Vec<_> =
-        manifest().iter().flat_map(|entry| complaints(entry, &records[entry["path"].as_str().unwrap()])).collect();
+    let wrong: Vec<_> = manifest()
+        .iter()
+        .flat_map(|entry| complaints(entry, &records[entry["path"].as_str().unwrap()]))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn the_main_text_of_a_page_is_what_it_is_about() {
     let records = read_samples(&["--set", "pipeline.main_text_only=true"]);
-    let (main, whole) = (&records["html/article.html"], read_samples(&[]).remove("html/article.html").unwrap());
+    let (main, whole) =
+        (&records["html/article.html"], read_samples(&[]).remove("html/article.html").unwrap());
     let entry = manifest().into_iter().find(|entry| entry["path"] == "html/article.html").unwrap();
     assert_eq!(complaints(&entry, main), Vec::<String>::new());
     for phrase in strings(&entry, "boilerplate") {

@@ -1,5 +1,7 @@
 //! Tidy text: one kind of space, one kind of line end, nothing invisible.
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::budget::Budget;
 use crate::document::{Document, Span};
 use crate::draft::Source;
@@ -56,7 +58,7 @@ fn trim(text: &str, span: Span) -> Span {
 /// - within a line, any run of white space becomes one space, but the indentation at its beginning stays (tabs
 ///   as they are); spaces at its end go;
 /// - control characters, zero-width characters, soft hyphens, byte order marks and bidirectional controls go;
-/// - the Latin ligatures U+FB00 to U+FB06 become letters.
+/// - Latin ligatures (U+FB00 to U+FB06) and Arabic presentation forms become letters.
 ///
 /// `offsets`, which must be ascending, are positions in `raw`; each becomes the position in the result of what
 /// followed it. Cost: linear, one output buffer.
@@ -118,12 +120,12 @@ impl Tidy {
     fn character(&mut self, c: char) -> Option<usize> {
         match c {
             '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.line_end(),
-            '\u{fb00}' => Some(self.visible("ff")),
-            '\u{fb01}' => Some(self.visible("fi")),
-            '\u{fb02}' => Some(self.visible("fl")),
-            '\u{fb03}' => Some(self.visible("ffi")),
-            '\u{fb04}' => Some(self.visible("ffl")),
-            '\u{fb05}' | '\u{fb06}' => Some(self.visible("st")),
+            // Forms of letters for setting type, as PDF and old software store them: one ligature, one shape each.
+            '\u{fb00}'..='\u{fb06}' | '\u{fb50}'..='\u{fdfb}' | '\u{fe80}'..='\u{fefc}' => {
+                let letters: String = std::iter::once(c).nfkc().collect();
+                // The form of a mark that stands alone is the mark over a space.
+                Some(self.visible(letters.trim_start()))
+            }
             c if c.is_whitespace() => self.space(c),
             c if c.is_control() || is_invisible(c) => None,
             c => Some(self.visible(c.encode_utf8(&mut [0; 4]))),

@@ -248,7 +248,9 @@ impl Sink for FolderSink {
 
     fn repeat(&mut self, record: Record) -> Result<()> {
         self.journal.append(&record)?;
-        self.dead_letters.remove(&record.name, &record.content)
+        self.dead_letters.remove(&record.name, &record.content)?;
+        // It may have failed before as too large to be read.
+        self.dead_letters.remove(&record.name, &unread_content(&record.name, record.bytes))
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -325,8 +327,7 @@ impl<S: Sink> Dispatcher<S> {
         let (bytes, content, place) = match loaded {
             Ok(Loaded::Document { bytes, content, place }) => (bytes, content, place),
             Ok(Loaded::TooLarge { bytes }) => {
-                // Not read, so known by its path and size.
-                let content = Fingerprint::of_bytes(format!("{}\0{bytes}", input.name).as_bytes());
+                let content = unread_content(&input.name, bytes);
                 let error = Error::OverLimit { limit: Limit::InputBytes, max: self.limit };
                 return self.fail_unread(input, content, bytes, &error);
             }
@@ -443,6 +444,11 @@ async fn read_file(workers: &Workers, path: &Path, limit: u64) -> std::io::Resul
         return Ok(Loaded::TooLarge { bytes: bytes.len() as u64 });
     }
     Ok(Loaded::Document { bytes, content, place })
+}
+
+/// What stands for the content of a document that is too large to be read: its path and size.
+fn unread_content(name: &str, bytes: u64) -> String {
+    Fingerprint::of_bytes(format!("{name}\0{bytes}").as_bytes())
 }
 
 fn elapsed(clock: &dyn Clock, since: Instant) -> Duration {

@@ -158,6 +158,13 @@ impl<'b> Reader<'b> {
 
     fn start(&mut self, tag: &Tag) -> Result<()> {
         let name = &*tag.name;
+        self.close_implied(name)?;
+        if has_optional_end(name) && is_hidden(tag) && self.open.len() < DEEPEST {
+            self.flush();
+            self.hidden += 1;
+            self.open.push(Open { name: name.to_owned(), hides: true, boilerplate: false, main: false });
+            return Ok(());
+        }
         match name {
             "title" => self.in_title = self.title.is_empty() && self.hidden == 0,
             "meta" => self.meta(tag),
@@ -190,6 +197,15 @@ impl<'b> Reader<'b> {
             }
             "td" | "th" => self.start_cell(tag),
             _ => self.open(tag),
+        }
+        Ok(())
+    }
+
+    /// A hidden paragraph or item ends where the next block begins, if nothing ends it before.
+    fn close_implied(&mut self, next: &str) -> Result<()> {
+        let implied = has_optional_end(next) || is_container(next);
+        if implied && self.open.last().is_some_and(|open| has_optional_end(&open.name)) {
+            self.close()?;
         }
         Ok(())
     }
@@ -234,6 +250,9 @@ impl<'b> Reader<'b> {
     }
 
     fn end(&mut self, name: &str) -> Result<()> {
+        if self.open.last().is_some_and(|open| has_optional_end(&open.name) && open.name == name) {
+            return self.close();
+        }
         match name {
             "title" => self.in_title = false,
             "p" | "li" | "dt" | "dd" | "option" | "figcaption" | "caption" | "legend" | "summary"
@@ -452,6 +471,11 @@ fn is_container(name: &str) -> bool {
             | "hgroup"
             | "dialog"
     )
+}
+
+/// Elements that begin a block and may be left unclosed; they are kept as open only while they hide something.
+fn has_optional_end(name: &str) -> bool {
+    matches!(name, "p" | "li" | "dt" | "dd" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "figcaption")
 }
 
 /// Elements whose content is not read.

@@ -263,8 +263,9 @@ mod tests {
             let text = words.join(" ");
             let mut builder = LineBuilder::default();
             set(&mut builder, &text, 0.0, 0.0);
+            let lines = builder.finish();
             // Two equal letters beside one another are not one drawn twice.
-            prop_assert_eq!(texts(&builder.finish()), [text.as_str()]);
+            prop_assert_eq!(texts(&lines), [text.as_str()]);
         }
 
         #[test]

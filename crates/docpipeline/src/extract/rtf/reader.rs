@@ -229,6 +229,12 @@ impl Reader<'_, '_> {
     fn word(&mut self, word: &str, number: Option<i32>) -> Result<()> {
         if let Some(destination) = destination(word) {
             self.flush();
+            if word == "ud" {
+                // The same as what `\\upr` holds before it, in Unicode: it goes where that would have gone.
+                let around = self.groups.iter().rev().nth(1);
+                self.group.destination = around.map_or(Destination::Body, |group| group.destination);
+                return Ok(());
+            }
             // A property is one only in the information group: `\title` elsewhere is something else.
             let is_info = matches!(destination, Destination::Property(_) | Destination::Date(_));
             if !is_info || self.group.destination == Destination::Info {
@@ -402,7 +408,7 @@ fn destination(word: &str) -> Option<Destination> {
         "company" => Destination::Property("company"),
         "creatim" => Destination::Date("creatim"),
         "revtim" => Destination::Date("revtim"),
-        // The second form of a text that stands before it in another encoding, and the text of a shape.
+        // What stands in them is read, though they may be passed over.
         "ud" | "shptxt" => Destination::Body,
         "colortbl" | "pict" | "object" | "objdata" | "themedata" | "colorschememapping" | "datastore"
         | "latentstyles" | "listtable" | "listoverridetable" | "rsidtbl" | "generator" | "xmlnstbl"
