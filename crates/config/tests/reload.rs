@@ -194,13 +194,14 @@ async fn a_reload_by_hand_tells_what_changed() {
 #[tokio::test]
 async fn a_file_in_the_middle_of_being_written_is_waited_for() {
     let running = Running::watching("[limits]\npages = 10\n");
-    // Truncated and not written yet: an empty file is a valid configuration, of nothing but defaults.
-    running.folder.write("docproc.toml", "");
-    running.clock.advance(Duration::from_secs(2));
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    running.folder.write("docproc.toml", "[limits]\npages = 20\n");
+    // Truncated and not written yet, then written in parts: each of them is a valid configuration.
+    for (text, time) in [("", 2000), ("[limits]\npages = 2", 200), ("[limits]\npages = 20\n", 200)] {
+        running.folder.write("docproc.toml", text);
+        running.clock.advance(Duration::from_millis(time));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     running.until(|running| running.pages() == 20).await;
-    assert_eq!(running.live.version(), 2, "the empty file was never taken into use");
+    assert_eq!(running.live.version(), 2, "only the last of them was taken into use");
 }
 
 #[tokio::test]

@@ -4,8 +4,12 @@
 
 mod common;
 
-use buttress_config::{Error, Masked};
+use std::collections::BTreeMap;
+
+use buttress_config::{Error, Loader, Masked};
+use buttress_core::{Validate, Violations};
 use common::{Config, Folder, variables};
+use serde::{Deserialize, Serialize};
 
 const PLANTED: &str = "hunter2";
 
@@ -108,4 +112,59 @@ fn a_masked_value_is_masked_for_every_other_serialiser_and_does_not_read_back() 
     );
     // From elsewhere, a masked value reads like its content.
     assert_eq!(serde_json::from_str::<Masked<u32>>("7").unwrap().into_exposed(), 7);
+}
+
+/// Secrets that are marked, or named, by something above them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Above {
+    credentials: BTreeMap<String, String>,
+    vault: Masked<Vault>,
+    secrets: Settings,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Vault {
+    address: String,
+    users: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    backend: String,
+    tokens: Vec<String>,
+}
+
+impl Validate for Above {
+    fn validate(&self) -> Result<(), Violations> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_secret_table_hides_all_that_people_put_into_it() {
+    let loaded = Loader::new("x")
+        .flags([
+            "credentials.alice=hunter2",
+            "vault.address=hunter2",
+            "vault.users=bob,hunter2",
+            "secrets.backend=file",
+            "secrets.tokens=hunter2,other",
+        ])
+        .load::<Above>()
+        .unwrap();
+    assert_eq!(
+        loaded.print(),
+        "credentials.alice = ***    # flag credentials.alice\n\
+         secrets.backend = \"file\"   # flag secrets.backend\n\
+         secrets.tokens = ***       # flag secrets.tokens\n\
+         vault.address = ***        # flag vault.address\n\
+         vault.users = ***          # flag vault.users\n"
+    );
+    for key in ["credentials", "vault", "vault.users[1]", "secrets.tokens"] {
+        hides(&loaded.explain(key).unwrap());
+    }
+    assert_eq!(loaded.value().vault.expose().address, PLANTED);
 }
