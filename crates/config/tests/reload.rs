@@ -194,6 +194,7 @@ async fn a_reload_by_hand_tells_what_changed() {
 #[tokio::test]
 async fn a_file_in_the_middle_of_being_written_is_waited_for() {
     let running = Running::watching("[limits]\npages = 10\n");
+    tokio::time::sleep(Duration::from_millis(20)).await; // until the watcher waits
     // Truncated and not written yet, then written in parts: each of them is a valid configuration.
     for (text, time) in [("", 2000), ("[limits]\npages = 2", 200), ("[limits]\npages = 20\n", 200)] {
         running.folder.write("docproc.toml", text);
