@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use buttress_core::{ByteSize, Classify, Ctx, ErrorClass};
+use buttress_core::{ByteSize, Classify, Ctx, ErrorClass, SystemClock, timeout};
 use buttress_docpipeline::{
     Draft, Error, Extractor, Extractors, Format, Isolation, Pipeline, PipelineConfig, Processed, Result,
     Source, Workers, WorkersConfig, is_worker, serve_worker,
@@ -20,6 +20,8 @@ struct Misbehave;
 impl Extractor for Misbehave {
     fn extract(&self, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()> {
         match std::str::from_utf8(&source.bytes).unwrap().trim() {
+            // What this program is for.
+            #[allow(clippy::disallowed_methods)]
             "abort" => std::process::abort(),
             "panic" => panic!("as the document said"),
             "hang" => loop {
@@ -101,7 +103,8 @@ async fn a_panic_is_an_error_with_its_message() {
 async fn giving_a_document_up_frees_its_worker() {
     let workers = workers(1, ByteSize::mib(64));
     let hang = read(&workers, "hang");
-    assert!(tokio::time::timeout(Duration::from_millis(50), hang).await.is_err());
+    let clock = SystemClock;
+    assert!(timeout(&clock, Duration::from_millis(50), hang).await.is_err());
     assert_eq!(read(&workers, "next").await.unwrap().document.text, "next");
 }
 

@@ -53,6 +53,7 @@ impl Run {
     /// When the paths cannot be read or `out` cannot be written; a document that cannot be read is no error, it
     /// lands in the dead-letter folder.
     pub async fn process(&self, paths: &[PathBuf], out: &Path, ctx: &Ctx) -> Result<Summary> {
+        let (files, passed_over) = inputs::collect(paths, Some(out))?;
         let folder = FolderSink::open(out, &self.pipeline.digest())?;
         if folder.journal.is_foreign_to(&folder.config) {
             bail!(
@@ -60,7 +61,6 @@ impl Run {
                 out.display()
             );
         }
-        let (files, passed_over) = inputs::collect(paths, Some(out))?;
         let files = files.into_iter().map(Input::from).collect();
         let mut summary = self.run(files, folder, ctx).await?;
         summary.passed_over = passed_over.len();

@@ -319,11 +319,11 @@ mod tests {
                     seen.push('<');
                     seen.push_str(element.name());
                     for (name, value) in element.attributes() {
-                        seen.push_str(&format!(" {name}={value}"));
+                        seen.extend([" ", name, "=", &value]);
                     }
                     seen.push('>');
                 }
-                Node::End(name) => seen.push_str(&format!("</{name}>")),
+                Node::End(name) => seen.extend(["</", &name, ">"]),
                 Node::Text(text) => seen.push_str(&text),
             }
         }
