@@ -4,7 +4,6 @@ use std::io::{Cursor, Read};
 
 use bytes::Bytes;
 use flate2::read::DeflateDecoder;
-use zip::read::ZipReadOptions;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -19,6 +18,7 @@ use crate::format::Format;
 ///
 /// Where its directory is lost (a download that broke off), the members are found by their own headers.
 pub(crate) struct Package<'b> {
+    bytes: Bytes,
     members: Members,
     names: Vec<String>,
     format: Format,
@@ -27,7 +27,7 @@ pub(crate) struct Package<'b> {
 
 enum Members {
     Listed(ZipArchive<Cursor<Bytes>>),
-    Found { bytes: Bytes, at: Vec<Found> },
+    Found(Vec<Found>),
 }
 
 /// What a member gave before its end, and what was wrong with the rest.
@@ -54,10 +54,10 @@ impl<'b> Package<'b> {
                         format!("the directory of the ZIP file: {complaint}"),
                     ));
                 }
-                (Members::Found { bytes, at }, names)
+                (Members::Found(at), names)
             }
         };
-        let package = Self { members, names, format, budget };
+        let package = Self { bytes, members, names, format, budget };
         let max = budget.limits().entries;
         if package.names.len() as u64 > max {
             return Err(Error::OverLimit { limit: Limit::Entries, max });
@@ -110,7 +110,11 @@ impl<'b> Package<'b> {
 
     /// The XML member called `name`, which the package cannot do without.
     pub(crate) fn required_xml(&mut self, name: &str, draft: &mut Draft<'_>) -> Result<String> {
-        self.xml(name, draft)?.ok_or_else(|| Error::malformed(self.format, format!("it has no {name}")))
+        match self.xml(name, draft)? {
+            Some(text) if !text.trim().is_empty() => Ok(text),
+            Some(_) => Err(Error::malformed(self.format, format!("nothing of its {name} can be read"))),
+            None => Err(Error::malformed(self.format, format!("it has no {name}"))),
+        }
     }
 
     fn contents(&mut self, index: usize) -> Result<Contents> {
@@ -119,36 +123,33 @@ impl<'b> Package<'b> {
         let name = self.names.get(index).map_or("", String::as_str);
         let malformed =
             |problem: &dyn std::fmt::Display| Error::malformed(format, format!("{name}: {problem}"));
-        match &mut self.members {
-            Members::Listed(archive) => {
-                // A checksum that is wrong says nothing about how much of the text is.
-                let options = ZipReadOptions::new().ignore_crc32(true);
-                match archive.by_index_with_options(index, options) {
-                    Ok(member) if member.encrypted() => Err(Error::Encrypted { format }),
-                    Ok(member) => {
-                        let compressed = member.compressed_size();
-                        read_member(member, compressed, name, budget)
-                    }
-                    Err(ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED)) => {
-                        Err(Error::Encrypted { format })
-                    }
-                    Err(complaint) => Err(malformed(&complaint)),
-                }
+        let found = match &mut self.members {
+            Members::Listed(archive) => locate(archive, index).map_err(|complaint| malformed(&complaint))?,
+            Members::Found(members) => {
+                *members.get(index).ok_or_else(|| malformed(&"there is no such member"))?
             }
-            Members::Found { bytes, at } => {
-                let Some(found) = at.get(index) else { return Err(malformed(&"there is no such member")) };
-                let data = bytes.get(found.start..found.end).unwrap_or_default();
-                match found.method {
-                    _ if found.encrypted => Err(Error::Encrypted { format }),
-                    CompressionMethod::Stored => read_member(data, data.len() as u64, name, budget),
-                    CompressionMethod::Deflated => {
-                        read_member(DeflateDecoder::new(data), data.len() as u64, name, budget)
-                    }
-                    method => Err(malformed(&format!("compression method {method} is not known"))),
-                }
-            }
+        };
+        if found.encrypted {
+            return Err(Error::Encrypted { format });
+        }
+        // Sizes and checksums that the directory declares are not asked: they may lie, and a wrong checksum says
+        // nothing about how much of the text is wrong.
+        let data = self.bytes.get(found.start..found.end.min(self.bytes.len())).unwrap_or_default();
+        match found.method {
+            CompressionMethod::Stored => read_member(data, data, name, budget),
+            CompressionMethod::Deflated => read_member(DeflateDecoder::new(data), data, name, budget),
+            method => Err(malformed(&format!("its compression ({method}) is not known"))),
         }
     }
+}
+
+/// Where a member of the directory stands.
+fn locate(archive: &mut ZipArchive<Cursor<Bytes>>, index: usize) -> Result<Found, ZipError> {
+    let member = archive.by_index_raw(index)?;
+    let place = |offset: Option<u64>| usize::try_from(offset?).ok();
+    let start = place(member.data_start()).ok_or(ZipError::FileNotFound)?;
+    let end = start.saturating_add(place(Some(member.compressed_size())).unwrap_or(usize::MAX));
+    Ok(Found { start, end, method: member.compression(), encrypted: member.encrypted() })
 }
 
 /// The member that `target` means, as seen from `folder`.
@@ -169,8 +170,8 @@ pub(in crate::extract) fn resolve(folder: &str, target: &str) -> String {
     steps.join("/")
 }
 
-fn read_member(inner: impl Read, compressed: u64, name: &str, budget: &Budget) -> Result<Contents> {
-    let mut reader = budget.reader(inner, compressed);
+fn read_member(inner: impl Read, compressed: &[u8], name: &str, budget: &Budget) -> Result<Contents> {
+    let mut reader = budget.reader(inner, compressed.len() as u64);
     let mut bytes = Vec::new();
     let read = reader.read_to_end(&mut bytes);
     match (read, reader.refusal()) {
@@ -183,7 +184,8 @@ fn read_member(inner: impl Read, compressed: u64, name: &str, budget: &Budget) -
     }
 }
 
-/// A member found by its own header.
+/// Where a member stands.
+#[derive(Clone, Copy)]
 struct Found {
     start: usize,
     end: usize,

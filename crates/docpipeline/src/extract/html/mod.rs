@@ -12,7 +12,9 @@ use std::cell::RefCell;
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
-use html5ever::tokenizer::{BufferQueue, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
+use html5ever::tokenizer::{
+    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+};
 
 use crate::charset::decode;
 use crate::document::Metadata;
@@ -122,7 +124,17 @@ impl TokenSink for Sink<'_> {
         let read = match token {
             Token::TagToken(tag) => {
                 raw = raw_kind(&tag);
-                self.reader.borrow_mut().tag(&tag)
+                let read = self.reader.borrow_mut().tag(&tag);
+                match raw {
+                    // XHTML writes `<title/>`; taken at its word as HTML, it would swallow the whole page.
+                    Some(_) if tag.self_closing => {
+                        raw = None;
+                        let end =
+                            Tag { kind: TagKind::EndTag, self_closing: false, attrs: Vec::new(), ..tag };
+                        read.and_then(|()| self.reader.borrow_mut().tag(&end))
+                    }
+                    _ => read,
+                }
             }
             Token::CharacterTokens(text) => self.reader.borrow_mut().text(&text),
             _ => Ok(()),
@@ -135,8 +147,8 @@ impl TokenSink for Sink<'_> {
 }
 
 /// Elements whose content is no markup: the tree builder would tell the tokenizer (13.2.6.2).
-fn raw_kind(tag: &html5ever::tokenizer::Tag) -> Option<RawKind> {
-    if tag.kind != html5ever::tokenizer::TagKind::StartTag {
+fn raw_kind(tag: &Tag) -> Option<RawKind> {
+    if tag.kind != TagKind::StartTag {
         return None;
     }
     match &*tag.name {
