@@ -23,6 +23,15 @@ pub(crate) struct Args {
     runner: Vec<String>,
 }
 
+impl Args {
+    /// Everything, unless the runner was told which packages.
+    fn scope(&self) -> Option<&'static str> {
+        let names_packages =
+            self.runner.iter().any(|word| word.starts_with("-p") || word.starts_with("--package"));
+        (!names_packages).then_some("--workspace")
+    }
+}
+
 /// The outcome of one test program, or of all documentation examples.
 #[derive(Debug, Default, Clone, PartialEq, Serialize)]
 struct Suite {
@@ -51,8 +60,8 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
         let (mut suites, mut held) = if Tool::NEXTEST.is_there(workspace) {
             with_nextest(args, workspace)?
         } else {
-            let command = ["test", "--workspace", "--all-features", "--all-targets", "--no-fail-fast"];
-            with_libtest("tests", workspace.cargo(command).args(&args.runner))?
+            let command = ["test", "--all-features", "--all-targets", "--no-fail-fast"];
+            with_libtest("tests", workspace.cargo(command).args(args.scope()).args(&args.runner))?
         };
         if args.runner.is_empty() {
             let command = ["test", "--doc", "--workspace", "--all-features", "--no-fail-fast"];
@@ -63,7 +72,10 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
         }
         Ok((suites, held))
     });
-    let (suites, held) = outcome?;
+    let (mut suites, held) = outcome?;
+    for suite in &mut suites {
+        suite.seconds = (suite.seconds * 1e3).round() / 1e3;
+    }
 
     output::print(&suites, json)?;
     let passed: u64 = suites.iter().map(|suite| suite.passed).sum();
@@ -83,8 +95,8 @@ fn with_nextest(args: &Args, workspace: &Workspace) -> Result<(Vec<Suite>, bool)
     if report.exists() {
         std::fs::remove_file(&report)?;
     }
-    let command = ["nextest", "run", "--workspace", "--all-features", "--no-tests=pass"];
-    let held = succeeds(workspace.cargo(command).args(&args.runner))?;
+    let command = ["nextest", "run", "--all-features"];
+    let held = succeeds(workspace.cargo(command).args(args.scope()).args(&args.runner))?;
     Ok((junit_suites(&report)?, held))
 }
 
@@ -162,6 +174,16 @@ fn parse_result(line: &str) -> Option<Suite> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packages_that_are_named_are_the_only_ones() {
+        let scope =
+            |words: &[&str]| Args { runner: words.iter().map(|word| (*word).to_owned()).collect() }.scope();
+        assert_eq!(scope(&[]), Some("--workspace"));
+        assert_eq!(scope(&["parse"]), Some("--workspace"));
+        assert_eq!(scope(&["-p", "xtask"]), None);
+        assert_eq!(scope(&["--package=xtask"]), None);
+    }
 
     #[test]
     fn a_result_line_is_understood() {
