@@ -59,7 +59,16 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
             cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]).map(verdict)
         }),
         step("clippy", || {
-            let words = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+            let words = [
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--keep-going",
+                "--",
+                "-D",
+                "warnings",
+            ];
             cargo(&words).map(verdict)
         }),
         step("documentation", || {

@@ -63,15 +63,19 @@ impl Tool {
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--no-deps", "--upgrade", "--require-hashes", "--requirement"])
             .arg(requirement.path())
-            // A folder of our own: the machine's Python stays as it is.
-            .arg("--target")
-            .arg(workspace.tools());
+            // A folder of its own: the machine's Python stays as it is, and pip empties the folder before it fills it.
+            .args(["--root-user-action=ignore", "--target"])
+            .arg(workspace.tools().join(name));
         succeeds(&mut pip)
     }
 
     /// Compiles the tool, in minutes.
     pub(crate) fn install_from_source(self, workspace: &Workspace) -> Result<bool> {
         let version = format!("{}@{}", self.name, self.version);
-        succeeds(workspace.cargo(["install", "--locked", &version, "--root"]).arg(workspace.tools()))
+        succeeds(
+            workspace
+                .cargo(["install", "--locked", &version, "--root"])
+                .arg(workspace.tools().join(self.name)),
+        )
     }
 }

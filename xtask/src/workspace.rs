@@ -107,7 +107,7 @@ impl Workspace {
         self.target.join("xtask").join(name)
     }
 
-    /// The folder that holds the tools we installed ourselves.
+    /// The folder that holds the tools we installed ourselves, each in a folder of its own with a `bin` in it.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("tools")
     }
@@ -119,10 +119,11 @@ impl Workspace {
         command
     }
 
-    /// `PATH`, and behind it the folder of our own tools.
-    pub(crate) fn search_path(&self) -> std::ffi::OsString {
+    /// `PATH`, and behind it the folders of our own tools.
+    fn search_path(&self) -> std::ffi::OsString {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain([self.tools().join("bin")]);
+        let ours = std::fs::read_dir(self.tools()).into_iter().flatten().flatten();
+        let folders = std::env::split_paths(&path).chain(ours.map(|tool| tool.path().join("bin")));
         std::env::join_paths(folders).unwrap_or(path)
     }
 }
