@@ -1,4 +1,4 @@
-//! The page for people: three files, compiled in.
+//! The page for people: four files, compiled in.
 
 use axum::Router;
 use axum::http::header;
@@ -12,6 +12,7 @@ pub(crate) fn routes() -> Router {
     Router::new()
         .route("/", file("text/html; charset=utf-8", include_str!("../../page/index.html")))
         .route("/app.js", file("text/javascript; charset=utf-8", include_str!("../../page/app.js")))
+        .route("/icon.svg", file("image/svg+xml", include_str!("../../page/icon.svg")))
         .route("/style.css", file("text/css; charset=utf-8", include_str!("../../page/style.css")))
 }
 

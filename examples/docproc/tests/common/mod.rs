@@ -1,6 +1,8 @@
 //! What the tests of the program share.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+pub(crate) mod service;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

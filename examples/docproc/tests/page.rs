@@ -1,0 +1,71 @@
+//! The page at `/`, in a real browser.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // Failing is what a test is for.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use buttress_testkit::Chromium;
+use common::folder;
+use common::service::Service;
+use tempfile::tempdir;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// What a browser does when a person types `text` into the search box.
+fn typing(text: &str) -> String {
+    format!(
+        "{{ const box = document.querySelector('#search'); box.value = '{text}'; box.dispatchEvent(new Event('input')) }}"
+    )
+}
+
+#[test]
+fn a_person_drops_a_pdf_and_reads_its_text() {
+    let dir = tempdir().unwrap();
+    let service = Service::start(dir.path(), &[]);
+    let browser = Chromium::start();
+    let mut page = browser.open(&format!("http://{}/", service.address));
+    page.wait_for("document.querySelector('#stats').innerText.includes('0 read')", SOON);
+
+    let pdf = folder("samples/pdf/harbour.pdf");
+    let sheet = folder("samples/xlsx/fleet.xlsx");
+    page.set_files("#files", &[&pdf]);
+    page.wait_for("document.querySelector('#text').innerText.includes('one to deliver a piano')", SOON);
+    page.wait_for("document.querySelectorAll('#documents [data-status=done]').length === 1", SOON);
+    page.wait_for("document.querySelectorAll('#chunks li').length >= 1", SOON);
+    page.wait_for("document.querySelectorAll('#timings tr').length >= 7", SOON);
+
+    page.set_files("#files", &[&sheet]);
+    page.wait_for("document.querySelector('#text table')?.innerText.includes('Marigold')", SOON);
+
+    page.evaluate(&typing("lighthouse"));
+    page.wait_for("document.querySelector('#results mark')?.innerText.toLowerCase() === 'lighthouse'", SOON);
+
+    // For people to look at, beside the other outputs of the build.
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    page.evaluate("document.querySelector('#results button').click()");
+    page.wait_for("document.querySelector('#text').innerText.includes('one to deliver a piano')", SOON);
+    page.screenshot(&pictures.join("docproc-search.png"));
+    page.evaluate(&typing(""));
+    page.wait_for("!document.querySelector('#documents').hidden", SOON);
+    page.screenshot(&pictures.join("docproc-text.png"));
+    page.evaluate("document.querySelector('[data-tab=timings]').click()");
+    page.screenshot(&pictures.join("docproc-timings.png"));
+    assert_eq!(page.errors(), Vec::<String>::new());
+}
+
+#[test]
+fn text_of_documents_is_never_markup() {
+    let dir = tempdir().unwrap();
+    let service = Service::start(dir.path(), &[]);
+    let hostile = "<img src=x onerror=\"window.hurt = 1\"> in plain text\n\n| a |\n| --- |\n| <script>window.hurt = 1</script> |";
+    let id = service.upload("%3Cimg%20src=x%20onerror=hurt()%3E.txt", hostile.as_bytes()).unwrap().json();
+    let id = id["documents"][0]["id"].as_str().unwrap().to_owned();
+    service.finished(&id);
+    let browser = Chromium::start();
+    let mut page = browser.open(&format!("http://{}/#{id}", service.address));
+    page.wait_for("document.querySelector('#text').innerText.includes('in plain text')", SOON);
+    assert_eq!(page.evaluate("document.querySelectorAll('img, #text script').length"), 0);
+    assert!(page.evaluate("window.hurt").is_null());
+}
