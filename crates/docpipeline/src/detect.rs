@@ -140,7 +140,7 @@ fn by_manifest(mut archive: zip::ZipArchive<Cursor<&[u8]>>) -> Option<Format> {
     let manifest = archive.by_name("META-INF/manifest.xml").ok()?;
     // The entry of the package itself stands first; a longer manifest need not be read.
     manifest.take(SAMPLE_BYTES as u64).read_to_string(&mut head).ok()?;
-    flat_open_document(&head)
+    open_document_type(&head).map(|(_, format)| format)
 }
 
 fn format_of_member(name: &str) -> Option<Format> {
@@ -264,12 +264,18 @@ const HTML_ELEMENTS: [&str; 19] = [
     "<a ", "<script", "<style", "<br", "<b>", "<article",
 ];
 
-/// `OpenDocument` as one XML file names its kind where a package has its type.
-fn flat_open_document(lower: &str) -> Option<Format> {
-    let (_, kind) = lower.split_once("application/vnd.oasis.opendocument.")?;
-    [("text", Format::Odt), ("spreadsheet", Format::Ods), ("presentation", Format::Odp)]
+/// The kind of `OpenDocument` whose type is named in this piece of XML, and what stands before the name.
+fn open_document_type(xml: &str) -> Option<(&str, Format)> {
+    let (before, kind) = xml.split_once("application/vnd.oasis.opendocument.")?;
+    let format = [("text", Format::Odt), ("spreadsheet", Format::Ods), ("presentation", Format::Odp)]
         .into_iter()
-        .find_map(|(name, format)| kind.starts_with(name).then_some(format))
+        .find_map(|(name, format)| kind.starts_with(name).then_some(format))?;
+    Some((before.trim_end_matches(['"', '\'']), format))
+}
+
+/// `OpenDocument` as one XML file names its type at its root; its manifest names it too, and is no document.
+fn flat_open_document(lower: &str) -> Option<Format> {
+    open_document_type(lower).filter(|(before, _)| before.ends_with("mimetype=")).map(|(_, format)| format)
 }
 
 fn markup(text: &str) -> Option<Format> {

@@ -30,8 +30,8 @@ fn a_bomb_is_refused_by_what_it_really_holds() {
 fn deep_and_crowded_elements_are_refused() {
     let deep = format!("{}x", "<w:p>".repeat(100_000));
     assert_eq!(limit(process("a.docx", zipped(&[("word/document.xml", &deep)]))), Limit::Nesting);
-    let crowded: String = (0..10_000).map(|i| format!(" a{i}='x'")).collect();
-    let crowded = format!("<?xml version='1.0'?><a{crowded}>x</a>");
+    let crowded = (0..10_000).map(|i| format!("a{i}='x'")).collect::<Vec<_>>().join(" ");
+    let crowded = format!("<?xml version='1.0'?><a {crowded}>x</a>");
     assert_eq!(limit(process("a.xml", crowded.into())), Limit::Attributes);
 }
 
@@ -80,7 +80,7 @@ fn encrypted_documents_say_so() {
 
 #[test]
 fn a_package_that_broke_off_gives_what_is_left() {
-    let long: String = (0..20_000).map(|i| format!("word{i} ")).collect();
+    let long = (0..20_000).map(|i| format!("word{i}")).collect::<Vec<_>>().join(" ");
     let bytes = zipped(&[
         ("[Content_Types].xml", "<Types/>"),
         ("word/document.xml", &paragraph(&long)),

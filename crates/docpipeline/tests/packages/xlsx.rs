@@ -14,7 +14,7 @@ fn xlsx(sheets: &[(&str, &str)], workbook_properties: &str) -> Vec<u8> {
     members.push(("xl/sharedStrings.xml".to_owned(), STRINGS.to_owned()));
     let (mut list, mut targets) = (String::new(), Vec::new());
     for (i, (name, rows)) in sheets.iter().enumerate() {
-        list.push_str(&format!(r#"<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>"#));
+        list.extend([r#"<sheet name=""#, name, r#"" r:id="r"#, &i.to_string(), r#""/>"#]);
         targets.push((format!("r{i}"), "worksheet", format!("worksheets/s{i}.xml")));
         let xml = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
         members.push((format!("xl/worksheets/s{i}.xml"), xml));

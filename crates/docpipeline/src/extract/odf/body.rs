@@ -188,12 +188,8 @@ impl Body {
             }
             name @ ("table-cell" | "covered-table-cell") => {
                 if let Some(table) = self.tables.last_mut() {
-                    table.cell = Some(Cell {
-                        text: String::new(),
-                        covered: name == "covered-table-cell",
-                        repeat: element.number("number-columns-repeated").unwrap_or(1).max(1),
-                        value: table.is_sheet.then(|| stored_value(element)).flatten(),
-                    });
+                    let covered = name == "covered-table-cell";
+                    table.cell = Some(Cell { covered, ..Cell::of(element) });
                 }
             }
             "note" => {
@@ -481,7 +477,7 @@ impl OpenTable {
         let budget = draft.budget();
         let text = match cell.value {
             _ if cell.covered => String::new(),
-            Some(value) if cell.text.trim().is_empty() => value,
+            Some(value) if self.is_sheet && cell.text.trim().is_empty() => value,
             _ => cell.text,
         };
         let times = if cell.repeat > FILLING { 1 } else { cell.repeat };
@@ -510,12 +506,20 @@ impl OpenTable {
     }
 }
 
-/// What a cell of a sheet holds, for writers that leave out its text.
-fn stored_value(element: &Element<'_>) -> Option<String> {
-    ["string-value", "date-value", "time-value", "boolean-value", "value"]
-        .into_iter()
-        .find_map(|name| element.attribute(name))
-        .map(String::from)
+impl Cell {
+    fn of(element: &Element<'_>) -> Self {
+        let mut cell = Self { repeat: 1, ..Self::default() };
+        for (name, value) in element.attributes() {
+            match name.rsplit(':').next().unwrap_or_default() {
+                "number-columns-repeated" => cell.repeat = value.trim().parse().unwrap_or(1).max(1),
+                "string-value" | "date-value" | "time-value" | "boolean-value" | "value" => {
+                    cell.value.get_or_insert_with(|| value.into_owned());
+                }
+                _ => {}
+            }
+        }
+        cell
+    }
 }
 
 /// Appends a paragraph to others that share one line with it.

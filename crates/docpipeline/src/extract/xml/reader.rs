@@ -57,13 +57,13 @@ impl<'t> Element<'t> {
 
     /// The value of the attribute of this name, whatever its prefix.
     pub(crate) fn attribute(&self, name: &str) -> Option<Cow<'t, str>> {
-        self.attributes().find(|(qualified, _)| local(qualified) == name).map(|(_, value)| value)
+        self.attributes().find(|(qualified, _)| is_local(qualified, name)).map(|(_, value)| value)
     }
 
     /// The value of the attribute of this name that has a prefix: `r:id` beside `id`.
     pub(crate) fn prefixed(&self, name: &str) -> Option<Cow<'t, str>> {
         self.attributes()
-            .find(|(qualified, _)| qualified.len() > name.len() && local(qualified) == name)
+            .find(|(qualified, _)| qualified.len() > name.len() && is_local(qualified, name))
             .map(|(_, value)| value)
     }
 
@@ -231,7 +231,13 @@ impl<'t, 'b> XmlReader<'t, 'b> {
 
 /// A name without its prefix.
 fn local(qualified: &str) -> &str {
-    qualified.split_once(':').map_or(qualified, |(_, name)| name)
+    let colon = memchr::memchr(b':', qualified.as_bytes());
+    colon.and_then(|colon| qualified.get(colon + 1..)).unwrap_or(qualified)
+}
+
+/// Whether this is the name, with or without a prefix.
+fn is_local(qualified: &str, name: &str) -> bool {
+    qualified.strip_suffix(name).is_some_and(|prefix| prefix.is_empty() || prefix.ends_with(':'))
 }
 
 /// What a reference stands for; the reference itself where that cannot be known.
