@@ -31,6 +31,7 @@
 #![allow(clippy::disallowed_methods, reason = "the servers it waits for live in real time")]
 
 mod chromium;
+mod http;
 mod nats;
 mod postgres;
 mod process_group;
@@ -41,6 +42,7 @@ mod redis;
 mod wait;
 
 pub use chromium::{Chromium, Page};
+pub use http::{Answer, http};
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use process_group::ProcessGroup;

@@ -1,6 +1,7 @@
 //! Each server starts, answers, and leaves nothing behind.
 #![allow(clippy::expect_used, clippy::panic, reason = "a failing expectation fails the test")]
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -116,9 +117,8 @@ fn a_crash_tells_whether_it_interrupted_anything() {
 fn a_group_dies_when_its_owner_is_killed() {
     // The owner is this test program once more, which starts a server, tells its number, and is killed with no
     // chance to drop anything.
-    if let Some(file) = std::env::var_os("TESTKIT_OWNER_TELLS") {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let group = ProcessGroup::spawn(Command::new("sleep").arg("600"), &folder.path().join("log"));
+    if let Some(file) = std::env::var_os("TESTKIT_OWNER_TELLS").map(PathBuf::from) {
+        let group = ProcessGroup::spawn(Command::new("sleep").arg("600"), &file.with_extension("log"));
         std::fs::write(file, group.id().to_string()).expect("writable");
         std::thread::park_timeout(Duration::from_mins(10));
         return;
