@@ -111,6 +111,8 @@ fn lying(mut archive: Vec<u8>) -> Vec<u8> {
     archive
 }
 
+const XML: &[u8] = b"<?xml version=\"1.0\"?>";
+
 /// Every hostile document: its name, its content, and what the reason must say; `None` where it may well be read.
 fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
     let zeros = vec![0_u8; 100 << 20];
@@ -162,13 +164,13 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
         ("bomb.docx", docx_bomb, Some("expansion_ratio")),
         ("bomb.gz", gzip(&zeros), Some("expansion_ratio")),
         ("bomb.pdf", swelling, Some("expansion_ratio")),
-        ("deep.xml", deep("<a>", "</a>"), Some("nesting")),
+        ("deep.xml", [XML.to_vec(), deep("<a>", "</a>")].concat(), Some("nesting")),
         ("deep.json", deep("[", "]"), Some("nesting")),
         ("deep.html", [b"<html>".to_vec(), deep("<div>", "</div>")].concat(), None),
         ("deep.rtf", [b"{\\rtf1 ".to_vec(), deep("{", "}")].concat(), Some("nesting")),
         ("laughs.xml", laughs.into_bytes(), None),
         ("outside.xml", outside.as_bytes().to_vec(), None),
-        ("attributes.xml", format!("<x{many}>text</x>").into_bytes(), Some("attributes")),
+        ("attributes.xml", [XML, format!("<x{many}>text</x>").as_bytes()].concat(), Some("attributes")),
         (
             "picture.docx",
             b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02".to_vec(),

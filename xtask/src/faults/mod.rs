@@ -4,6 +4,8 @@
 //! through one fault. What all areas share is here (seeds, sums, output) and in `buttress_testkit`
 //! ([`ProcessGroup::kill_after`](buttress_testkit::ProcessGroup::kill_after), [`Random`]).
 
+mod docproc;
+
 use anyhow::{Context, Result, bail};
 use buttress_testkit::Random;
 use serde::Serialize;
@@ -12,7 +14,7 @@ use crate::output::{self, Row};
 use crate::workspace::Workspace;
 
 /// Every area, in the order in which they are listed.
-const AREAS: &[Area] = &[];
+const AREAS: &[Area] = &[docproc::AREA];
 
 /// Crash an area's program at random moments and count what it lost of what it had acknowledged.
 ///
