@@ -128,6 +128,17 @@ impl Budget {
         charge(&self.output, bytes as u64, Limit::OutputBytes, self.limits.output_bytes.bytes())
     }
 
+    /// Checks that `bytes` more of text could be charged: for text that is gathered, and perhaps repeated, before it
+    /// is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit::OutputBytes`].
+    pub fn room(&self, bytes: usize) -> Result<()> {
+        let total = self.output.get().saturating_add(bytes as u64);
+        within(Limit::OutputBytes, total, self.limits.output_bytes.bytes())
+    }
+
     /// Charges bytes that came out of a decompressor.
     ///
     /// # Errors

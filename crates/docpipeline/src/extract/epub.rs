@@ -140,7 +140,8 @@ impl Book {
                 }
                 "itemref" => {
                     let chapter = element.attribute("idref").and_then(|id| items.get(&*id));
-                    if let Some(chapter) = chapter.filter(|chapter| seen.insert((*chapter).clone())) {
+                    if let Some(chapter) = chapter.filter(|chapter| !seen.contains(*chapter)) {
+                        seen.insert(chapter.clone());
                         book.chapters.push(chapter.clone());
                     }
                 }

@@ -17,6 +17,8 @@ const SCATTERED_SHARE: usize = 20;
 #[derive(Debug, Default)]
 pub(in crate::extract) struct Grid {
     rows: Vec<Vec<(usize, String)>>,
+    /// How much text is held. Cells share strings in the file and repeat one another, so a small file may hold much.
+    bytes: usize,
 }
 
 impl Grid {
@@ -30,6 +32,8 @@ impl Grid {
     /// Puts text into `column` of the present row, and charges it.
     pub(in crate::extract) fn put(&mut self, column: usize, text: String, budget: &Budget) -> Result<()> {
         budget.cells(1)?;
+        self.bytes = self.bytes.saturating_add(text.len());
+        budget.room(self.bytes)?;
         if let Some(row) = self.rows.last_mut() {
             row.push((column, text));
         }
@@ -41,6 +45,8 @@ impl Grid {
         let Some(row) = self.rows.last().filter(|row| !row.is_empty()).cloned() else { return Ok(()) };
         for _ in 0..times {
             budget.cells(row.len())?;
+            self.bytes = self.bytes.saturating_add(row.iter().map(|(_, text)| text.len()).sum());
+            budget.room(self.bytes)?;
             self.rows.push(row.clone());
         }
         Ok(())

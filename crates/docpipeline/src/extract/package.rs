@@ -1,5 +1,6 @@
 //! ZIP packages, read within the budget.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
 use bytes::Bytes;
@@ -21,6 +22,8 @@ pub(crate) struct Package<'b> {
     bytes: Bytes,
     members: Members,
     names: Vec<String>,
+    /// Where each name stands, for readers that ask by name.
+    by_name: HashMap<String, usize>,
     format: Format,
     budget: &'b Budget,
 }
@@ -57,12 +60,15 @@ impl<'b> Package<'b> {
                 (Members::Found(at), names)
             }
         };
-        let package = Self { bytes, members, names, format, budget };
         let max = budget.limits().entries;
-        if package.names.len() as u64 > max {
+        if names.len() as u64 > max {
             return Err(Error::OverLimit { limit: Limit::Entries, max });
         }
-        Ok(package)
+        let mut by_name = HashMap::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            by_name.entry(folded(name)).or_insert(index);
+        }
+        Ok(Self { bytes, members, names, by_name, format, budget })
     }
 
     /// The names of all members, in the order of the directory.
@@ -81,13 +87,7 @@ impl<'b> Package<'b> {
 
     /// The bytes of the member called `name`, as far as they can be read; `None` when there is no such member.
     pub(crate) fn read(&mut self, name: &str, draft: &mut Draft<'_>) -> Result<Option<Vec<u8>>> {
-        let name = name.trim_start_matches('/');
-        let index = self.names.iter().position(|member| member == name).or_else(|| {
-            // Some writers disagree with themselves about letter case, or write the separator of Windows.
-            let same = |member: &String| member.replace('\\', "/").eq_ignore_ascii_case(name);
-            self.names.iter().position(same)
-        });
-        let Some(index) = index else { return Ok(None) };
+        let Some(index) = self.by_name.get(&folded(name)).copied() else { return Ok(None) };
         let contents = self.contents(index)?;
         if let Some(damage) = contents.damage {
             draft.warn(damage);
@@ -141,6 +141,11 @@ impl<'b> Package<'b> {
             method => Err(malformed(&format!("its compression ({method}) is not known"))),
         }
     }
+}
+
+/// A name as it is compared: some writers disagree with themselves about letter case, or write the separator of Windows.
+fn folded(name: &str) -> String {
+    name.trim_start_matches('/').replace('\\', "/").to_ascii_lowercase()
 }
 
 /// Where a member of the directory stands.

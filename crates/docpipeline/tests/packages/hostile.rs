@@ -2,7 +2,7 @@
 
 use buttress_docpipeline::{Error, Format, Limit};
 
-use crate::{process, read, zipped};
+use crate::{process, read, relations, zipped};
 
 fn paragraph(text: &str) -> String {
     format!("<w:document><w:body><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:body></w:document>")
@@ -105,4 +105,29 @@ fn a_package_without_its_main_part_is_malformed() {
     let refusal = process("a.docx", zipped(&[("[Content_Types].xml", "<Types/>"), ("word/x.xml", "<x/>")]));
     let Err(Error::Malformed { format: Format::Docx, problem }) = refusal else { panic!("{refusal:?}") };
     assert!(problem.contains("word/document.xml"), "{problem}");
+}
+
+#[test]
+fn text_that_cells_share_counts_as_often_as_they_show_it() {
+    let shared = "x".repeat(1 << 20);
+    let cells = r#"<c t="s"><v>0</v></c>"#.repeat(1000);
+    let bytes = zipped(&[
+        ("xl/workbook.xml", r#"<workbook><sheets><sheet name="S" r:id="1"/></sheets></workbook>"#),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &relations(&[("1", "worksheet", "s.xml"), ("2", "sharedStrings", "t.xml")]),
+        ),
+        ("xl/s.xml", &format!("<worksheet><row>{cells}</row></worksheet>")),
+        ("xl/t.xml", &format!("<sst><si><t>{shared}</t></si></sst>")),
+    ]);
+    assert_eq!(limit(process("a.xlsx", bytes)), Limit::OutputBytes);
+
+    let cell = format!(
+        "<table:table-cell table:number-columns-repeated='900'><text:p>{shared}</text:p></table:table-cell>"
+    );
+    let flat = format!(
+        "<?xml version='1.0'?><office:document office:mimetype='application/vnd.oasis.opendocument.text'><office:body>\
+         <table:table><table:table-row>{cell}</table:table-row></table:table></office:body></office:document>"
+    );
+    assert_eq!(limit(process("a.fodt", flat.into())), Limit::OutputBytes);
 }

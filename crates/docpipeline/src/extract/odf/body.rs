@@ -76,6 +76,8 @@ struct OpenTable {
     column: usize,
     cell: Option<Cell>,
     repeat_row: usize,
+    /// How much text the rows hold, repetitions counted.
+    bytes: usize,
     is_sheet: bool,
 }
 
@@ -483,6 +485,8 @@ impl OpenTable {
         let times = if cell.repeat > FILLING { 1 } else { cell.repeat };
         if !self.is_sheet {
             budget.cells(times.saturating_sub(1))?;
+            self.bytes = self.bytes.saturating_add(times.saturating_mul(text.len()));
+            budget.room(self.bytes)?;
             self.row.extend(std::iter::repeat_n(text, times));
         } else if !text.is_empty() {
             for i in 0..times {
@@ -499,7 +503,10 @@ impl OpenTable {
             return self.grid.repeat_row(times.saturating_sub(1), draft.budget());
         }
         let row = std::mem::take(&mut self.row);
+        let row_bytes: usize = row.iter().map(String::len).sum();
         for _ in 1..times {
+            self.bytes = self.bytes.saturating_add(row_bytes);
+            draft.budget().room(self.bytes)?;
             self.table.row(row.clone(), draft.budget())?;
         }
         self.table.row(row, draft.budget())

@@ -10,6 +10,9 @@ use crate::extract::xml::{Element, Node, XmlReader};
 /// The deepest level that a list style describes (ISO/IEC 26300, 16.30).
 pub(super) const LEVELS: usize = 10;
 
+/// What stands before or after a number is repeated with every item, so it had better be short.
+const LONGEST_AFFIX: usize = 32;
+
 /// One level of a list style.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Level {
@@ -117,7 +120,9 @@ impl Styles {
 }
 
 fn level(element: &Element<'_>) -> Level {
-    let text = |name: &str| element.attribute(name).unwrap_or_default().trim().to_owned();
+    let text = |name: &str| -> String {
+        element.attribute(name).unwrap_or_default().trim().chars().take(LONGEST_AFFIX).collect()
+    };
     let counting = if element.name() == "list-level-style-bullet" {
         Counting::Bullet
     } else {

@@ -9,6 +9,8 @@ pub(super) use docx::Docx;
 pub(super) use pptx::Pptx;
 pub(super) use xlsx::Xlsx;
 
+use std::collections::HashMap;
+
 use crate::budget::Budget;
 use crate::draft::Draft;
 use crate::error::Result;
@@ -18,7 +20,6 @@ use crate::format::Format;
 
 /// A part that another part refers to.
 struct Relation {
-    id: String,
     /// The last step of the relation's type: `styles`, `header`. The rest differs between editions of the standard.
     kind: String,
     path: String,
@@ -26,15 +27,18 @@ struct Relation {
 
 /// The parts that a part refers to, in the order of the file.
 #[derive(Default)]
-struct Relations(Vec<Relation>);
+struct Relations {
+    all: Vec<Relation>,
+    by_id: HashMap<String, usize>,
+}
 
 impl Relations {
     /// The relations of `part`; of the package itself for `""`.
     fn of(part: &str, package: &mut Package<'_>, draft: &mut Draft<'_>) -> Result<Self> {
         let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
         let path = resolve(folder, &format!("_rels/{file}.rels"));
-        let mut relations = Vec::new();
-        let Some(xml) = package.xml(&path, draft)? else { return Ok(Self::default()) };
+        let mut relations = Self::default();
+        let Some(xml) = package.xml(&path, draft)? else { return Ok(relations) };
         let mut reader = XmlReader::new(&xml, &path, draft.budget());
         while let Some(node) = reader.next()? {
             if let Node::Start(element) = node
@@ -42,27 +46,27 @@ impl Relations {
                 && element.attribute("TargetMode").as_deref() != Some("External")
             {
                 let kind = element.attribute("Type").unwrap_or_default();
-                relations.push(Relation {
-                    id: id.into_owned(),
+                relations.by_id.insert(id.into_owned(), relations.all.len());
+                relations.all.push(Relation {
                     kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
                     path: resolve(folder, &target),
                 });
             }
         }
         reader.finish(draft);
-        Ok(Self(relations))
+        Ok(relations)
     }
 
     fn by_id(&self, id: &str) -> Option<&Relation> {
-        self.0.iter().find(|relation| relation.id == id)
+        self.all.get(*self.by_id.get(id)?)
     }
 
     fn all_of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |relation| relation.kind == kind).map(|relation| relation.path.as_str())
+        self.all.iter().filter(move |relation| relation.kind == kind).map(|relation| relation.path.as_str())
     }
 
     fn of_kind(&self, kind: &str) -> Option<&str> {
-        self.0.iter().find(|relation| relation.kind == kind).map(|relation| relation.path.as_str())
+        self.all.iter().find(|relation| relation.kind == kind).map(|relation| relation.path.as_str())
     }
 }
 

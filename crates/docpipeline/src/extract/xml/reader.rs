@@ -314,9 +314,12 @@ mod tests {
     use crate::budget::{Budget, CancelToken};
     use crate::config::Limits;
 
+    fn budget() -> Budget {
+        Budget::open(&Limits::default(), 1, SystemClock::shared(), CancelToken::default()).unwrap()
+    }
+
     fn nodes(text: &str) -> String {
-        let budget =
-            Budget::open(&Limits::default(), 1, SystemClock::shared(), CancelToken::default()).unwrap();
+        let budget = budget();
         let mut reader = XmlReader::new(text, "a", &budget);
         let mut seen = String::new();
         while let Some(node) = reader.next().unwrap() {
@@ -329,7 +332,7 @@ mod tests {
                     }
                     seen.push('>');
                 }
-                Node::End(name) => seen.extend(["</", &name, ">"]),
+                Node::End(name) => seen.extend(["</", name, ">"]),
                 Node::Text(text) => seen.push_str(&text),
             }
         }
@@ -342,6 +345,26 @@ mod tests {
         assert_eq!(nodes("<a><b>t</a>u"), "<a><b>t</b></a>u");
         assert_eq!(nodes("<a></c>t</a>"), "<a>t</a>");
         assert_eq!(nodes("<a><b>t<c"), "<a><b>t</b></a>");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn starts_and_ends_are_balanced_in_any_text(
+            text in "(<a>|</a>|<b x='1'>|</b>|<c/>|<!--|-->|&|;|t|<|>|]]>|<!\\[CDATA\\[){0,40}"
+        ) {
+            let budget = budget();
+            let mut reader = XmlReader::new(&text, "a", &budget);
+            let mut open = Vec::new();
+            while let Some(node) = reader.next().unwrap() {
+                match node {
+                    Node::Start(element) => open.push(element.name()),
+                    Node::End(name) => proptest::prop_assert_eq!(open.pop(), Some(name)),
+                    Node::Text(_) => {}
+                }
+                proptest::prop_assert_eq!(open.len(), reader.depth());
+            }
+            proptest::prop_assert!(open.is_empty());
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::extract::xml::{Node, XmlReader};
 /// Levels of a list (ECMA-376 part 1, 17.9.6).
 pub(super) const LEVELS: usize = 9;
 
+/// A pattern is repeated with every item, so it had better be short.
+const LONGEST_PATTERN: usize = 64;
+
 #[derive(Debug, Clone, Default)]
 struct Level {
     counting: Counting,
@@ -21,7 +24,7 @@ struct Level {
 /// A list as paragraphs refer to it.
 #[derive(Debug, Default)]
 struct List {
-    definition: String,
+    definition: u32,
     /// Where counting begins anew in this list, by level.
     restarts: HashMap<usize, u32>,
 }
@@ -29,33 +32,33 @@ struct List {
 /// The lists of a document, and how far each has been counted.
 #[derive(Debug, Default)]
 pub(super) struct Numbering {
-    levels: HashMap<(String, usize), Level>,
+    levels: HashMap<(u32, usize), Level>,
     /// The level of a definition that a style of paragraphs stands for.
-    of_styles: HashMap<(String, String), usize>,
-    lists: HashMap<String, List>,
-    counts: HashMap<String, [Option<u32>; LEVELS]>,
-    begun: HashSet<String>,
+    of_styles: HashMap<(u32, String), usize>,
+    lists: HashMap<u32, List>,
+    counts: HashMap<u32, [Option<u32>; LEVELS]>,
+    begun: HashSet<u32>,
 }
 
 impl Numbering {
     pub(super) fn read(xml: &str, budget: &Budget) -> Result<Self> {
         let mut numbering = Self::default();
         let mut reader = XmlReader::new(xml, "the numbering", budget);
-        let (mut definition, mut depth, mut level) = (String::new(), 0, Level::default());
-        let (mut id, mut list, mut in_list) = (String::new(), List::default(), false);
+        let (mut definition, mut depth, mut level) = (0, 0, Level::default());
+        let (mut id, mut list, mut in_list) = (0, List::default(), false);
         while let Some(node) = reader.next()? {
             match node {
                 Node::Start(element) => {
                     let value = || element.attribute("val").unwrap_or_default();
                     match element.name() {
                         "abstractNum" => {
-                            definition = element.attribute("abstractNumId").unwrap_or_default().into_owned();
+                            definition = element.number("abstractNumId").unwrap_or(0);
                         }
                         "num" => {
-                            id = element.attribute("numId").unwrap_or_default().into_owned();
+                            id = element.number("numId").unwrap_or(0);
                             in_list = true;
                         }
-                        "abstractNumId" => list.definition = value().into_owned(),
+                        "abstractNumId" => list.definition = element.number("val").unwrap_or(0),
                         "lvlOverride" => depth = element.number("ilvl").unwrap_or(0),
                         "startOverride" => {
                             list.restarts.insert(depth, element.number("val").unwrap_or(1));
@@ -66,19 +69,19 @@ impl Numbering {
                         }
                         "start" => level.start = element.number("val").unwrap_or(0),
                         "numFmt" => level.counting = counting(&value()),
-                        "lvlText" => level.pattern = value().into_owned(),
+                        "lvlText" => level.pattern = value().chars().take(LONGEST_PATTERN).collect(),
                         "pStyle" if !in_list => {
-                            numbering.of_styles.insert((definition.clone(), value().into_owned()), depth);
+                            numbering.of_styles.insert((definition, value().into_owned()), depth);
                         }
                         _ => {}
                     }
                 }
                 // A level that one list overrides is rare; the definition holds for it.
                 Node::End("lvl") if !in_list => {
-                    numbering.levels.insert((definition.clone(), depth), std::mem::take(&mut level));
+                    numbering.levels.insert((definition, depth), std::mem::take(&mut level));
                 }
                 Node::End("num") => {
-                    numbering.lists.insert(std::mem::take(&mut id), std::mem::take(&mut list));
+                    numbering.lists.insert(id, std::mem::take(&mut list));
                     in_list = false;
                 }
                 _ => {}
@@ -88,20 +91,20 @@ impl Numbering {
     }
 
     /// The level of `list` that a style of paragraphs stands for.
-    pub(super) fn depth_of_style(&self, list: &str, style: &str) -> Option<usize> {
-        let definition = &self.lists.get(list)?.definition;
-        self.of_styles.get(&(definition.clone(), style.to_owned())).copied()
+    pub(super) fn depth_of_style(&self, list: u32, style: &str) -> Option<usize> {
+        let definition = self.lists.get(&list)?.definition;
+        self.of_styles.get(&(definition, style.to_owned())).copied()
     }
 
     /// Counts the next item of `list`, and gives what stands before it: `-` for a bullet, a number, or nothing.
-    pub(super) fn next(&mut self, list: &str, depth: usize) -> String {
+    pub(super) fn next(&mut self, list: u32, depth: usize) -> String {
         let depth = depth.min(LEVELS - 1);
-        let Some(found) = self.lists.get(list) else { return "-".to_owned() };
+        let Some(found) = self.lists.get(&list) else { return "-".to_owned() };
         let levels = &self.levels;
-        let level = |depth: usize| levels.get(&(found.definition.clone(), depth));
+        let level = |depth: usize| levels.get(&(found.definition, depth));
         // Lists of one definition count on from one another, unless they say otherwise.
-        let counts = self.counts.entry(found.definition.clone()).or_default();
-        if !found.restarts.is_empty() && self.begun.insert(list.to_owned()) {
+        let counts = self.counts.entry(found.definition).or_default();
+        if !found.restarts.is_empty() && self.begun.insert(list) {
             for (depth, start) in &found.restarts {
                 if let Some(count) = counts.get_mut(*depth) {
                     *count = start.checked_sub(1);

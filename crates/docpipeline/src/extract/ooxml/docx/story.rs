@@ -27,7 +27,7 @@ struct Paragraph {
     style: Option<String>,
     /// The outline level, where the paragraph sets its own: 0 for none.
     level: Option<u8>,
-    list: Option<String>,
+    list: Option<u32>,
     depth: Option<usize>,
 }
 
@@ -150,7 +150,7 @@ impl<'s> Story<'s> {
                 paragraph.level = level.map(|level| if level < 9 { level + 1 } else { 0 });
             }
             "ilvl" => paragraph.depth = element.number("val"),
-            "numId" => paragraph.list = value(),
+            "numId" => paragraph.list = element.number("val"),
             "tab" | "ptab" => paragraph.text.push('\t'),
             "br" | "cr" => paragraph.text.push('\n'),
             "noBreakHyphen" => paragraph.text.push('-'),
@@ -191,16 +191,15 @@ impl<'s> Story<'s> {
             return Ok(());
         }
         let style = paragraph.style.as_deref().map(|id| self.styles.get(id)).unwrap_or_default();
-        // List "0" takes a paragraph out of the list of its style.
-        let list = paragraph.list.as_ref().or(style.list.as_ref()).filter(|list| *list != "0");
-        let marker = list.map(|list| {
-            let of_style =
-                || paragraph.style.as_deref().and_then(|id| self.numbering.depth_of_style(list, id));
-            let depth = paragraph.depth.or_else(of_style).or(style.depth).unwrap_or(0);
-            (depth, list.clone())
-        });
-        let marker = marker.map(|(depth, list)| (depth, self.numbering.next(&list, depth)));
-        let (depth, marker) = marker.unwrap_or_default();
+        // List 0 takes a paragraph out of the list of its style.
+        let (depth, marker) = match paragraph.list.or(style.list).filter(|list| *list != 0) {
+            None => (0, String::new()),
+            Some(list) => {
+                let of_style = || self.numbering.depth_of_style(list, paragraph.style.as_deref()?);
+                let depth = paragraph.depth.or_else(of_style).or(style.depth).unwrap_or(0);
+                (depth, self.numbering.next(list, depth))
+            }
+        };
         if let Some(table) = table {
             if !table.cell.is_empty() {
                 table.cell.push(' ');

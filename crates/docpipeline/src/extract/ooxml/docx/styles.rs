@@ -19,7 +19,7 @@ pub(super) struct Style {
     /// The level of a heading; 0 where the style says that it is none.
     level: Option<u8>,
     /// The list.
-    pub(super) list: Option<String>,
+    pub(super) list: Option<u32>,
     /// The level in the list.
     pub(super) depth: Option<usize>,
     based_on: Option<String>,
@@ -55,7 +55,7 @@ impl Styles {
                             element.number::<u8>("val").map(|level| if level < 9 { level + 1 } else { 0 });
                         style.level = style.level.or(level);
                     }
-                    "numId" => style.list = element.attribute("val").map(String::from),
+                    "numId" => style.list = element.number("val"),
                     "ilvl" => style.depth = element.number("val"),
                     "basedOn" => style.based_on = element.attribute("val").map(String::from),
                     _ => {}
@@ -83,9 +83,7 @@ fn resolved(styles: &HashMap<String, Style>, id: &str) -> Style {
     for _ in 0..LONGEST_CHAIN {
         let Some(ancestor) = next.and_then(|id| styles.get(id)) else { break };
         style.level = style.level.or(ancestor.level);
-        if style.list.is_none() {
-            style.list.clone_from(&ancestor.list);
-        }
+        style.list = style.list.or(ancestor.list);
         style.depth = style.depth.or(ancestor.depth);
         next = ancestor.based_on.as_deref();
     }
