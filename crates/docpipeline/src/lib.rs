@@ -1,4 +1,34 @@
 //! Documents to clean text, chunks, metadata and fingerprints, within limits that hold.
+//!
+//! ```
+//! use buttress_docpipeline::{Pipeline, PipelineConfig, Source};
+//!
+//! let pipeline = Pipeline::new(PipelineConfig::default());
+//! let bytes = "# Tides\n\nThe sea comes, and the sea goes.".into();
+//! let document = pipeline.process(&Source { name: Some("tides.md"), bytes })?.document;
+//!
+//! assert_eq!(document.metadata.title.as_deref(), Some("Tides"));
+//! assert_eq!(document.text, "# Tides\n\nThe sea comes, and the sea goes.");
+//! assert_eq!(document.chunks.len(), 1);
+//! # Ok::<(), buttress_docpipeline::Error>(())
+//! ```
+//!
+//! # The way of a document
+//!
+//! detect > extract > normalise > count > language > chunk > fingerprint > emit
+//!
+//! [`detect`] tells the [`Format`] from the content. The format's [`Extractor`] writes into a [`Draft`]. Each [`Stage`]
+//! after it works on the [`Document`]. An [`Emit`] takes what is finished. [`Pipeline`] runs all but the last on the
+//! calling thread; [`Workers`] runs many documents at once, in processes of their own.
+//!
+//! # What a document may cost
+//!
+//! One [`Budget`] goes through every reader of a document and holds its [`Limits`] on what is really read or
+//! produced. A limit that is reached is an [`Error::OverLimit`] that names it.
+//!
+//! # Metrics
+//!
+//! Those in [`metrics`], by [`Workers`]: documents by outcome, their times by format, busy workers, refusals.
 
 mod budget;
 mod charset;

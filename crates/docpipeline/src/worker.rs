@@ -70,6 +70,7 @@ pub fn is_worker() -> bool {
 ///
 /// When standard input or output breaks, or something else than [`Workers`](crate::Workers) feeds it.
 pub fn serve_worker(build: impl FnOnce(PipelineConfig) -> Pipeline) -> io::Result<()> {
+    outlive_signals_to_stop()?;
     // The panic's message goes to the feeding process as an error of the document.
     std::panic::set_hook(Box::new(|_| {}));
     let mut input = BufReader::with_capacity(1 << 16, io::stdin());
@@ -93,6 +94,24 @@ pub fn serve_worker(build: impl FnOnce(PipelineConfig) -> Pipeline) -> io::Resul
             return Err(io::Error::other("the thread that reads documents has ended"));
         }
     }
+    Ok(())
+}
+
+/// A terminal or a supervisor that stops the application signals all its processes, and means the application: what a
+/// worker has in hand is finished, and it ends when its input does.
+#[cfg(unix)]
+fn outlive_signals_to_stop() -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    let nobody_looks = std::sync::Arc::default();
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, std::sync::Arc::clone(&nobody_looks))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn outlive_signals_to_stop() -> io::Result<()> {
     Ok(())
 }
 

@@ -92,7 +92,7 @@ impl Validate for WorkersConfig {
 /// Workers that read documents, each apart from the others. Cheap to clone.
 ///
 /// Back pressure is by bytes: [`process`](Workers::process) waits while the documents taken in and not yet done are
-/// larger than [`WorkersConfig::queue_bytes`]; [`try_process`](Workers::try_process) refuses instead. Dropping the
+/// larger than [`WorkersConfig::queue_bytes`]; [`try_reserve`](Workers::try_reserve) refuses instead. Dropping the
 /// future of a document cancels it: its worker is killed or told to stop.
 #[derive(Clone)]
 pub struct Workers(Arc<Shared>);

@@ -147,7 +147,8 @@ fn load(service: &Service, seed: u64, end: impl FnOnce(&Service) + Send) -> Vec<
 
 fn all_are_done(service: &Service, ids: &[String]) {
     for id in ids {
-        assert_eq!(service.finished(id)["status"], "done");
+        let document = service.finished(id);
+        assert_eq!(document["status"], "done", "{}", document["error"]);
     }
     assert!(!ids.is_empty(), "the load reached the service");
 }
