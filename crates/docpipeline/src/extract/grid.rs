@@ -90,3 +90,30 @@ impl Grid {
         Ok(table)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // A failed step is a failed test.
+
+    use buttress_core::SystemClock;
+
+    use super::Grid;
+    use crate::budget::{Budget, CancelToken};
+    use crate::config::Limits;
+
+    #[test]
+    fn a_grid_never_holds_more_text_than_may_be_written() {
+        let mut limits = Limits::default();
+        limits.output_bytes = buttress_core::ByteSize::b(1000);
+        let budget = Budget::open(&limits, 1, SystemClock::shared(), CancelToken::default()).unwrap();
+        let mut grid = Grid::default();
+        grid.begin_row();
+        let taken = (0..100).take_while(|column| grid.put(*column, "x".repeat(300), &budget).is_ok()).count();
+        assert_eq!(taken, 3);
+        let mut grid = Grid::default();
+        grid.begin_row();
+        grid.put(0, "x".repeat(300), &budget).unwrap();
+        assert!(grid.repeat_row(2, &budget).is_ok());
+        assert!(grid.repeat_row(1, &budget).is_err());
+    }
+}
