@@ -95,7 +95,7 @@ impl Grid {
 mod tests {
     #![allow(clippy::unwrap_used)] // A failed step is a failed test.
 
-    use buttress_core::SystemClock;
+    use buttress_core::{ByteSize, SystemClock};
 
     use super::Grid;
     use crate::budget::{Budget, CancelToken};
@@ -103,8 +103,7 @@ mod tests {
 
     #[test]
     fn a_grid_never_holds_more_text_than_may_be_written() {
-        let mut limits = Limits::default();
-        limits.output_bytes = buttress_core::ByteSize::b(1000);
+        let limits = Limits { output_bytes: ByteSize::b(1000), ..Limits::default() };
         let budget = Budget::open(&limits, 1, SystemClock::shared(), CancelToken::default()).unwrap();
         let mut grid = Grid::default();
         grid.begin_row();
