@@ -28,8 +28,12 @@ const XLSX: [&str; 5] = [
     "xl/styles.xml",
     "xl/comments1.xml",
 ];
-const PPTX: [&str; 4] =
-    ["ppt/presentation.xml", "ppt/slides/slide1.xml", "ppt/notesSlides/notesSlide1.xml", "ppt/charts/chart1.xml"];
+const PPTX: [&str; 4] = [
+    "ppt/presentation.xml",
+    "ppt/slides/slide1.xml",
+    "ppt/notesSlides/notesSlide1.xml",
+    "ppt/charts/chart1.xml",
+];
 const OPEN_DOCUMENT: [&str; 4] = ["content.xml", "styles.xml", "meta.xml", "Object 1/content.xml"];
 const EPUB: [&str; 3] = ["book.opf", "a.xhtml", "META-INF/encryption.xml"];
 

@@ -116,13 +116,21 @@ struct Running(Shutdown);
 
 impl Running {
     fn count(shutdown: Shutdown) -> Self {
-        shutdown.0.send_modify(|state| state.tasks += 1);
+        shutdown.0.send_if_modified(|state| {
+            state.tasks += 1;
+            // Nobody waits for a task to begin.
+            false
+        });
         Self(shutdown)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.0.send_modify(|state| state.tasks -= 1);
+        self.0.0.send_if_modified(|state| {
+            state.tasks -= 1;
+            // Whoever waits for tasks to end waits for the last of them.
+            state.tasks == 0
+        });
     }
 }
