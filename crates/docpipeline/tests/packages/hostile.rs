@@ -131,3 +131,15 @@ fn text_that_cells_share_counts_as_often_as_they_show_it() {
     );
     assert_eq!(limit(process("a.fodt", flat.into())), Limit::OutputBytes);
 }
+
+#[test]
+fn a_cell_beyond_all_columns_is_no_matter() {
+    let cells = "<table:table-cell table:number-columns-repeated='18446744073709551615'/>\
+        <table:table-cell table:number-columns-repeated='3'><text:p>x</text:p></table:table-cell>";
+    let flat = format!(
+        "<?xml version='1.0'?><office:document office:mimetype='application/vnd.oasis.opendocument.spreadsheet'>\
+         <office:body><table:table table:name='S'><table:table-row>{cells}</table:table-row></table:table>\
+         </office:body></office:document>"
+    );
+    assert!(read("a.fods", flat.into()).text.contains('x'));
+}

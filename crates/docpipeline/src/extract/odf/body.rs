@@ -1,18 +1,15 @@
 //! The body of an `OpenDocument`, read in one pass.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::styles::{LEVELS, Styles};
-use crate::draft::{Draft, Table};
+use super::table::OpenTable;
+use crate::draft::Draft;
 use crate::error::Result;
-use crate::extract::grid::Grid;
 use crate::extract::ordinals::Counting;
 use crate::extract::pictures::described;
 use crate::extract::xml::{Element, Node, XmlReader, push_collapsed};
 use crate::format::Format;
-
-/// More repetitions than this are no content but filling up to the edge of the sheet.
-const FILLING: usize = 1000;
 
 /// Reads paragraphs, headings, lists, tables, sheets and slides, wherever they stand in one another.
 pub(super) struct Body {
@@ -65,30 +62,6 @@ struct OpenNote {
     text: String,
     /// How many paragraphs stand around it.
     paragraphs: usize,
-}
-
-/// A table in the making. In spreadsheets it is a sheet, whose cells are few and far between.
-#[derive(Default)]
-struct OpenTable {
-    table: Table,
-    grid: Grid,
-    row: Vec<String>,
-    column: usize,
-    cell: Option<Cell>,
-    repeat_row: usize,
-    /// How much text the rows hold, repetitions counted.
-    bytes: usize,
-    is_sheet: bool,
-}
-
-#[derive(Default)]
-struct Cell {
-    text: String,
-    repeat: usize,
-    /// The value as the file keeps it, for cells without text.
-    value: Option<String>,
-    /// Whether a merged cell lies over it.
-    covered: bool,
 }
 
 /// What a frame on a slide is there for.
@@ -183,15 +156,12 @@ impl Body {
             "table" => self.begin_table(element, draft)?,
             "table-row" => {
                 if let Some(table) = self.tables.last_mut() {
-                    table.repeat_row = element.number("number-rows-repeated").unwrap_or(1);
-                    table.column = 0;
-                    table.grid.begin_row();
+                    table.begin_row(element);
                 }
             }
-            name @ ("table-cell" | "covered-table-cell") => {
+            "table-cell" | "covered-table-cell" => {
                 if let Some(table) = self.tables.last_mut() {
-                    let covered = name == "covered-table-cell";
-                    table.cell = Some(Cell { covered, ..Cell::of(element) });
+                    table.begin_cell(element);
                 }
             }
             "note" => {
@@ -258,7 +228,6 @@ impl Body {
                 if let Some(note) = self.open_notes.pop()
                     && !note.text.trim().is_empty()
                 {
-                    draft.budget().output(note.text.len())?;
                     self.notes.push(format!("{} {}", note.label, note.text.trim()));
                 }
             }
@@ -314,8 +283,8 @@ impl Body {
             join(&mut note.text, &text);
             return draft.budget().tick();
         }
-        if let Some(cell) = self.tables.last_mut().and_then(|table| table.cell.as_mut()) {
-            join(&mut cell.text, &text);
+        if let Some(cell) = self.tables.last_mut().and_then(OpenTable::cell) {
+            join(cell, &text);
             return draft.budget().tick();
         }
         if self.speaker_notes == SpeakerNotes::Begun {
@@ -415,20 +384,20 @@ impl Body {
             draft.begin_page()?;
             draft.heading(1, &element.attribute("name").unwrap_or_default())?;
         }
-        self.tables.push(OpenTable { is_sheet, ..OpenTable::default() });
+        self.tables.push(OpenTable::new(is_sheet));
         Ok(())
     }
 
     fn end_table(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         let Some(done) = self.tables.pop() else { return Ok(()) };
-        let table = if done.is_sheet { done.grid.into_table(draft.budget())? } else { done.table };
-        if let Some(cell) = self.tables.last_mut().and_then(|outer| outer.cell.as_mut()) {
+        let (is_sheet, table) = (done.is_sheet, done.finish(draft.budget())?);
+        if let Some(cell) = self.tables.last_mut().and_then(OpenTable::cell) {
             // A table cannot stand in a Markdown table: its text goes into the cell.
-            table.flatten_into(&mut cell.text);
+            table.flatten_into(cell);
             return Ok(());
         }
         draft.table(&table)?;
-        if done.is_sheet { self.write_notes(draft) } else { Ok(()) }
+        if is_sheet { self.write_notes(draft) } else { Ok(()) }
     }
 
     fn begin_note(&mut self, label: String) {
@@ -443,112 +412,10 @@ impl Body {
     }
 }
 
-/// Reads the headers of all page styles, or the footers, each text once: `part` is the beginning of the names of
-/// their elements.
-pub(super) fn read_repeated(xml: &str, part: &str, draft: &mut Draft<'_>) -> Result<()> {
-    let mut reader = XmlReader::new(xml, "styles.xml", draft.budget());
-    let mut seen = HashSet::new();
-    let (mut in_master_styles, mut inside) = (false, false);
-    while let Some(node) = reader.next()? {
-        match node {
-            Node::Start(element) => match element.name() {
-                "master-styles" => in_master_styles = true,
-                "p" | "h" if inside => {
-                    let mut text = String::new();
-                    read_line(&mut reader, &mut text)?;
-                    // A page number alone is no text.
-                    if text.chars().any(char::is_alphabetic) && !seen.contains(&text) {
-                        draft.paragraph(&text)?;
-                        seen.insert(text);
-                    }
-                }
-                name if in_master_styles && name.starts_with(part) => inside = true,
-                _ => {}
-            },
-            Node::End("master-styles") => break,
-            Node::End(name) if name.starts_with(part) => inside = false,
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-impl OpenTable {
-    fn end_cell(&mut self, draft: &mut Draft<'_>) -> Result<()> {
-        let Some(cell) = self.cell.take() else { return Ok(()) };
-        let budget = draft.budget();
-        let text = match cell.value {
-            _ if cell.covered => String::new(),
-            Some(value) if self.is_sheet && cell.text.trim().is_empty() => value,
-            _ => cell.text,
-        };
-        let times = if cell.repeat > FILLING { 1 } else { cell.repeat };
-        if !self.is_sheet {
-            budget.cells(times.saturating_sub(1))?;
-            self.bytes = self.bytes.saturating_add(times.saturating_mul(text.len()));
-            budget.room(self.bytes)?;
-            self.row.extend(std::iter::repeat_n(text, times));
-        } else if !text.is_empty() {
-            for i in 0..times {
-                self.grid.put(self.column + i, text.clone(), budget)?;
-            }
-        }
-        self.column = self.column.saturating_add(cell.repeat);
-        Ok(())
-    }
-
-    fn end_row(&mut self, draft: &mut Draft<'_>) -> Result<()> {
-        let times = if self.repeat_row > FILLING { 1 } else { self.repeat_row };
-        if self.is_sheet {
-            return self.grid.repeat_row(times.saturating_sub(1), draft.budget());
-        }
-        let row = std::mem::take(&mut self.row);
-        let row_bytes: usize = row.iter().map(String::len).sum();
-        for _ in 1..times {
-            self.bytes = self.bytes.saturating_add(row_bytes);
-            draft.budget().room(self.bytes)?;
-            self.table.row(row.clone(), draft.budget())?;
-        }
-        self.table.row(row, draft.budget())
-    }
-}
-
-impl Cell {
-    fn of(element: &Element<'_>) -> Self {
-        let mut cell = Self { repeat: 1, ..Self::default() };
-        for (name, value) in element.attributes() {
-            match name.rsplit(':').next().unwrap_or_default() {
-                "number-columns-repeated" => cell.repeat = value.trim().parse().unwrap_or(1).max(1),
-                "string-value" | "date-value" | "time-value" | "boolean-value" | "value" => {
-                    cell.value.get_or_insert_with(|| value.into_owned());
-                }
-                _ => {}
-            }
-        }
-        cell
-    }
-}
-
 /// Appends a paragraph to others that share one line with it.
 fn join(line: &mut String, text: &str) {
     if !line.is_empty() {
         line.push(' ');
     }
     line.push_str(text.trim());
-}
-
-/// The text of a paragraph that holds nothing but text.
-fn read_line(reader: &mut XmlReader<'_, '_>, line: &mut String) -> Result<()> {
-    let inside = reader.depth();
-    while reader.depth() >= inside {
-        match reader.next()? {
-            Some(Node::Text(text)) => push_collapsed(line, &text),
-            Some(Node::Start(element)) if matches!(element.name(), "tab" | "s" | "line-break") => {
-                line.push(' ');
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-    Ok(())
 }

@@ -1,7 +1,9 @@
 //! `OpenDocument` (ISO/IEC 26300): text, spreadsheets and presentations, in packages or as flat XML.
 
 mod body;
+mod repeated;
 mod styles;
+mod table;
 
 use crate::charset::decode;
 use crate::draft::{Draft, Source};
@@ -10,7 +12,8 @@ use crate::extract::Extractor;
 use crate::extract::package::Package;
 use crate::extract::xml::{Node, XmlReader, declared_encoding};
 use crate::format::Format;
-use body::{Body, read_repeated};
+use body::Body;
+use repeated::read_repeated;
 use styles::Styles;
 
 /// `OpenDocument` of one of its three kinds: they share their elements, so one reader reads them all.
