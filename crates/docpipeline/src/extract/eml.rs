@@ -1,7 +1,7 @@
 //! Mail messages.
 
 use bytes::Bytes;
-use mail_parser::{Address, Message, MessageParser, MimeHeaders, PartType};
+use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ impl Extractor for Eml {
                 _ => {}
             }
         }
-        for (index, part) in message.attachments().enumerate() {
+        for (index, part) in message.attachments().filter(|part| !is_signature(part)).enumerate() {
             let name =
                 part.attachment_name().map_or_else(|| format!("attachment {}", index + 1), str::to_owned);
             let bytes = match &part.body {
@@ -40,6 +40,12 @@ impl Extractor for Eml {
         }
         Ok(())
     }
+}
+
+/// A signature over the message is no document.
+fn is_signature(part: &MessagePart<'_>) -> bool {
+    let subtype = part.content_type().and_then(|kind| kind.subtype()).unwrap_or_default();
+    matches!(subtype.to_ascii_lowercase().as_str(), "pgp-signature" | "pkcs7-signature" | "x-pkcs7-signature")
 }
 
 fn headers(message: &Message<'_>, draft: &mut Draft<'_>) -> Result<()> {

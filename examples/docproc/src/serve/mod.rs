@@ -4,7 +4,6 @@ mod api;
 mod page;
 mod queue;
 pub mod store;
-mod time;
 mod upload;
 
 use std::sync::Arc;

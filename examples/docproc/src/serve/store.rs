@@ -652,8 +652,8 @@ fn summary_of(row: &Row<'_>) -> rusqlite::Result<DocumentSummary> {
         language: row.get(7)?,
         pages: row.get(8)?,
         words: row.get::<_, Option<i64>>(9)?.map(unsigned),
-        accepted_at: super::time::rfc3339(unsigned(row.get(10)?)),
-        finished_at: row.get::<_, Option<i64>>(11)?.map(|at| super::time::rfc3339(unsigned(at))),
+        accepted_at: rfc3339(row.get(10)?),
+        finished_at: row.get::<_, Option<i64>>(11)?.map(rfc3339),
         milliseconds: row.get::<_, Option<i64>>(12)?.map(|micros| micros as f64 / 1000.0),
         error: error.map(|error| Refusal { cause: error.cause().to_owned(), message: error.to_string() }),
     })
@@ -687,6 +687,14 @@ fn file_error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) 
 fn millis(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The point in time of [`millis`], as RFC 3339 writes it.
+fn rfc3339(millis: i64) -> String {
+    /// The end of the year 9999, the last that RFC 3339 can write.
+    const LAST: u64 = 253_402_300_799_999;
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(unsigned(millis).min(LAST));
+    humantime::format_rfc3339_millis(at).to_string()
 }
 
 fn signed(number: u64) -> i64 {
