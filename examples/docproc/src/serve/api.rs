@@ -17,7 +17,8 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
-use super::store::{Accepted, Counts, DocumentSummary, Hit, Near, Status, Store};
+use super::records::{Accepted, Counts, DocumentSummary, Hit, Near, Status};
+use super::store::Store;
 use super::upload::{self, Upload, UploadError};
 use crate::config::StoreConfig;
 

@@ -3,6 +3,7 @@
 mod api;
 mod page;
 mod queue;
+pub mod records;
 pub mod store;
 mod upload;
 

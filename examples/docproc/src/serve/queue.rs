@@ -7,7 +7,8 @@ use buttress_core::{Classify, Ctx, ErrorClass};
 use buttress_docpipeline::{Error, Processed, Workers};
 use tokio::sync::{Notify, broadcast};
 
-use super::store::{Counts, DocumentSummary, Queued, Status, Store, StoreError};
+use super::records::{Counts, DocumentSummary, Queued, Status};
+use super::store::{Store, StoreError};
 
 /// Events kept for a watcher that is slower than the documents; past that it is told to look afresh.
 const EVENTS_KEPT: usize = 1024;
