@@ -158,7 +158,8 @@ pub(crate) fn died(status: Option<std::process::ExitStatus>, last_words: &str) -
         Some(status) => status.to_string(),
         None => "it closed its output".to_owned(),
     };
-    let last_words = last_words.trim();
+    // What follows the first line is a backtrace, with paths of the machine that built the program.
+    let last_words = last_words.trim().lines().next().unwrap_or_default();
     let how = if last_words.is_empty() { how } else { format!("{how}; it said: {last_words}") };
     Error::WorkerDied { how }
 }
