@@ -8,5 +8,5 @@ mod documents;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    documents::process("a.html", [&b"<html>"[..], bytes].concat());
+    documents::process("a.html", [&b"<html>"[..], bytes, b""].concat());
 });

@@ -8,5 +8,5 @@ mod documents;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    documents::process("a.eml", [&b"From: a@b.example\r\nSubject: s\r\n"[..], bytes].concat());
+    documents::process("a.eml", [&b"From: a@b.example\r\nSubject: s\r\n"[..], bytes, b""].concat());
 });

@@ -8,5 +8,5 @@ mod documents;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    documents::process("a.pdf", [&b"%PDF-1.7\n"[..], bytes].concat());
+    documents::process("a.pdf", [&b"%PDF-1.7\n"[..], bytes, b""].concat());
 });

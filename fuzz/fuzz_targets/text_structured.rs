@@ -8,5 +8,5 @@ mod documents;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    documents::process("a.txt", [&b"\xff\xfe"[..], bytes].concat());
+    documents::process("a.txt", [&b"\xff\xfe"[..], bytes, b""].concat());
 });
