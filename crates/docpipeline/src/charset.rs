@@ -10,6 +10,9 @@ use crate::error::Result;
 /// How much of a text without a mark is looked at to guess its encoding.
 const SAMPLE_BYTES: usize = 16 << 10;
 
+/// How much ASCII before the first other character is looked at with it: the word that it stands in.
+const CONTEXT_BYTES: usize = 32;
+
 /// Decodes a text: by its byte order mark, as UTF-8 where it is valid, by `declared` (the label of an HTML, XML or
 /// MIME declaration) where that is known, and by statistics otherwise. Bytes that do not decode become U+FFFD.
 ///
@@ -23,6 +26,10 @@ pub(crate) fn decode<'a>(
     declared: Option<&str>,
     budget: &Budget,
 ) -> Result<(Cow<'a, str>, &'static str)> {
+    if let Some((text, name)) = utf32(bytes) {
+        budget.expanded(text.len())?;
+        return Ok((Cow::Owned(text), name));
+    }
     let (encoding, mark) = match Encoding::for_bom(bytes) {
         Some((encoding, length)) => (encoding, length),
         None => (unmarked(bytes, declared), 0),
@@ -35,8 +42,37 @@ pub(crate) fn decode<'a>(
     Ok((text, encoding.name()))
 }
 
+/// The beginning of a text, for a look at what it is; the last character may be cut.
+pub(crate) fn decode_head(head: &[u8]) -> String {
+    if let Some((text, _)) = utf32(head) {
+        return text;
+    }
+    let encoding = Encoding::for_bom(head).map(|(encoding, _)| encoding).or_else(|| unmarked_utf16(head));
+    match encoding {
+        Some(encoding) => encoding.decode(head).0.into_owned(),
+        None => String::from_utf8_lossy(head).into_owned(),
+    }
+}
+
+/// UTF-32 with its mark, without it. The encodings of the Web know none, so it is decoded here.
+fn utf32(bytes: &[u8]) -> Option<(String, &'static str)> {
+    let (mark, body) = bytes.split_first_chunk::<4>()?;
+    let (unit, name): (fn([u8; 4]) -> u32, _) = match mark {
+        // As UTF-16 this would be a text that begins with NUL.
+        b"\xff\xfe\0\0" => (u32::from_le_bytes, "UTF-32LE"),
+        b"\0\0\xfe\xff" => (u32::from_be_bytes, "UTF-32BE"),
+        _ => return None,
+    };
+    let (units, _cut) = body.as_chunks::<4>();
+    let characters = units.iter().map(|raw| char::from_u32(unit(*raw)));
+    Some((characters.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect(), name))
+}
+
 fn unmarked(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
-    if simdutf8::basic::from_utf8(bytes).is_ok() && unmarked_utf16(bytes).is_none() {
+    // ISO-2022-JP is ASCII to look at, but for the escapes to its other sets.
+    let escape = memchr::memmem::find(bytes, b"\x1b$");
+    let is_utf8 = simdutf8::basic::from_utf8(bytes).is_ok();
+    if is_utf8 && escape.is_none() && unmarked_utf16(bytes).is_none() {
         return UTF_8;
     }
     if let Some(encoding) = declared.and_then(|label| Encoding::for_label(label.trim().as_bytes())) {
@@ -46,15 +82,18 @@ fn unmarked(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
     if let Some(encoding) = unmarked_utf16(bytes) {
         return encoding;
     }
-    let sample = bytes.get(..SAMPLE_BYTES.min(bytes.len())).unwrap_or_default();
+    // Only what is not ASCII tells encodings apart, and it may come late.
+    let telling = Encoding::ascii_valid_up_to(bytes).min(escape.unwrap_or(bytes.len()));
+    let rest = bytes.get(telling.saturating_sub(CONTEXT_BYTES)..).unwrap_or_default();
+    let sample = rest.get(..SAMPLE_BYTES.min(rest.len())).unwrap_or_default();
     let mut detector = chardetng::EncodingDetector::new(chardetng::Iso2022JpDetection::Allow);
-    detector.feed(sample, sample.len() == bytes.len());
+    detector.feed(sample, sample.len() == rest.len());
     detector.guess(None, chardetng::Utf8Detection::Allow)
 }
 
 /// UTF-16 without a mark: text mostly of one script has the same high byte at every other place, and for Latin text
 /// that byte is zero.
-pub(crate) fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
+fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let sample = bytes.get(..(SAMPLE_BYTES.min(bytes.len())) & !1).unwrap_or_default();
     if sample.len() < 4 {
         return None;

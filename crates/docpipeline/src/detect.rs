@@ -213,13 +213,7 @@ struct Sample {
 impl Sample {
     fn of(bytes: &[u8]) -> Self {
         let head = bytes.get(..SAMPLE_BYTES.min(bytes.len())).unwrap_or_default();
-        let text = match encoding_rs::Encoding::for_bom(head) {
-            Some((encoding, _)) => encoding.decode(head).0.into_owned(),
-            None => match crate::charset::unmarked_utf16(head) {
-                Some(encoding) => encoding.decode(head).0.into_owned(),
-                None => String::from_utf8_lossy(head).into_owned(),
-            },
-        };
+        let text = crate::charset::decode_head(head);
         let control = text
             .chars()
             .filter(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}' | '\u{1b}'))

@@ -19,7 +19,9 @@ impl Extractor for Delimited {
         let budget = draft.budget();
         let (text, encoding) = decode(&source.bytes, None, budget)?;
         draft.metadata().encoding = Some(encoding.to_owned());
-        let delimiter = if self.0 == Format::Tsv { b'\t' } else { delimiter(&text) };
+        let (declared, text) = declared_delimiter(&text);
+        let sniffed = || if self.0 == Format::Tsv { b'\t' } else { delimiter(text) };
+        let delimiter = declared.unwrap_or_else(sniffed);
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -30,6 +32,15 @@ impl Extractor for Delimited {
             table.row(record.iter().map(str::to_owned).collect(), budget)?;
         }
         draft.table(&table)
+    }
+}
+
+/// The delimiter in a first line `sep=;`, which is how Excel is told of it, and the text behind that line.
+fn declared_delimiter(text: &str) -> (Option<u8>, &str) {
+    let declaration = text.strip_prefix("sep=").and_then(|rest| rest.split_once('\n'));
+    match declaration.map(|(value, rest)| (value.trim_end_matches('\r').as_bytes(), rest)) {
+        Some(([delimiter], rest)) if delimiter.is_ascii() && *delimiter != b'"' => (Some(*delimiter), rest),
+        _ => (None, text),
     }
 }
 

@@ -6,8 +6,9 @@ use crate::charset::decode;
 use crate::draft::{Draft, Source, Table};
 use crate::error::Result;
 use crate::extract::Extractor;
+use crate::extract::html::Html;
 
-/// `CommonMark` with tables, footnotes, task lists and front matter.
+/// `CommonMark` with tables, footnotes, task lists and front matter. Blocks of HTML are read as HTML.
 pub(crate) struct Markdown;
 
 impl Extractor for Markdown {
@@ -20,7 +21,8 @@ impl Extractor for Markdown {
             | Options::ENABLE_TASKLISTS
             | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
             | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
-        let mut writer = Writer { draft, lists: Vec::new(), table: None, skipped: 0, front_matter: false };
+        let mut writer =
+            Writer { draft, lists: Vec::new(), table: None, html: String::new(), front_matter: false };
         for event in Parser::new_ext(&text, options) {
             writer.event(event)?;
         }
@@ -37,8 +39,8 @@ struct Writer<'d, 'b> {
     /// The next number of each open list; `None` for bullets.
     lists: Vec<Option<u64>>,
     table: Option<OpenTable>,
-    /// Open elements whose text is left out.
-    skipped: usize,
+    /// The block of HTML in the making.
+    html: String,
     front_matter: bool,
 }
 
@@ -65,14 +67,17 @@ impl Writer<'_, '_> {
             Event::Rule => self.draft.end_block(),
             Event::TaskListMarker(done) => self.text(if done { "[x] " } else { "[ ] " }),
             Event::FootnoteReference(label) => self.text(&format!("[{label}]")),
-            Event::Html(_) | Event::InlineHtml(_) => Ok(()),
+            Event::Html(html) => {
+                self.draft.budget().tick()?;
+                self.html.push_str(&html);
+                Ok(())
+            }
+            Event::InlineHtml(tag) if tag.starts_with("<br") => self.text("\n"),
+            Event::InlineHtml(_) => Ok(()),
         }
     }
 
     fn text(&mut self, text: &str) -> Result<()> {
-        if self.skipped > 0 {
-            return Ok(());
-        }
         if let Some(cell) = self.table.as_mut().and_then(|table| table.row.last_mut()) {
             self.draft.budget().tick()?;
             cell.push_str(text);
@@ -123,10 +128,6 @@ impl Writer<'_, '_> {
                 self.front_matter = true;
                 Ok(())
             }
-            Tag::HtmlBlock => {
-                self.skipped += 1;
-                Ok(())
-            }
             _ => Ok(()),
         }
     }
@@ -157,8 +158,8 @@ impl Writer<'_, '_> {
                 Ok(())
             }
             TagEnd::HtmlBlock => {
-                self.skipped = self.skipped.saturating_sub(1);
-                Ok(())
+                let html = std::mem::take(&mut self.html);
+                Html { main_text_only: false }.read(&html, self.draft)
             }
             _ => Ok(()),
         }

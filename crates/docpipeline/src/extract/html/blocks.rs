@@ -13,6 +13,9 @@ const DEEPEST: usize = 512;
 /// A cell with more text than this is part of a page's layout, not of a table of data.
 const LONGEST_CELL: usize = 1000;
 
+/// Columns that one cell may span; pages of data have fewer.
+const WIDEST_SPAN: usize = 64;
+
 /// A piece of the page between two block boundaries.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -76,6 +79,8 @@ pub(super) struct Reader<'b> {
     link_characters: usize,
     in_title: bool,
     title: String,
+    /// The title that the page asks others to show (Open Graph).
+    shared_title: String,
     metadata: Metadata,
 }
 
@@ -96,18 +101,20 @@ impl<'b> Reader<'b> {
             link_characters: 0,
             in_title: false,
             title: String::new(),
+            shared_title: String::new(),
             metadata: Metadata::default(),
         }
     }
 
     /// The blocks, and what the page says of itself.
-    pub(super) fn finish(mut self) -> Result<(Vec<Block>, Metadata)> {
+    pub(super) fn finish(mut self) -> (Vec<Block>, Metadata) {
         self.flush();
         while !self.tables.is_empty() {
-            self.end_table()?;
+            self.end_table();
         }
         self.metadata.set_title(&self.title);
-        Ok((self.blocks, self.metadata))
+        self.metadata.set_title(&self.shared_title);
+        (self.blocks, self.metadata)
     }
 
     pub(super) fn text(&mut self, text: &str) -> Result<()> {
@@ -152,17 +159,25 @@ impl<'b> Reader<'b> {
                 self.budget.attributes(tag.attrs.len())?;
                 self.start(tag)
             }
-            TagKind::EndTag => self.end(&tag.name),
+            TagKind::EndTag => {
+                self.end(&tag.name);
+                Ok(())
+            }
         }
     }
 
     fn start(&mut self, tag: &Tag) -> Result<()> {
         let name = &*tag.name;
-        self.close_implied(name)?;
+        self.close_implied(name);
         if has_optional_end(name) && is_hidden(tag) && self.open.len() < DEEPEST {
             self.flush();
             self.hidden += 1;
             self.open.push(Open { name: name.to_owned(), hides: true, boilerplate: false, main: false });
+            return Ok(());
+        }
+        if self.hidden > 0 {
+            // What is not seen begins no block, item or cell of what is; only where it ends is of interest.
+            self.open(tag);
             return Ok(());
         }
         match name {
@@ -191,23 +206,43 @@ impl<'b> Reader<'b> {
             "tr" => {
                 self.flush();
                 if let Some(table) = self.tables.last_mut() {
+                    self.budget.cells(1)?;
                     table.rows.push(Vec::new());
                     table.in_cell = false;
                 }
             }
-            "td" | "th" => self.start_cell(tag),
+            "td" | "th" => self.start_cell(tag)?,
             _ => self.open(tag),
         }
         Ok(())
     }
 
-    /// A hidden paragraph or item ends where the next block begins, if nothing ends it before.
-    fn close_implied(&mut self, next: &str) -> Result<()> {
-        let implied = has_optional_end(next) || is_container(next);
-        if implied && self.open.last().is_some_and(|open| has_optional_end(&open.name)) {
-            self.close()?;
+    /// A hidden paragraph, item or cell ends where the next begins, if nothing ends it before.
+    fn close_implied(&mut self, next: &str) {
+        self.close_hidden(|open| ends_before(open, next));
+    }
+
+    /// Closes the innermost hidden element of those `wanted` whose end may be left out, and what stands open in it;
+    /// tells whether there was one. It is looked for in the innermost container only.
+    fn close_hidden(&mut self, wanted: impl Fn(&str) -> bool) -> bool {
+        if self.hidden == 0 {
+            return false;
         }
-        Ok(())
+        let container = self.open.iter().rposition(|open| is_container(&open.name));
+        let at = self.open.iter().rposition(|open| has_optional_end(&open.name) && wanted(&open.name));
+        match at.filter(|at| Some(*at) > container) {
+            Some(at) => {
+                self.close_down_to(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn close_down_to(&mut self, at: usize) {
+        while self.open.len() > at {
+            self.close();
+        }
     }
 
     /// Elements that must be closed, and so can be told to be open.
@@ -249,9 +284,9 @@ impl<'b> Reader<'b> {
         self.open.push(open);
     }
 
-    fn end(&mut self, name: &str) -> Result<()> {
-        if self.open.last().is_some_and(|open| has_optional_end(&open.name) && open.name == name) {
-            return self.close();
+    fn end(&mut self, name: &str) {
+        if self.close_hidden(|open| open == name) {
+            return;
         }
         match name {
             "title" => self.in_title = false,
@@ -265,21 +300,18 @@ impl<'b> Reader<'b> {
             }
             _ => {
                 if let Some(at) = self.open.iter().rposition(|open| open.name == name) {
-                    while self.open.len() > at {
-                        self.close()?;
-                    }
+                    self.close_down_to(at);
                 }
             }
         }
-        Ok(())
     }
 
     /// Closes the element opened last.
-    fn close(&mut self) -> Result<()> {
+    fn close(&mut self) {
         if self.open.last().is_some_and(|open| is_container(&open.name) || open.name == "pre") {
             self.flush();
         }
-        let Some(open) = self.open.pop() else { return Ok(()) };
+        let Some(open) = self.open.pop() else { return };
         match open.name.as_str() {
             "a" => self.links = self.links.saturating_sub(1),
             "pre" => self.preformatted = self.preformatted.saturating_sub(1),
@@ -287,11 +319,10 @@ impl<'b> Reader<'b> {
                 self.lists.pop();
                 self.item = None;
             }
-            "table" if self.hidden == 0 => self.end_table()?,
+            "table" if self.hidden == 0 => self.end_table(),
             _ => {}
         }
         self.hidden -= usize::from(open.hides);
-        Ok(())
     }
 
     fn line_end(&mut self) {
@@ -317,10 +348,13 @@ impl<'b> Reader<'b> {
         self.item = Some((depth, marker));
     }
 
-    fn start_cell(&mut self, tag: &Tag) {
+    fn start_cell(&mut self, tag: &Tag) -> Result<()> {
         self.flush();
         let span = attribute(tag, "colspan").and_then(|span| span.trim().parse::<usize>().ok()).unwrap_or(1);
-        let Some(table) = self.tables.last_mut() else { return };
+        let span = span.clamp(1, WIDEST_SPAN);
+        let Some(table) = self.tables.last_mut() else { return Ok(()) };
+        // Charged here and not where the table is written: many may be open, and their ends need never come.
+        self.budget.cells(span)?;
         if table.rows.is_empty() {
             table.rows.push(Vec::new());
         }
@@ -330,10 +364,11 @@ impl<'b> Reader<'b> {
             // The cell that spans columns is the first of them; the others are empty.
             if span > 1 {
                 let filled = row.pop().unwrap_or_default();
-                row.extend(std::iter::repeat_with(Vec::new).take(span.min(64) - 1));
+                row.extend(std::iter::repeat_with(Vec::new).take(span - 1));
                 row.push(filled);
             }
         }
+        Ok(())
     }
 
     /// Ends the present block, if it has any text.
@@ -373,9 +408,9 @@ impl<'b> Reader<'b> {
     }
 
     /// Makes a table of what holds data, and a part of the page of what only lays it out.
-    fn end_table(&mut self) -> Result<()> {
+    fn end_table(&mut self) {
         self.flush();
-        let Some(open) = self.tables.pop() else { return Ok(()) };
+        let Some(open) = self.tables.pop() else { return };
         let columns = open.rows.iter().map(Vec::len).max().unwrap_or(0);
         let lays_out = |cell: &Vec<Block>| {
             let structured =
@@ -387,7 +422,7 @@ impl<'b> Reader<'b> {
             for block in open.rows.into_iter().flatten().flatten() {
                 self.place(block);
             }
-            return Ok(());
+            return;
         }
         let (mut table, mut link_characters) = (Table::new(), 0);
         for row in open.rows {
@@ -397,7 +432,7 @@ impl<'b> Reader<'b> {
                 cells.push(cell.into_iter().map(text_of).collect::<Vec<_>>().join(" "));
             }
             if !cells.is_empty() {
-                table.row(cells, self.budget)?;
+                table.charged_row(cells);
             }
         }
         let block = Block {
@@ -407,7 +442,6 @@ impl<'b> Reader<'b> {
             in_boilerplate: self.open.iter().any(|open| open.boilerplate),
         };
         self.place(block);
-        Ok(())
     }
 
     fn meta(&mut self, tag: &Tag) {
@@ -426,6 +460,7 @@ impl<'b> Reader<'b> {
             "description" | "keywords" | "generator" => {
                 self.metadata.set_property(&name.to_ascii_lowercase(), content);
             }
+            "og:title" => content.clone_into(&mut self.shared_title),
             "og:description" => self.metadata.set_property("description", content),
             _ => {}
         }
@@ -473,9 +508,35 @@ fn is_container(name: &str) -> bool {
     )
 }
 
-/// Elements that begin a block and may be left unclosed; they are kept as open only while they hide something.
+/// Elements that may be left unclosed; they are kept as open only while they hide something.
 fn has_optional_end(name: &str) -> bool {
-    matches!(name, "p" | "li" | "dt" | "dd" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "figcaption")
+    matches!(
+        name,
+        "p" | "li"
+            | "dt"
+            | "dd"
+            | "tr"
+            | "td"
+            | "th"
+            | "h1"
+            | "h2"
+            | "h3"
+            | "h4"
+            | "h5"
+            | "h6"
+            | "figcaption"
+    )
+}
+
+/// Whether an element whose end was left out ends where `next` begins (WHATWG HTML, 13.1.2.4).
+fn ends_before(open: &str, next: &str) -> bool {
+    match open {
+        "li" => next == "li",
+        "dt" | "dd" => matches!(next, "dt" | "dd"),
+        "td" | "th" => matches!(next, "td" | "th" | "tr" | "tbody" | "tfoot"),
+        "tr" => matches!(next, "tr" | "tbody" | "tfoot"),
+        _ => has_optional_end(next) || is_container(next),
+    }
 }
 
 /// Elements whose content is not read.

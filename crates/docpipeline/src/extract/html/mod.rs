@@ -61,7 +61,7 @@ impl Html {
         }
         tokenizer.end();
         tokenizer.sink.refused()?;
-        let (blocks, metadata) = tokenizer.sink.reader.into_inner().finish()?;
+        let (blocks, metadata) = tokenizer.sink.reader.into_inner().finish();
         write_metadata(&metadata, draft.metadata());
         let blocks = if self.main_text_only { main_text::select(blocks) } else { blocks };
         write_blocks(&blocks, draft)
