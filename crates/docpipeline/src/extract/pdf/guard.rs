@@ -1,53 +1,80 @@
-//! Streams that would swell are refused before anything decodes them: the decoder has no bound of its own.
+//! Bombs in the streams that hayro decodes by itself, object streams and cross-reference streams: it has no bound of
+//! its own, so they are undone here first, into nothing. All other streams are decoded under the budget.
 
-use flate2::{Decompress, FlushDecompress, Status};
-
+use super::filters::Coding;
+use super::tokens::unescaped;
 use crate::budget::Budget;
 use crate::error::{Error, Limit, Result};
 
-/// How much of a stream is inflated to see how it swells.
-const SAMPLE_BYTES: usize = 4 << 10;
+/// How far before its data a stream's dictionary is looked for.
+const DICTIONARY_BYTES: usize = 4 << 10;
 
-/// Streams that swell less than this over the sample are taken as they are: text and fonts stay far below.
-const SUSPICIOUS_RATIO: usize = 100;
-
-/// Refuses a document with a deflated stream that would exceed what the budget lets it expand to.
+/// Refuses a document with such a stream that would exceed what the budget lets it expand to.
 ///
-/// Costs the inflating of 4 KiB of each stream; only a suspicious one is inflated whole, into nothing.
+/// Costs the decoding of these streams, a few hundredths of a document.
 pub(super) fn refuse_bombs(pdf: &[u8], budget: &Budget) -> Result<()> {
+    let (mut last_end, mut produced) = (0, 0);
     for at in memchr::memmem::find_iter(pdf, b"stream") {
         budget.tick()?;
         let after = pdf.get(at + 6..).unwrap_or_default();
-        let data = after.strip_prefix(b"\r\n").or_else(|| after.strip_prefix(b"\n"));
-        // "endstream" has none, and no zlib stream begins with another byte (RFC 1950, windows up to 32 KiB).
-        let Some(data) = data.filter(|data| data.first().is_some_and(|b| b & 0x0f == 8)) else { continue };
-        let sample = inflated(data, SAMPLE_BYTES, u64::MAX, budget)?;
-        if sample > (SAMPLE_BYTES * SUSPICIOUS_RATIO) as u64 {
-            let most = budget.expandable();
-            if inflated(data, usize::MAX, most, budget)? > most {
-                let max = budget.limits().expansion_ratio;
-                return Err(Error::OverLimit { limit: Limit::ExpansionRatio, max });
-            }
+        // "endstream" has neither; a lone carriage return is not allowed but read.
+        let data = after
+            .strip_prefix(b"\r\n")
+            .or_else(|| after.strip_prefix(b"\n"))
+            .or_else(|| after.strip_prefix(b"\r"));
+        let Some(data) = data else { continue };
+        let before = pdf.get(last_end.max(at.saturating_sub(DICTIONARY_BYTES))..at).unwrap_or_default();
+        last_end = at;
+        let dictionary =
+            memchr::memmem::rfind(before, b" obj").map_or(before, |at| before.get(at..).unwrap_or(before));
+        if is_decoded_unseen(dictionary) {
+            produced = undone(data, dictionary, produced, budget)?;
         }
     }
     Ok(())
 }
 
-/// How many bytes the first `input` bytes of a zlib stream inflate to, counted to a little beyond `most`.
-fn inflated(data: &[u8], input: usize, most: u64, budget: &Budget) -> Result<u64> {
-    let data = data.get(..input.min(data.len())).unwrap_or_default();
-    let mut inflate = Decompress::new(true);
-    let mut scratch = [0; 16 << 10];
-    while inflate.total_out() <= most {
+/// Whether a dictionary may be of a stream that hayro decodes: it has the entries of one, or escapes that could hide
+/// them.
+fn is_decoded_unseen(dictionary: &[u8]) -> bool {
+    let has = |key: &[u8]| memchr::memmem::find(dictionary, key).is_some();
+    has(b"/First") || has(b"/ObjStm") || has(b"/XRef") || has(b"#")
+}
+
+/// Undoes a stream, and adds what comes out to `produced`.
+fn undone(data: &[u8], dictionary: &[u8], mut produced: u64, budget: &Budget) -> Result<u64> {
+    let (most, max) = (budget.expandable(), budget.limits().expansion_ratio);
+    let mut charge = |bytes: usize| {
         budget.tick()?;
-        let read = usize::try_from(inflate.total_in()).unwrap_or(usize::MAX);
-        let rest = data.get(read..).unwrap_or_default();
-        let (before_in, before_out) = (inflate.total_in(), inflate.total_out());
-        match inflate.decompress(rest, &mut scratch, FlushDecompress::None) {
-            Ok(Status::Ok) if inflate.total_in() > before_in || inflate.total_out() > before_out => {}
-            // The end, or damage: the decoder will find the same.
-            _ => break,
-        }
+        produced = produced.saturating_add(bytes as u64);
+        if produced > most { Err(Error::OverLimit { limit: Limit::ExpansionRatio, max }) } else { Ok(()) }
+    };
+    let mut decoded = None;
+    for coding in codings(dictionary) {
+        decoded = Some(coding.decode(decoded.as_deref().unwrap_or(data), &mut charge)?);
     }
-    Ok(inflate.total_out())
+    Ok(produced)
+}
+
+/// The filters that a dictionary names, in order.
+fn codings(dictionary: &[u8]) -> impl Iterator<Item = Coding> {
+    const NAMES: [(&[u8], Coding); 10] = [
+        (b"FlateDecode", Coding::Flate),
+        (b"Fl", Coding::Flate),
+        (b"LZWDecode", Coding::Lzw),
+        (b"LZW", Coding::Lzw),
+        (b"RunLengthDecode", Coding::RunLength),
+        (b"RL", Coding::RunLength),
+        (b"ASCII85Decode", Coding::Ascii85),
+        (b"A85", Coding::Ascii85),
+        (b"ASCIIHexDecode", Coding::AsciiHex),
+        (b"AHx", Coding::AsciiHex),
+    ];
+    let names = dictionary.split(|byte| *byte == b'/').skip(1);
+    names.filter_map(|name| {
+        let name = unescaped(name);
+        let end = name.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(name.len());
+        let name = name.get(..end)?;
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, coding)| *coding)
+    })
 }

@@ -122,7 +122,7 @@ fn append(text: &mut String, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::{Line, Paragraph, body_size, paragraphs};
-    use hayro_interpret::kurbo::{Point, Vec2};
+    use hayro_font::kurbo::{Point, Vec2};
 
     fn line(text: &str, y: f64, size: f64) -> Line {
         Line { text: text.to_owned(), start: Point::new(0.0, y), direction: Vec2::new(1.0, 0.0), size }

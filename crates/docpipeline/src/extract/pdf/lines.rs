@@ -3,7 +3,7 @@
 //! Glyphs come in the order in which the page draws them, which nearly every producer makes the order of reading. So
 //! each glyph is compared with the one before it only: it goes on the word, begins a word, or begins a line.
 
-use hayro_interpret::kurbo::{Point, Vec2};
+use hayro_font::kurbo::{Point, Vec2};
 
 /// A gap of this share of the size is a space. Letters are kerned by up to a tenth; the narrowest spaces that are set
 /// have a sixth.
@@ -44,6 +44,26 @@ pub(super) struct Line {
     pub(super) size: f64,
 }
 
+/// What a glyph's text is to the line that it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Script {
+    Blank,
+    LeftToRight,
+    RightToLeft,
+}
+
+impl Script {
+    pub(super) fn of(text: &str) -> Self {
+        if text.chars().all(char::is_whitespace) {
+            Self::Blank
+        } else if is_right_to_left(text) {
+            Self::RightToLeft
+        } else {
+            Self::LeftToRight
+        }
+    }
+}
+
 /// Takes glyphs, gives lines.
 #[derive(Default)]
 pub(super) struct LineBuilder {
@@ -54,6 +74,8 @@ pub(super) struct LineBuilder {
     last_at: usize,
     /// Glyphs of the line by size, in tenths: few lines have more than two.
     sizes: Vec<(f64, usize)>,
+    /// Whether the line has letters of right-to-left scripts.
+    right_to_left: bool,
     /// Neighbouring letters of right-to-left scripts that were drawn from left to right, less those that were not.
     visual_order: i32,
 }
@@ -71,15 +93,15 @@ enum Step {
 }
 
 impl LineBuilder {
-    /// Takes the next glyph.
-    pub(super) fn push(&mut self, text: &str, mark: Mark) {
-        let blank = text.chars().all(char::is_whitespace);
-        match self.step(text, &mark) {
+    /// Takes the next glyph, which stands for `text`.
+    pub(super) fn push(&mut self, text: &str, script: Script, mark: Mark) {
+        match self.step(text, script, &mark) {
             Step::Again => return,
             Step::Join => {}
             Step::Space => self.space(),
             Step::Line => self.end_line(),
         }
+        let blank = script == Script::Blank;
         if self.line.text.is_empty() {
             if blank {
                 return;
@@ -93,9 +115,17 @@ impl LineBuilder {
             self.space();
         } else {
             self.line.text.push_str(text);
+            self.right_to_left |= script == Script::RightToLeft;
             self.count_size(mark.size);
         }
         self.last = Some(mark);
+    }
+
+    /// Takes a glyph that the text of the last one stands for too.
+    pub(super) fn extend(&mut self, mark: Mark) {
+        if let Some(last) = &mut self.last {
+            last.advance = mark.end() - last.origin;
+        }
     }
 
     /// All lines.
@@ -104,21 +134,21 @@ impl LineBuilder {
         self.lines
     }
 
-    fn step(&mut self, text: &str, mark: &Mark) -> Step {
+    fn step(&mut self, text: &str, script: Script, mark: &Mark) -> Step {
         let Some(last) = &self.last else { return Step::Join };
         let direction = self.line.direction;
         let size = mark.size.max(last.size);
-        let turned = mark.advance.hypot() > 0.0 && mark.advance.dot(direction) < 0.7 * mark.advance.hypot();
-        let off = (mark.origin - last.origin).cross(direction).abs();
-        if turned || off > OFF_LINE * size {
+        let from_last = mark.origin - last.origin;
+        let along = mark.advance.dot(direction);
+        let turned = along < 0.7 * mark.advance.hypot() && mark.advance != Vec2::ZERO;
+        if turned || from_last.cross(direction).abs() > OFF_LINE * size {
             return Step::Line;
         }
-        let here = self.line.text.get(self.last_at..) == Some(text);
-        if here && (mark.origin - last.origin).hypot() < 0.1 * size {
+        if from_last.hypot2() < (0.1 * size).powi(2) && self.line.text.get(self.last_at..) == Some(text) {
             return Step::Again;
         }
-        let gap = (mark.origin - last.end()).dot(direction);
-        if is_right_to_left(text) || is_right_to_left(&self.line.text) {
+        let gap = (from_last - last.advance).dot(direction);
+        if self.right_to_left || script == Script::RightToLeft {
             // Drawn in the order of reading, each letter stands to the left of the one before.
             let gap_leftwards = (last.origin - mark.end()).dot(direction);
             if gap_leftwards > -BACK * size && gap < 0.0 {
@@ -127,12 +157,12 @@ impl LineBuilder {
             }
             self.visual_order += 1;
         }
-        if gap < -BACK * size.max(last.advance.hypot()) {
-            Step::Line
-        } else if gap > SPACE * size {
+        if gap > SPACE * size {
             Step::Space
-        } else {
+        } else if gap >= -BACK * size || gap >= -BACK * last.advance.hypot() {
             Step::Join
+        } else {
+            Step::Line
         }
     }
 
@@ -153,13 +183,14 @@ impl LineBuilder {
         let mut line = std::mem::take(&mut self.line);
         let sizes = std::mem::take(&mut self.sizes);
         let visual_order = std::mem::take(&mut self.visual_order) > 0;
+        let right_to_left = std::mem::take(&mut self.right_to_left);
         self.last = None;
         self.last_at = 0;
         line.text.truncate(line.text.trim_end().len());
         if line.text.is_empty() {
             return;
         }
-        if visual_order && is_right_to_left(&line.text) {
+        if visual_order && right_to_left {
             line.text = in_reading_order(&line.text);
         }
         line.size = sizes.into_iter().max_by_key(|(_, count)| *count).map_or(0.0, |(size, _)| size);
@@ -201,8 +232,8 @@ fn in_reading_order(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, LineBuilder, Mark, in_reading_order};
-    use hayro_interpret::kurbo::{Point, Vec2};
+    use super::{Line, LineBuilder, Mark, Script, in_reading_order};
+    use hayro_font::kurbo::{Point, Vec2};
     use proptest::prelude::*;
 
     /// Sets `text` in a font of size 10 whose letters are all half as wide, without any space glyphs.
@@ -210,7 +241,7 @@ mod tests {
         for c in text.chars() {
             if c != ' ' {
                 let mark = Mark { origin: Point::new(x, y), advance: Vec2::new(5.0, 0.0), size: 10.0 };
-                builder.push(&c.to_string(), mark);
+                builder.push(&c.to_string(), Script::of(&c.to_string()), mark);
             }
             x += if c == ' ' { 3.0 } else { 5.0 };
         }
@@ -233,8 +264,8 @@ mod tests {
     fn a_glyph_drawn_twice_is_one() {
         let mut builder = LineBuilder::default();
         let mark = Mark { origin: Point::new(0.0, 0.0), advance: Vec2::new(5.0, 0.0), size: 10.0 };
-        builder.push("a", mark);
-        builder.push("a", Mark { origin: Point::new(0.3, 0.0), ..mark });
+        builder.push("a", Script::LeftToRight, mark);
+        builder.push("a", Script::LeftToRight, Mark { origin: Point::new(0.3, 0.0), ..mark });
         assert_eq!(texts(&builder.finish()), ["a"]);
     }
 
@@ -243,7 +274,8 @@ mod tests {
         let mut builder = LineBuilder::default();
         for (i, c) in "שלום".chars().enumerate() {
             let origin = Point::new(100.0 - 5.0 * i as f64, 0.0);
-            builder.push(&c.to_string(), Mark { origin, advance: Vec2::new(5.0, 0.0), size: 10.0 });
+            let mark = Mark { origin, advance: Vec2::new(5.0, 0.0), size: 10.0 };
+            builder.push(&c.to_string(), Script::RightToLeft, mark);
         }
         assert_eq!(texts(&builder.finish()), ["שלום"]);
     }
@@ -275,7 +307,7 @@ mod tests {
             let mut builder = LineBuilder::default();
             for (text, (x, y, dx, dy), size) in &glyphs {
                 let origin = Point::new((*x).into(), (*y).into());
-                builder.push(text, Mark { origin, advance: Vec2::new((*dx).into(), (*dy).into()), size: *size });
+                builder.push(text, Script::of(text), Mark { origin, advance: Vec2::new((*dx).into(), (*dy).into()), size: *size });
             }
             builder.finish();
         }

@@ -19,7 +19,7 @@ pub(super) fn read(info: &Info, metadata: &mut Metadata) {
 
 /// A text string (7.9.2.2): UTF-16 or UTF-8 with a mark, otherwise `PDFDocEncoding`, which is Latin-1 but for a few
 /// characters that titles do not have.
-fn text_string(bytes: &[u8]) -> String {
+pub(super) fn text_string(bytes: &[u8]) -> String {
     match encoding_rs::Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding.decode(bytes).0.into_owned(),
         None => encoding_rs::mem::decode_latin1(bytes).into_owned(),

@@ -1,29 +1,35 @@
-//! PDF (ISO 32000), read with hayro: its interpreter runs each page's content, and a device of ours keeps the glyphs.
+//! PDF (ISO 32000). hayro reads the objects; the content is walked for its text alone: no outline, image or colour is
+//! ever decoded, and most font programs are never opened.
 //!
-//! The way of the text: content stream > glyphs with Unicode and place ([`device`]) > lines, by the distances between
-//! glyphs ([`lines`]) > paragraphs and headings, by the distances between lines ([`layout`]).
+//! The way of the text: streams undone, every byte counted ([`filters`]) > tokens ([`tokens`]) > strings and where they
+//! are set ([`walk`], [`state`]) > glyphs with Unicode and place ([`font`]) > lines, by the distances between glyphs
+//! ([`lines`]) > paragraphs and headings, by the distances between lines ([`layout`]).
 
-mod device;
+mod filters;
+mod font;
 mod guard;
+mod layers;
 mod layout;
 mod lines;
 mod metadata;
+mod state;
+mod tokens;
+mod walk;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hayro_interpret::{Context, InterpreterCache, InterpreterSettings, interpret_page, kurbo};
-use hayro_syntax::page::Page;
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf as Parsed};
 
 use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
 use crate::extract::Extractor;
 use crate::format::Format;
-use device::TextDevice;
+use layers::Layers;
 use lines::Line;
+use walk::Shared;
 
-/// PDF. Images, paths and shadings are passed over; invisible text, as OCR leaves it, is read.
+/// PDF. Invisible text, as OCR leaves it, is read.
 pub(crate) struct Pdf;
 
 impl Extractor for Pdf {
@@ -44,17 +50,12 @@ impl Extractor for Pdf {
         })?;
         metadata::read(parsed.metadata(), draft.metadata());
 
-        let cache = InterpreterCache::new();
+        let mut shared = Shared::new(budget, Layers::read(parsed.xref()));
         let (mut pages, mut unmapped, mut glyphs) = (Vec::new(), 0, 0);
         for (index, page) in parsed.pages().iter().enumerate() {
             budget.check_time()?;
             // One page that cannot be read costs that page.
-            let read = catch_unwind(AssertUnwindSafe(|| {
-                let mut device = TextDevice::new(budget);
-                run(page, &cache, &mut device);
-                device.finish()
-            }));
-            let Ok(finished) = read else {
+            let Ok(finished) = catch_unwind(AssertUnwindSafe(|| shared.page(page))) else {
                 draft.warn(format!("page {} cannot be read", index + 1));
                 pages.push(Vec::new());
                 continue;
@@ -71,14 +72,6 @@ impl Extractor for Pdf {
         }
         write(&pages, draft)
     }
-}
-
-fn run<'a>(page: &Page<'a>, cache: &InterpreterCache<'a>, device: &mut TextDevice<'_>) {
-    // Distances matter, not where on a canvas they are; the page's own coordinates do.
-    let everywhere = kurbo::Rect::new(-1e6, -1e6, 1e6, 1e6);
-    let settings = InterpreterSettings::default();
-    let mut context = Context::new(kurbo::Affine::IDENTITY, everywhere, cache, page.xref(), settings);
-    interpret_page(page, &mut context, device);
 }
 
 fn write(pages: &[Vec<Line>], draft: &mut Draft<'_>) -> Result<()> {
