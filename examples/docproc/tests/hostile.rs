@@ -145,6 +145,19 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
     ));
     let arrays = page_of(stream("", &[b"[".repeat(100_000), b"]".repeat(100_000), b" TJ".to_vec()].concat()));
     let swelling = page_of(stream("/Filter /FlateDecode", &deflated(&zeros)));
+    let swelling_twice = page_of(stream("/Filter [/FlateDecode /FlateDecode]", &deflated(&deflated(&zeros))));
+    let swelling_objects = pdf(&[stream("/Type /Obj#53tm /N 1 /First 4 /Filter /Fl", &deflated(&zeros))], "");
+    let swelling_font = pdf(
+        &[
+            b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+            b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
+            b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> >>".to_vec(),
+            stream("", b"BT /F 9 Tf <80> Tj ET"),
+            b"<< /Type /Font /Subtype /Type1 /FontDescriptor << /FontFile 6 0 R >> >>".to_vec(),
+            stream("/Filter /FlateDecode", &deflated(&zeros)),
+        ],
+        "",
+    );
     let locked = pdf(
         &[b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(), b"<< /Type /Pages /Kids [] /Count 0 >>".to_vec()],
         "/Encrypt << /Filter /Standard /V 2 /R 3 /Length 128 /P -4 /O (00000000000000000000000000000000) \
@@ -165,6 +178,9 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
         ("bomb.docx", docx_bomb, Some("expansion_ratio")),
         ("bomb.gz", gzip(&zeros), Some("expansion_ratio")),
         ("bomb.pdf", swelling, Some("expansion_ratio")),
+        ("bomb-twice.pdf", swelling_twice, Some("expansion_ratio")),
+        ("bomb-of-objects.pdf", swelling_objects, Some("expansion_ratio")),
+        ("bomb-of-a-font.pdf", swelling_font, Some("expansion_ratio")),
         ("deep.xml", [XML.to_vec(), deep("<a>", "</a>")].concat(), Some("nesting")),
         ("deep.json", deep("[", "]"), Some("nesting")),
         ("deep.html", [b"<html>".to_vec(), deep("<div>", "</div>")].concat(), None),

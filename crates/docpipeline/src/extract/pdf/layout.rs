@@ -70,10 +70,17 @@ fn begins_paragraph(open: &[&Line], line: &Line) -> bool {
         [.., before, last] => step_down(before, last),
         _ => step,
     };
-    // Upwards is the next column; a long way down, the next block.
-    step < -0.5 * line.size
-        || step > WIDEST_LEADING * line.size
-        || (usual > 0.0 && step > LARGER_STEP * usual)
+    // Upwards is the next column, and a sentence may go on in it; a long way down, the next block.
+    if step < -0.5 * line.size {
+        return !goes_on(&last.text, &line.text);
+    }
+    step > WIDEST_LEADING * line.size || (usual > 0.0 && step > LARGER_STEP * usual)
+}
+
+/// Whether a line ends within a sentence that the next one goes on with.
+fn goes_on(last: &str, next: &str) -> bool {
+    last.ends_with(|c: char| c.is_alphabetic() || matches!(c, ',' | '-' | '\u{ad}' | '\u{2010}'))
+        && next.starts_with(char::is_lowercase)
 }
 
 /// How far the baseline of `line` is below that of `last`, as the reader holds the page.
@@ -141,13 +148,15 @@ mod tests {
             line("The second one", 620.0, 10.0),
             line("is short.", 608.0, 10.0),
             line("The next column.", 660.0, 10.0),
+            line("It stops in a sen-", 648.0, 10.0),
+            line("tence.", 660.0, 10.0),
         ];
         let body = body_size(std::slice::from_ref(&page));
         let expected = [
             paragraph("A Title", Some(1)),
             paragraph("The first paragraph goes on.", None),
             paragraph("The second one\nis short.", None),
-            paragraph("The next column.", None),
+            paragraph("The next column.\nIt stops in a sentence.", None),
         ];
         assert_eq!(paragraphs(&page, body), expected);
     }

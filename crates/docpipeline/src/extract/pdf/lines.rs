@@ -15,6 +15,9 @@ const OFF_LINE: f64 = 0.55;
 /// How far a glyph may go back and still go on the word: kerning, accents set over letters.
 const BACK: f64 = 0.6;
 
+/// How far the middle of an accent may be from the middle of its letter.
+const OVER: f64 = 0.25;
+
 /// Where a glyph stands, in the units of the page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
@@ -29,6 +32,10 @@ pub(super) struct Mark {
 impl Mark {
     fn end(&self) -> Point {
         self.origin + self.advance
+    }
+
+    fn middle(&self) -> Point {
+        self.origin + self.advance / 2.0
     }
 }
 
@@ -95,6 +102,9 @@ enum Step {
 impl LineBuilder {
     /// Takes the next glyph, which stands for `text`.
     pub(super) fn push(&mut self, text: &str, script: Script, mark: Mark) {
+        if self.compose(text, &mark) {
+            return;
+        }
         match self.step(text, script, &mark) {
             Step::Again => return,
             Step::Join => {}
@@ -132,6 +142,38 @@ impl LineBuilder {
     pub(super) fn finish(mut self) -> Vec<Line> {
         self.end_line();
         self.lines
+    }
+
+    /// Sets an accent that was drawn over a letter, before or after it, on the letter. Fonts without letters that have
+    /// accents (those of TeX with seven bits) leave them to be put together so.
+    fn compose(&mut self, text: &str, mark: &Mark) -> bool {
+        let Some(last) = &self.last else { return false };
+        let Some(before) = self.line.text.get(self.last_at..) else { return false };
+        let (Some(under), Some(over)) = (single(before), single(text)) else { return false };
+        let (letter, accent) = match (combining(under), combining(over)) {
+            (Some(accent), None) => (over, accent),
+            (None, Some(accent)) => (under, accent),
+            _ => return false,
+        };
+        let apart = mark.middle() - last.middle();
+        if !letter.is_alphabetic() || apart.dot(self.line.direction).abs() > OVER * mark.size {
+            return false;
+        }
+        if apart.cross(self.line.direction).abs() > OFF_LINE * mark.size {
+            return false;
+        }
+        let dotted = match letter {
+            'ı' => 'i',
+            'ȷ' => 'j',
+            letter => letter,
+        };
+        self.line.text.truncate(self.last_at);
+        self.line.text.extend([dotted, accent]);
+        // The wider of the two is the letter, which says where the next one is.
+        if mark.advance.hypot2() > last.advance.hypot2() || letter == over {
+            self.last = Some(*mark);
+        }
+        true
     }
 
     fn step(&mut self, text: &str, script: Script, mark: &Mark) -> Step {
@@ -196,6 +238,31 @@ impl LineBuilder {
         line.size = sizes.into_iter().max_by_key(|(_, count)| *count).map_or(0.0, |(size, _)| size);
         self.lines.push(line);
     }
+}
+
+fn single(text: &str) -> Option<char> {
+    let mut characters = text.chars();
+    characters.next().filter(|_| characters.next().is_none())
+}
+
+/// The combining character of an accent that stands by itself.
+fn combining(accent: char) -> Option<char> {
+    Some(match accent {
+        '`' => '\u{300}',
+        '´' => '\u{301}',
+        'ˆ' => '\u{302}',
+        '˜' => '\u{303}',
+        '¯' => '\u{304}',
+        '˘' => '\u{306}',
+        '˙' => '\u{307}',
+        '¨' => '\u{308}',
+        '˚' => '\u{30a}',
+        '˝' => '\u{30b}',
+        'ˇ' => '\u{30c}',
+        '¸' => '\u{327}',
+        '˛' => '\u{328}',
+        _ => return None,
+    })
 }
 
 /// Whether a text holds Hebrew, Arabic, Syriac, Thaana or their presentation forms.
@@ -267,6 +334,27 @@ mod tests {
         builder.push("a", Script::LeftToRight, mark);
         builder.push("a", Script::LeftToRight, Mark { origin: Point::new(0.3, 0.0), ..mark });
         assert_eq!(texts(&builder.finish()), ["a"]);
+    }
+
+    #[test]
+    fn an_accent_drawn_over_a_letter_is_on_it() {
+        let mut builder = LineBuilder::default();
+        let mut draw = |text: &str, x: f64, y: f64, width: f64| {
+            let mark = Mark { origin: Point::new(x, y), advance: Vec2::new(width, 0.0), size: 10.0 };
+            builder.push(text, Script::LeftToRight, mark);
+        };
+        for (text, x, y, width) in
+            [("M", 0.0, 0.0, 9.0), ("¨", 9.0, 0.0, 5.0), ("u", 9.0, 0.0, 5.5), ("l", 14.5, 0.0, 3.0)]
+        {
+            draw(text, x, y, width);
+        }
+        for (text, x, y, width) in [("c", 20.0, 0.0, 4.5), ("¸", 20.2, 0.0, 4.5), ("´", 24.6, 2.0, 5.0)] {
+            draw(text, x, y, width);
+        }
+        draw("E", 24.4, 0.0, 6.0);
+        draw("´", 40.0, 0.0, 5.0);
+        draw("a", 45.0, 0.0, 5.0);
+        assert_eq!(texts(&builder.finish()), ["Mu\u{308}l c\u{327}E\u{301} ´a"]);
     }
 
     #[test]

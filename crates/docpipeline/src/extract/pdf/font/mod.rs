@@ -193,8 +193,7 @@ impl Font<'_, '_> {
         }
     }
 
-    /// What a code says, by the first that knows it: the map, the encoding, the program, and ASCII, which the codes of
-    /// simple fonts are more often than not.
+    /// What a code says, by the first that knows it: the map, the encoding, the program, and what such codes mostly say.
     fn text(&self, code: u32) -> Option<Box<str>> {
         let mapped = self.to_unicode.as_ref().and_then(|map| map.lookup_bf_string(code)).and_then(said);
         match &self.kind {
@@ -202,7 +201,7 @@ impl Font<'_, '_> {
             Kind::Simple(font) => mapped
                 .or_else(|| font.text(code))
                 .or_else(|| self.program.text(code))
-                .or_else(|| char::from_u32(code).filter(char::is_ascii_graphic).map(boxed)),
+                .or_else(|| font.likely_text(code)),
         }
     }
 }

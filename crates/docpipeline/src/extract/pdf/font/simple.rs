@@ -21,6 +21,8 @@ pub(super) struct Simple {
     widths: Vec<f64>,
     /// Of codes without a width, if the font says so.
     missing_width: Option<f64>,
+    /// Whether the glyphs are drawn by the document itself.
+    is_type3: bool,
     /// Whether `a1` to `a206` are dingbats, and not numbers of glyphs.
     has_dingbats: bool,
 }
@@ -29,7 +31,8 @@ impl Simple {
     pub(super) fn read(dict: &Dict<'_>) -> Self {
         let descriptor = dict.get::<Dict<'_>>(FONT_DESC);
         let (base, differences) = encoding(dict);
-        let scale = if dict.get::<Name<'_>>(SUBTYPE).is_some_and(|subtype| *subtype == *TYPE3) {
+        let is_type3 = dict.get::<Name<'_>>(SUBTYPE).is_some_and(|subtype| *subtype == *TYPE3);
+        let scale = if is_type3 {
             dict.get::<[f64; 6]>(FONT_MATRIX).map_or(0.001, |matrix| matrix[0])
         } else {
             1.0 / UNITS_PER_EM
@@ -45,6 +48,7 @@ impl Simple {
             missing_width: descriptor
                 .and_then(|dict| dict.get::<f64>(MISSING_WIDTH))
                 .map(|width| width * scale),
+            is_type3,
             has_dingbats: name.is_some_and(|name| memchr::memmem::find(&name, b"Dingbats").is_some()),
         }
     }
@@ -55,6 +59,19 @@ impl Simple {
         match self.differences.get(&code) {
             Some(name) => self.named(name),
             None => base_character(self.base?, code).map(boxed),
+        }
+    }
+
+    /// What a code says that nothing tells of: ASCII more often than not. The bitmap fonts of TeX, Type 3 without names,
+    /// have ligatures where all its text fonts of seven bits have them.
+    pub(super) fn likely_text(&self, code: u32) -> Option<Box<str>> {
+        const FIRST_LIGATURE: u32 = 11;
+        const LIGATURES: [&str; 5] = ["ff", "fi", "fl", "ffi", "ffl"];
+        let place = code.checked_sub(FIRST_LIGATURE).and_then(|place| usize::try_from(place).ok());
+        let ligature = place.filter(|_| self.is_type3).and_then(|place| LIGATURES.get(place));
+        match ligature {
+            Some(ligature) => Some(Box::from(*ligature)),
+            None => char::from_u32(code).filter(char::is_ascii_graphic).map(boxed),
         }
     }
 
