@@ -11,6 +11,15 @@ const LARGER_STEP: f64 = 1.3;
 /// A heading is set larger than the body by this factor.
 const HEADING_SIZE: f64 = 1.13;
 
+/// What a bold line that is no heading ends with: a sentence's end, or the page that a table of contents tells.
+const NO_HEADING_END: [char; 14] = ['.', ',', ';', ':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
+
+/// The dots from an entry of a table of contents to its page.
+const LEADER: &str = ". . .";
+
+/// The level of a heading that is no larger than the body, but bold.
+const LEVEL_OF_BOLD: u8 = 4;
+
 /// A heading has at most this many bytes, and lines.
 const LONGEST_HEADING: (usize, usize) = (200, 3);
 
@@ -22,24 +31,37 @@ pub(super) struct Paragraph {
     pub(super) level: Option<u8>,
 }
 
-/// The size in which most of the text is set.
-pub(super) fn body_size(pages: &[Vec<Line>]) -> f64 {
-    // A document of more sizes than this has no body.
-    const MOST_SIZES: usize = 200;
-    let mut sizes: Vec<(f64, usize)> = Vec::new();
-    for line in pages.iter().flatten() {
-        let full = sizes.len() >= MOST_SIZES;
-        match sizes.iter_mut().find(|(size, _)| (size - line.size).abs() < 0.25) {
-            Some((_, bytes)) => *bytes += line.text.len(),
-            None if full => {}
-            None => sizes.push((line.size, line.text.len())),
+/// How most of a document's text is set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Body {
+    size: f64,
+    bold: bool,
+}
+
+impl Body {
+    pub(super) fn of(pages: &[Vec<Line>]) -> Self {
+        // A document of more sizes than this has no body.
+        const MOST_SIZES: usize = 200;
+        let mut sizes: Vec<(f64, usize)> = Vec::new();
+        let (mut bold, mut all) = (0, 0);
+        for line in pages.iter().flatten() {
+            let length = line.text.len();
+            all += length;
+            bold += if line.bold { length } else { 0 };
+            let full = sizes.len() >= MOST_SIZES;
+            match sizes.iter_mut().find(|(size, _)| (size - line.size).abs() < 0.25) {
+                Some((_, bytes)) => *bytes += length,
+                None if full => {}
+                None => sizes.push((line.size, length)),
+            }
         }
+        let size = sizes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(0.0, |(size, _)| size);
+        Self { size, bold: bold * 2 > all }
     }
-    sizes.into_iter().max_by_key(|(_, bytes)| *bytes).map_or(0.0, |(size, _)| size)
 }
 
 /// The lines of a page as paragraphs. Words that were divided at the end of a line are whole again.
-pub(super) fn paragraphs(lines: &[Line], body: f64) -> Vec<Paragraph> {
+pub(super) fn paragraphs(lines: &[Line], body: Body) -> Vec<Paragraph> {
     let mut paragraphs = Vec::new();
     let mut open: Vec<&Line> = Vec::new();
     for line in lines {
@@ -62,7 +84,9 @@ pub(super) fn paragraphs(lines: &[Line], body: f64) -> Vec<Paragraph> {
 
 fn begins_paragraph(open: &[&Line], line: &Line) -> bool {
     let Some(last) = open.last() else { return false };
-    if (line.size - last.size).abs() > 0.12 * last.size || line.direction.dot(last.direction) < 0.7 {
+    let goes_on = goes_on(&last.text, &line.text);
+    let set_otherwise = (line.size - last.size).abs() > 0.12 * last.size || line.bold != last.bold;
+    if (set_otherwise && !goes_on) || line.direction.dot(last.direction) < 0.7 {
         return true;
     }
     let step = step_down(last, line);
@@ -72,7 +96,7 @@ fn begins_paragraph(open: &[&Line], line: &Line) -> bool {
     };
     // Upwards is the next column, and a sentence may go on in it; a long way down, the next block.
     if step < -0.5 * line.size {
-        return !goes_on(&last.text, &line.text);
+        return !goes_on;
     }
     step > WIDEST_LEADING * line.size || (usual > 0.0 && step > LARGER_STEP * usual)
 }
@@ -88,7 +112,7 @@ fn step_down(last: &Line, line: &Line) -> f64 {
     (line.start - last.start).cross(last.direction)
 }
 
-fn finish(lines: &[&Line], body: f64) -> Option<Paragraph> {
+fn finish(lines: &[&Line], body: Body) -> Option<Paragraph> {
     let first = lines.first()?;
     let mut text = String::new();
     for line in lines {
@@ -96,8 +120,11 @@ fn finish(lines: &[&Line], body: f64) -> Option<Paragraph> {
     }
     let short = text.len() <= LONGEST_HEADING.0 && lines.len() <= LONGEST_HEADING.1;
     let worded = text.chars().filter(|c| c.is_alphabetic()).take(3).count() == 3;
-    let level = (short && worded).then(|| level(first.size / body)).flatten();
-    Some(Paragraph { text, level })
+    let larger = first.size / body.size;
+    let stands_out = !body.bold && larger > 0.95 && lines.iter().all(|line| line.bold);
+    let level = level(larger).or((stands_out && !text.ends_with(NO_HEADING_END)).then_some(LEVEL_OF_BOLD));
+    let leads_to_page = text.contains(LEADER);
+    Some(Paragraph { text, level: level.filter(|_| short && worded && !leads_to_page) })
 }
 
 /// The level of a heading by how much larger than the body it is.
@@ -112,12 +139,18 @@ fn level(ratio: f64) -> Option<u8> {
 }
 
 /// Appends a line; a hyphen between two letters at its beginning was put there by the division, when what follows
-/// is in lower case.
+/// is of the same case.
 fn append(text: &mut String, line: &str) {
-    let divided = text
-        .strip_suffix(['-', '\u{2010}', '\u{ad}'])
-        .is_some_and(|before| before.ends_with(char::is_alphabetic))
-        && line.starts_with(char::is_lowercase);
+    let before = text.strip_suffix(['-', '\u{2010}', '\u{ad}']).unwrap_or_default();
+    let mut before = before.chars().rev();
+    let divided = match before.next() {
+        Some(c) if c.is_uppercase() => {
+            let capitals = |mut chars: std::str::Chars<'_>| chars.by_ref().take(2).all(char::is_uppercase);
+            before.next().is_some_and(char::is_uppercase) && line.len() > 1 && capitals(line.chars())
+        }
+        Some(c) => c.is_alphabetic() && line.starts_with(char::is_lowercase),
+        None => false,
+    };
     if divided {
         text.pop();
     } else if !text.is_empty() {
@@ -128,12 +161,15 @@ fn append(text: &mut String, line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, Paragraph, body_size, paragraphs};
+    use super::{Body, Line, Paragraph, paragraphs};
     use hayro_font::kurbo::{Point, Vec2};
 
     fn line(text: &str, y: f64, size: f64) -> Line {
-        Line { text: text.to_owned(), start: Point::new(0.0, y), direction: Vec2::new(1.0, 0.0), size }
+        let direction = Vec2::new(1.0, 0.0);
+        Line { text: text.to_owned(), start: Point::new(0.0, y), direction, size, bold: false }
     }
+
+    const BODY: Body = Body { size: 10.0, bold: false };
 
     fn paragraph(text: &str, level: Option<u8>) -> Paragraph {
         Paragraph { text: text.to_owned(), level }
@@ -151,7 +187,7 @@ mod tests {
             line("It stops in a sen-", 648.0, 10.0),
             line("tence.", 660.0, 10.0),
         ];
-        let body = body_size(std::slice::from_ref(&page));
+        let body = Body::of(std::slice::from_ref(&page));
         let expected = [
             paragraph("A Title", Some(1)),
             paragraph("The first paragraph goes on.", None),
@@ -164,6 +200,33 @@ mod tests {
     #[test]
     fn a_hyphen_before_a_capital_or_after_a_number_stays() {
         let page = vec![line("Jean-", 100.0, 10.0), line("Luc, 1990-", 88.0, 10.0), line("ies", 76.0, 10.0)];
-        assert_eq!(paragraphs(&page, 10.0), [paragraph("Jean-\nLuc, 1990-\nies", None)]);
+        assert_eq!(paragraphs(&page, BODY), [paragraph("Jean-\nLuc, 1990-\nies", None)]);
+        let page = vec![
+            line("RÉ-", 100.0, 10.0),
+            line("MONIE", 88.0, 10.0),
+            line("UTF-", 76.0, 10.0),
+            line("8", 64.0, 10.0),
+        ];
+        assert_eq!(paragraphs(&page, BODY), [paragraph("RÉMONIE\nUTF-\n8", None)]);
+    }
+
+    #[test]
+    fn a_bold_line_by_itself_is_a_heading() {
+        let bold = |text: &str, y: f64| Line { bold: true, ..line(text, y, 10.0) };
+        let page = vec![
+            bold("3.1 Tides", 100.0),
+            line("They come", 88.0, 10.0),
+            bold("Note:", 76.0),
+            line("and go.", 64.0, 10.0),
+        ];
+        let expected = [
+            paragraph("3.1 Tides", Some(4)),
+            paragraph("They come", None),
+            paragraph("Note:", None),
+            paragraph("and go.", None),
+        ];
+        assert_eq!(paragraphs(&page, BODY), expected);
+        let all_bold = Body { bold: true, ..BODY };
+        assert!(paragraphs(&page, all_bold).iter().all(|paragraph| paragraph.level.is_none()));
     }
 }

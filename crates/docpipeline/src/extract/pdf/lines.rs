@@ -27,6 +27,8 @@ pub(super) struct Mark {
     pub(super) advance: Vec2,
     /// The size of its font.
     pub(super) size: f64,
+    /// Whether the font is bold.
+    pub(super) bold: bool,
 }
 
 impl Mark {
@@ -49,6 +51,8 @@ pub(super) struct Line {
     pub(super) direction: Vec2,
     /// The size of most of its glyphs.
     pub(super) size: f64,
+    /// Whether all its glyphs are bold.
+    pub(super) bold: bool,
 }
 
 /// What a glyph's text is to the line that it stands in.
@@ -118,6 +122,7 @@ impl LineBuilder {
             }
             let length = mark.advance.hypot();
             self.line.start = mark.origin;
+            self.line.bold = true;
             self.line.direction = if length > 0.0 { mark.advance / length } else { Vec2::new(1.0, 0.0) };
         }
         self.last_at = self.line.text.len();
@@ -126,6 +131,7 @@ impl LineBuilder {
         } else {
             self.line.text.push_str(text);
             self.right_to_left |= script == Script::RightToLeft;
+            self.line.bold &= mark.bold;
             self.count_size(mark.size);
         }
         self.last = Some(mark);
@@ -307,7 +313,8 @@ mod tests {
     fn set(builder: &mut LineBuilder, text: &str, mut x: f64, y: f64) {
         for c in text.chars() {
             if c != ' ' {
-                let mark = Mark { origin: Point::new(x, y), advance: Vec2::new(5.0, 0.0), size: 10.0 };
+                let mark =
+                    Mark { origin: Point::new(x, y), advance: Vec2::new(5.0, 0.0), size: 10.0, bold: false };
                 builder.push(&c.to_string(), Script::of(&c.to_string()), mark);
             }
             x += if c == ' ' { 3.0 } else { 5.0 };
@@ -330,7 +337,8 @@ mod tests {
     #[test]
     fn a_glyph_drawn_twice_is_one() {
         let mut builder = LineBuilder::default();
-        let mark = Mark { origin: Point::new(0.0, 0.0), advance: Vec2::new(5.0, 0.0), size: 10.0 };
+        let mark =
+            Mark { origin: Point::new(0.0, 0.0), advance: Vec2::new(5.0, 0.0), size: 10.0, bold: false };
         builder.push("a", Script::LeftToRight, mark);
         builder.push("a", Script::LeftToRight, Mark { origin: Point::new(0.3, 0.0), ..mark });
         assert_eq!(texts(&builder.finish()), ["a"]);
@@ -340,7 +348,8 @@ mod tests {
     fn an_accent_drawn_over_a_letter_is_on_it() {
         let mut builder = LineBuilder::default();
         let mut draw = |text: &str, x: f64, y: f64, width: f64| {
-            let mark = Mark { origin: Point::new(x, y), advance: Vec2::new(width, 0.0), size: 10.0 };
+            let mark =
+                Mark { origin: Point::new(x, y), advance: Vec2::new(width, 0.0), size: 10.0, bold: false };
             builder.push(text, Script::LeftToRight, mark);
         };
         for (text, x, y, width) in
@@ -362,7 +371,7 @@ mod tests {
         let mut builder = LineBuilder::default();
         for (i, c) in "שלום".chars().enumerate() {
             let origin = Point::new(100.0 - 5.0 * i as f64, 0.0);
-            let mark = Mark { origin, advance: Vec2::new(5.0, 0.0), size: 10.0 };
+            let mark = Mark { origin, advance: Vec2::new(5.0, 0.0), size: 10.0, bold: false };
             builder.push(&c.to_string(), Script::RightToLeft, mark);
         }
         assert_eq!(texts(&builder.finish()), ["שלום"]);
@@ -395,7 +404,7 @@ mod tests {
             let mut builder = LineBuilder::default();
             for (text, (x, y, dx, dy), size) in &glyphs {
                 let origin = Point::new((*x).into(), (*y).into());
-                builder.push(text, Script::of(text), Mark { origin, advance: Vec2::new((*dx).into(), (*dy).into()), size: *size });
+                builder.push(text, Script::of(text), Mark { origin, advance: Vec2::new((*dx).into(), (*dy).into()), size: *size, bold: false });
             }
             builder.finish();
         }

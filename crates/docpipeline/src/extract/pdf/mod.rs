@@ -75,7 +75,7 @@ impl Extractor for Pdf {
 }
 
 fn write(pages: &[Vec<Line>], draft: &mut Draft<'_>) -> Result<()> {
-    let body = layout::body_size(pages);
+    let body = layout::Body::of(pages);
     for page in pages {
         draft.begin_page()?;
         for paragraph in layout::paragraphs(page, body) {

@@ -114,6 +114,7 @@ impl<'a, 'b> State<'a, 'b> {
         let (right, up) = (on_page(self.size * self.scale, 0.0), on_page(0.0, self.size));
         // The size is how high the letters are, or how wide in vertical writing.
         let size = if vertical { right.hypot() } else { up.hypot() };
+        let bold = font.is_bold();
         let visible = size.is_finite() && size > 0.0;
         let start = to_page * Point::new(0.0, self.rise);
         // How far the string has come, in text space.
@@ -128,7 +129,7 @@ impl<'a, 'b> State<'a, 'b> {
                 let origin = start + set + right * glyph.shift.0 + up * glyph.shift.1;
                 let advance = if vertical { up * glyph.advance } else { right * glyph.advance };
                 if visible && origin.is_finite() {
-                    take(glyph, Mark { origin, advance, size });
+                    take(glyph, Mark { origin, advance, size, bold });
                 }
                 let step = glyph.advance * self.size + spacing;
                 along += if vertical { step } else { step * self.scale };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use hayro_cmap::{BfString, CMap, CMapName};
 use hayro_font::{CMapResolverFn, FontCache, FontGlyph, FontQuery, FontResolverFn};
 use hayro_syntax::object::dict::keys::{
-    FONT_DESC, FONT_FILE, FONT_FILE2, FONT_FILE3, SUBTYPE, TO_UNICODE, TYPE0,
+    BASE_FONT, FONT_DESC, FONT_FILE, FONT_FILE2, FONT_FILE3, SUBTYPE, TO_UNICODE, TYPE0,
 };
 use hayro_syntax::object::{Dict, Name, Stream};
 
@@ -49,6 +49,7 @@ pub(super) struct Font<'a, 'b> {
     kind: Kind,
     to_unicode: Option<CMap>,
     program: Program<'a, 'b>,
+    is_bold: bool,
     /// The glyphs met so far, and where to find them by code.
     glyphs: RefCell<Known>,
 }
@@ -130,8 +131,16 @@ impl<'a, 'b> Fonts<'a, 'b> {
         };
         let program =
             Program { dict: dict.clone(), programs: Rc::clone(&self.programs), font: OnceCell::new() };
-        Ok(Font { kind, to_unicode: to_unicode(dict, self.budget)?, program, glyphs: RefCell::default() })
+        let is_bold = dict.get::<Name<'_>>(BASE_FONT).is_some_and(|name| names_bold(&name));
+        let to_unicode = to_unicode(dict, self.budget)?;
+        Ok(Font { kind, to_unicode, program, is_bold, glyphs: RefCell::default() })
     }
+}
+
+/// Whether a font's name says that it is bold: the words in use, and the bold series of Computer Modern.
+fn names_bold(name: &[u8]) -> bool {
+    const MARKS: [&[u8]; 8] = [b"Bold", b"bold", b"BOLD", b"Black", b"Heavy", b"Demi", b"CMBX", b"SFBX"];
+    MARKS.iter().any(|mark| memchr::memmem::find(name, mark).is_some())
 }
 
 /// The map from codes to Unicode (9.10.3).
@@ -147,6 +156,11 @@ fn to_unicode(dict: &Dict<'_>, budget: &Budget) -> Result<Option<CMap>> {
 }
 
 impl Font<'_, '_> {
+    /// Whether its letters are bold.
+    pub(super) fn is_bold(&self) -> bool {
+        self.is_bold
+    }
+
     /// Whether lines run from top to bottom.
     pub(super) fn is_vertical(&self) -> bool {
         matches!(&self.kind, Kind::Composite(font) if font.is_vertical())
