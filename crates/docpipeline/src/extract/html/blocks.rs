@@ -192,9 +192,14 @@ impl<'b> Reader<'b> {
             "hr" => self.flush(),
             "img" | "area" => {
                 if let Some(alt) = attribute(tag, "alt") {
+                    // A picture touches no word.
+                    self.text(" ")?;
                     self.text(alt)?;
+                    self.text(" ")?;
                 }
             }
+            // The parts of a formula are not the letters of a word.
+            "mi" | "mn" | "mo" | "mtext" | "ms" => self.text(" ")?,
             "p" | "dt" | "dd" | "option" | "figcaption" | "caption" | "legend" | "summary" | "address" => {
                 self.flush();
             }
@@ -548,7 +553,8 @@ fn hides(name: &str) -> bool {
             | "template"
             | "noscript"
             | "svg"
-            | "math"
+            | "annotation"
+            | "annotation-xml"
             | "select"
             | "textarea"
             | "button"

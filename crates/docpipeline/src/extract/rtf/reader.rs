@@ -124,6 +124,10 @@ impl Reader<'_, '_> {
         let complete = self.groups.is_empty();
         self.groups.clear();
         self.end_paragraph()?;
+        if !self.paragraph.text.trim().is_empty() {
+            // A cell that nothing ended.
+            self.end_cell();
+        }
         self.end_table()?;
         if complete {
             return Ok(());
@@ -409,8 +413,8 @@ fn destination(word: &str) -> Option<Destination> {
         "creatim" => Destination::Date("creatim"),
         "revtim" => Destination::Date("revtim"),
         // What stands in them is read, though they may be passed over.
-        "ud" | "shptxt" => Destination::Body,
-        "colortbl" | "pict" | "object" | "objdata" | "themedata" | "colorschememapping" | "datastore"
+        "ud" | "shptxt" | "object" | "result" => Destination::Body,
+        "colortbl" | "pict" | "objdata" | "themedata" | "colorschememapping" | "datastore"
         | "latentstyles" | "listtable" | "listoverridetable" | "rsidtbl" | "generator" | "xmlnstbl"
         | "fldinst" | "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr"
         | "footerf" | "upr" | "nonshppict" | "bkmkstart" | "bkmkend" | "filetbl" | "revtbl" | "operator"
