@@ -15,6 +15,7 @@ mod ci;
 mod faults;
 mod fuzz;
 mod output;
+mod pgo;
 mod setup;
 mod test;
 mod tidy;
@@ -46,6 +47,7 @@ enum Command {
     Bench(bench::Args),
     Faults(faults::Args),
     Fuzz(fuzz::Args),
+    Pgo(pgo::Args),
     Ci(ci::Args),
 }
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args, &workspace, cli.json),
         Command::Faults(args) => faults::run(args, &workspace, cli.json),
         Command::Fuzz(args) => fuzz::run(args, &workspace, cli.json),
+        Command::Pgo(args) => pgo::run(args, &workspace, cli.json),
         Command::Ci(args) => ci::run(args, &workspace, cli.json),
     });
     match passed {
