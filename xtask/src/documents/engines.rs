@@ -117,7 +117,7 @@ impl Ready {
             }
             Start::Package(_) | Start::Program(..) => {
                 let mut command = Command::new(&self.python);
-                command.arg(&self.script).arg(engine.name);
+                command.arg("-B").arg(&self.script).arg(engine.name);
                 command
             }
         }

@@ -81,19 +81,19 @@ const HYPHENS: [char; 3] = ['-', '\u{2010}', SOFT_HYPHEN];
 /// What pdfium writes for both together.
 const HYPHEN_AND_LINE_END: char = '\u{fffe}';
 
-/// Joins words that are cut at the end of a line: a letter, a hyphen, a line end, a lower-case letter.
+/// Joins words that are cut at the end of a line: a letter, a hyphen, a line end, and a small letter; or all capitals.
 fn join(text: &str) -> String {
     let mut joined = String::with_capacity(text.len());
     for line in text.replace(HYPHEN_AND_LINE_END, "-\n").split_inclusive('\n') {
-        let start = line.trim_start();
+        let after = line.trim_start();
         let cut = joined.trim_end().strip_suffix(HYPHENS).filter(|before| {
-            before.ends_with(char::is_alphabetic)
-                && joined.ends_with('\n')
-                && start.starts_with(char::is_lowercase)
+            let ends = before.chars().next_back().filter(|last| last.is_alphabetic());
+            let (Some(last), Some(first)) = (ends, after.chars().next()) else { return false };
+            joined.ends_with('\n') && (first.is_lowercase() || (first.is_uppercase() && last.is_uppercase()))
         });
         if let Some(length) = cut.map(str::len) {
             joined.truncate(length);
-            joined.push_str(start);
+            joined.push_str(after);
         } else {
             joined.push_str(line);
         }
@@ -133,6 +133,10 @@ mod tests {
     fn words_cut_at_line_ends_are_joined() {
         assert!((score("a docu-\nment of 1990-\n1995", "a document of 1990-1995") - 1.0).abs() < 1e-9);
         assert!((score("a docu\u{fffe}ment", "a document") - 1.0).abs() < 1e-9);
+        assert!(
+            (score("THE DOCU-\nMENT of Louis-\nPhilippe", "the document of louis philippe") - 1.0).abs()
+                < 1e-9
+        );
         assert!(Words::of("docu-\nment").f1(&Words::of("document")) < 1e-9);
     }
 }

@@ -30,7 +30,11 @@ pub(super) fn make(workspace: &Workspace, count: usize, seed: u64) -> Result<Res
     }
     std::fs::create_dir_all(&folder)?;
     let mut script = Command::new("python3");
-    script.arg(workspace.root.join(SCRIPT)).arg(&folder).args([count.to_string(), seed.to_string()]);
+    script
+        .arg("-B")
+        .arg(workspace.root.join(SCRIPT))
+        .arg(&folder)
+        .args([count.to_string(), seed.to_string()]);
     let list = workspace::output(&mut script)?;
     let (mut files, mut truths) = (Vec::new(), Vec::new());
     for line in list.lines() {
