@@ -1,7 +1,7 @@
 """A rival of the document pipeline as a worker process: `rivals.py ENGINE`.
 
 Each line of standard input asks for one document: {"path": ..., "text": a file for its text, or null}. Each is
-answered by a line: {"wall": seconds, "cpu": seconds, "chars": ...} or {"error": ...}. The clocks run from the path
+answered by a line: {"wall": seconds, "cpu": seconds, "chars": without space at the ends} or {"error": ...}. The clocks run from the path
 to the text, over all threads and children of this process, and not while the text is written.
 """
 
@@ -103,7 +103,7 @@ def answer(extract, request):
     if request["text"]:
         with open(request["text"], "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
-    return {"wall": wall, "cpu": cpu, "chars": len(text)}
+    return {"wall": wall, "cpu": cpu, "chars": len(text.strip())}
 
 
 def main():

@@ -56,7 +56,7 @@ fn answer(pipeline: &Pipeline, request: &Request) -> Answer {
     });
     match written {
         Ok(text) => {
-            let chars = text.chars().count();
+            let chars = text.trim().chars().count();
             Answer::Read { wall: wall.as_secs_f64(), cpu: cpu.as_secs_f64(), chars }
         }
         Err(error) => Answer::Failed { error },

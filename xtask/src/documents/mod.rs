@@ -101,10 +101,9 @@ pub(crate) fn run(args: &Options, workspace: &Workspace, json: bool) -> Result<b
     let mut remarks = ready.missing.clone();
     let mut sets = sets(args, workspace, &ready)?;
     if args.truth > 0 && wanted(args).contains(&"pdf") {
-        match truth::make(workspace, args.truth, args.seed)? {
-            Ok(set) => sets.push(set),
-            Err(reason) => remarks.push(reason),
-        }
+        let (set, why_not) = truth::make(workspace, args.truth, args.seed)?;
+        sets.extend(set);
+        remarks.extend(why_not);
     }
     ensure!(!sets.is_empty(), "there is no standard document of a format that is measured");
     let plan = Plan {
