@@ -44,59 +44,60 @@ pub(super) fn picture(comparisons: &[Comparison]) -> String {
     let mut sets: Vec<&str> = rivals.iter().map(|row| row.set.as_str()).collect();
     sets.dedup();
 
-    let mut body = String::new();
+    let mut rows = String::new();
     let mut y = TOP;
     for set in sets {
-        let _ = writeln!(body, r#"<text class="format" x="20" y="{:.1}">{}</text>"#, y + 19.0, escaped(set));
+        rows += &label(20.0, y + 19.0, "format", "start", &escaped(set));
         y += HEADING;
         for row in rivals.iter().filter(|row| row.set == set) {
-            body += &bar(row, &scale, y);
+            rows += &bar(row, &scale, y);
             y += ROW;
         }
     }
     let height = y + 20.0;
     let mut grid = String::new();
-    for (at, label) in scale.marks() {
-        let class = if at == 0 { "one" } else { "grid" };
-        let x = scale.x(f64::from(at).exp2());
+    for (at, name) in scale.marks() {
+        let (x, class) = (scale.x(f64::from(at).exp2()), if at == 0 { "one" } else { "grid" });
+        let (top, bottom) = (TOP, y + 4.0);
         let _ = writeln!(
             grid,
-            r#"<line class="{class}" x1="{x:.1}" x2="{x:.1}" y1="{:.1}" y2="{:.1}"/><text class="quiet" x="{x:.1}" y="{:.1}" text-anchor="middle">{label}</text>"#,
-            TOP,
-            y + 4.0,
-            TOP - 6.0,
+            r#"<line class="{class}" x1="{x:.1}" x2="{x:.1}" y1="{top:.1}" y2="{bottom:.1}"/>"#
         );
+        grid += &label(x, TOP - 6.0, "quiet", "middle", &name);
     }
+    let title = format!("CPU time for the same files, as a multiple of {OURS}'s");
+    let legend = "Logarithmic. Right of 1×: the rival needs more. Behind each bar: the multiple, files in common, \
+                  F1 of the texts.";
+    let head = label(20.0, 28.0, "title", "start", &title) + &label(20.0, 47.0, "quiet", "start", legend);
+    let size = format!(r#"viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}""#);
+    let (right, bottom) = (WIDTH - 1.0, height - 1.0);
     format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-label="CPU time of rivals as multiples of ours, by format">
+        r#"<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">
 <style>{STYLE}</style>
-<rect class="ground" x="0.5" y="0.5" width="{:.1}" height="{:.1}" rx="8"/>
-<text class="title" x="20" y="28">CPU time for the same files, as a multiple of {OURS}'s</text>
-<text class="quiet" x="20" y="47">Logarithmic. Right of 1×: the rival needs more. Behind each bar: the multiple, files in common, F1 of the texts.</text>
-{grid}{body}</svg>
-"#,
-        WIDTH - 1.0,
-        height - 1.0,
+<rect class="ground" x="0.5" y="0.5" width="{right:.1}" height="{bottom:.1}" rx="8"/>
+{head}{grid}{rows}</svg>
+"#
     )
 }
 
+/// A rival's name, its bar, and its figures.
 fn bar(row: &Comparison, scale: &Scale, y: f64) -> String {
     let (one, end) = (scale.x(1.0), scale.x(row.ratio));
-    let (x, width) = (one.min(end), (end - one).abs().max(1.0));
+    let (x, width, top) = (one.min(end), (end - one).abs().max(1.0), y + 1.0);
     let class = if row.ratio >= 1.0 { "ahead" } else { "behind" };
-    let figure = if row.ratio < 10.0 { format!("{:.1}×", row.ratio) } else { format!("{:.0}×", row.ratio) };
-    format!(
-        r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{}</text><rect class="{class}" x="{x:.1}" y="{:.1}" width="{width:.1}" height="{BAR}" rx="2"/><text x="{:.1}" y="{:.1}">{figure}<tspan class="quiet" dx="6">{}, {:.3}</tspan></text>
-"#,
-        LEFT - 12.0,
-        y + 12.0,
-        escaped(row.rival),
-        y + 1.0,
-        one.max(end) + 6.0,
-        y + 12.0,
-        row.common,
-        row.f1.median,
-    )
+    let multiple =
+        if row.ratio < 10.0 { format!("{:.1}×", row.ratio) } else { format!("{:.0}×", row.ratio) };
+    let figures =
+        format!(r#"{multiple}<tspan class="quiet" dx="6">{}, {:.3}</tspan>"#, row.common, row.f1.median);
+    let place = format!(r#"x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{BAR}" rx="2""#);
+    label(LEFT - 12.0, y + 12.0, "name", "end", &escaped(row.rival))
+        + &format!("<rect class=\"{class}\" {place}/>\n")
+        + &label(one.max(end) + 6.0, y + 12.0, "figures", "start", &figures)
+}
+
+/// A line of text; what it says is SVG already.
+fn label(x: f64, y: f64, class: &str, anchor: &str, text: &str) -> String {
+    format!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n")
 }
 
 /// Powers of two, from left to right.

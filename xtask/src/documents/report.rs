@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::compare::{Compared, Comparison};
+use super::compare::{Compared, Comparison, Side};
 use super::engines::machine;
 use super::{Findings, OURS, Options, STANDARD};
 
@@ -14,10 +14,9 @@ pub(super) fn page(findings: &Findings, args: &Options) -> String {
          this page.\n\n![Times the CPU time of buttress, by format and rival](documents.svg)\n",
     );
     page += &method(findings, args);
-    page += "\n## By format\n\nCPU is documents per CPU-minute, ours and theirs, over the files that both have read; the \
-             ratio above 1: we are ahead; usual: the ratio of each file by itself, in the median. p50, p90 and p99 are \
-             wall time of a document in milliseconds. Failed: files without text. F1: how alike the texts are, in the \
-             median, and where the worst 5 % end.\n";
+    page += "\n## By format\n\nPairs are ours / theirs, over the files that both have read. Ratio: of CPU time, above 1 we \
+             are ahead; usual: of each file by itself, in the median. p50, p90 and p99 are wall time of a document. \
+             Failed: files without text. F1: how alike the texts are, in the median, and where the worst 5 % end.\n";
     for set in &findings.sets {
         page += &format_table(set);
     }
@@ -32,8 +31,13 @@ fn method(findings: &Findings, args: &Options) -> String {
     } else {
         "the samples in `examples/docproc/samples`: few and small, for a first look"
     };
-    let engines: Vec<_> =
-        findings.ready.engines.iter().map(|(engine, version)| format!("{} {version}", engine.name)).collect();
+    let engines: Vec<_> = findings
+        .ready
+        .engines
+        .iter()
+        .filter(|(engine, _)| engine.name == OURS || !engine.is_ours())
+        .map(|(engine, version)| format!("{} {version}", engine.name))
+        .collect();
     let mut text = format!(
         "\n## How\n\n- {}. {}.\n- Input: {source}; at most {} of a format, drawn with seed {}; at least {STANDARD} \
          characters of text.\n- One warm worker process for each engine, one engine at a time, in turns; {} runs, \
@@ -59,30 +63,29 @@ fn method(findings: &Findings, args: &Options) -> String {
 }
 
 fn format_table(set: &Compared) -> String {
-    let mut text = format!(
-        "\n### {}\n\n| beside | files | CPU | theirs | ratio | usual | p50 | theirs | p90 | theirs | p99 | theirs | failed | theirs | \
-         F1 | worst 5 % |\n|---{}|\n",
-        set.set.name,
-        "|--:".repeat(15)
-    );
+    let columns =
+        ["beside", "files", "docs per CPU-minute", "ratio", "usual", "p50 ms", "p90 ms", "p99 ms", "failed"];
+    let head = columns.join(" | ");
+    let mut text =
+        format!("\n### {}\n\n| {head} | F1 | worst 5 % |\n|---{}|\n", set.set.name, "|--:".repeat(10));
     for Comparison { rival, common, ours, theirs, ratio, usual_ratio, f1, .. } in set.comparisons() {
-        let _ = writeln!(
-            text,
-            "| {rival} | {common} | {:.0} | {:.0} | **{ratio:.2}** | {usual_ratio:.2} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {} | \
-             {} | {:.3} | {:.3} |",
-            ours.documents_per_cpu_minute,
-            theirs.documents_per_cpu_minute,
-            ours.p50,
-            theirs.p50,
-            ours.p90,
-            theirs.p90,
-            ours.p99,
-            theirs.p99,
-            ours.failures,
-            theirs.failures,
-            f1.median,
-            f1.worst,
-        );
+        let pair = |of: fn(&Side) -> f64, digits: usize| {
+            format!("{:.digits$} / {:.digits$}", of(&ours), of(&theirs))
+        };
+        let cells = [
+            rival.to_owned(),
+            common.to_string(),
+            pair(|side| side.documents_per_cpu_minute, 0),
+            format!("**{ratio:.2}**"),
+            format!("{usual_ratio:.2}"),
+            pair(|side| side.p50, 1),
+            pair(|side| side.p90, 1),
+            pair(|side| side.p99, 1),
+            format!("{} / {}", ours.failures, theirs.failures),
+            format!("{:.3}", f1.median),
+            format!("{:.3}", f1.worst),
+        ];
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     let all = set.set.files.len();
     let runs = set.measured.iter().map(|engine| engine.runs).max().unwrap_or_default();

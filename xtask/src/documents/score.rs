@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// A text's words, counted.
 ///
-/// Words are runs of letters and digits in lower case and compatibility form (a ligature is its letters); each
-/// ideograph is a word.
+/// Words are runs of letters, marks on them and digits, in lower case and compatibility form (a ligature is its
+/// letters); each ideograph is a word.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     counts: HashMap<u64, u32>,
@@ -31,7 +32,7 @@ impl Words {
         let text = text.nfkc().flat_map(char::to_lowercase).filter(|letter| *letter != SOFT_HYPHEN);
         for letter in text.chain([' ']) {
             let ideograph = is_ideograph(letter);
-            if letter.is_alphanumeric() && !ideograph {
+            if (letter.is_alphanumeric() || is_combining_mark(letter)) && !ideograph {
                 word.push(letter);
                 continue;
             }
@@ -113,6 +114,7 @@ mod tests {
     fn spaces_case_marks_and_ligatures_do_not_count() {
         assert!((score("The ﬁne  sea,\n\nagain", "**the** fine sea again") - 1.0).abs() < 1e-9);
         assert!((score("海の歌", "海 の 歌") - 1.0).abs() < 1e-9);
+        assert!(score("x\u{302}y", "x y") < 1e-9);
     }
 
     #[test]
