@@ -51,6 +51,8 @@ def kreuzberg():
 
 
 def extractous():
+    # Where it finds tesseract it reads pictures, in whatever format: it shall find none.
+    os.environ["PATH"] = ""
     from extractous import Extractor, PdfOcrStrategy, PdfParserConfig
 
     without_ocr = PdfParserConfig().set_ocr_strategy(PdfOcrStrategy.NO_OCR)
