@@ -12,6 +12,9 @@ const RIGHT: f64 = 740.0;
 const ROW: f64 = 22.0;
 const BAR: f64 = 14.0;
 const TOP: f64 = 74.0;
+/// With fewer files, or texts less alike, a multiple says little: its bar is pale.
+const FEW: usize = 10;
+const UNLIKE: f64 = 0.95;
 /// Above each format's rows, for its name.
 const HEADING: f64 = 30.0;
 
@@ -26,6 +29,7 @@ const STYLE: &str = "
   .one { stroke: #57606a; stroke-width: 1.5; }
   .ahead { fill: #1a7f64; }
   .behind { fill: #bf5b17; }
+  .weak { fill-opacity: 0.4; }
   @media (prefers-color-scheme: dark) {
     .ground { fill: #0d1117; stroke: #30363d; }
     text { fill: #e6edf3; }
@@ -66,9 +70,11 @@ pub(super) fn picture(comparisons: &[Comparison]) -> String {
         grid += &label(x, TOP - 6.0, "quiet", "middle", &name);
     }
     let title = format!("CPU time for the same files, as a multiple of {OURS}'s");
-    let legend = "Logarithmic. Right of 1×: the rival needs more. Behind each bar: the multiple, files in common, \
-                  F1 of the texts.";
-    let head = label(20.0, 28.0, "title", "start", &title) + &label(20.0, 47.0, "quiet", "start", legend);
+    let legend = format!(
+        "Logarithmic; right of 1× the rival needs more. Behind a bar: the multiple, files in common, F1 of the \
+         texts. Pale: fewer than {FEW} files or F1 below {UNLIKE}."
+    );
+    let head = label(20.0, 28.0, "title", "start", &title) + &label(20.0, 47.0, "quiet", "start", &legend);
     let size = format!(r#"viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}""#);
     let (right, bottom) = (WIDTH - 1.0, height - 1.0);
     format!(
@@ -84,14 +90,15 @@ pub(super) fn picture(comparisons: &[Comparison]) -> String {
 fn bar(row: &Comparison, scale: &Scale, y: f64) -> String {
     let (one, end) = (scale.x(1.0), scale.x(row.ratio));
     let (x, width, top) = (one.min(end), (end - one).abs().max(1.0), y + 1.0);
-    let class = if row.ratio >= 1.0 { "ahead" } else { "behind" };
+    let side = if row.ratio >= 1.0 { "ahead" } else { "behind" };
+    let weight = if row.common < FEW || row.f1.median < UNLIKE { " weak" } else { "" };
     let multiple =
         if row.ratio < 10.0 { format!("{:.1}×", row.ratio) } else { format!("{:.0}×", row.ratio) };
     let figures =
         format!(r#"{multiple}<tspan class="quiet" dx="6">{}, {:.3}</tspan>"#, row.common, row.f1.median);
     let place = format!(r#"x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{BAR}" rx="2""#);
     label(LEFT - 12.0, y + 12.0, "name", "end", &escaped(row.rival))
-        + &format!("<rect class=\"{class}\" {place}/>\n")
+        + &format!("<rect class=\"{side}{weight}\" {place}/>\n")
         + &label(one.max(end) + 6.0, y + 12.0, "figures", "start", &figures)
 }
 
@@ -139,7 +146,32 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::compare::{Side, Spread};
     use super::*;
+
+    #[test]
+    fn a_bar_is_pale_where_little_is_known_and_the_texts_differ() {
+        let side = Side {
+            cpu_seconds: 1.0,
+            documents_per_cpu_minute: 60.0,
+            p50: 1.0,
+            p90: 1.0,
+            p99: 1.0,
+            failures: 0,
+        };
+        let row = |common, median| Comparison {
+            set: "pdf".to_owned(),
+            rival: "other",
+            common,
+            ours: side,
+            theirs: side,
+            ratio: 2.0,
+            usual_ratio: 2.0,
+            f1: Spread { median, worst: 0.5 },
+        };
+        let pale = |row| picture(&[row]).contains(r#"class="ahead weak""#);
+        assert_eq!([pale(row(60, 0.99)), pale(row(9, 0.99)), pale(row(60, 0.9))], [false, true, true]);
+    }
 
     #[test]
     fn the_scale_holds_every_ratio_and_one() {
