@@ -1,10 +1,14 @@
 //! `cargo xtask bench`: ours beside its rivals, measured in one run on the same work.
+//!
+//! An area is a criterion bench; only `documents` is measured by our own [`documents`](crate::documents), as its rivals
+//! are not Rust.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::documents;
 use crate::output::{self, Row};
 use crate::workspace::{Workspace, succeeds};
 
@@ -17,7 +21,8 @@ const OURS: &str = "buttress";
 ///
 /// An area is a criterion bench `benches/AREA.rs`: a group is a case, a function in it a subject, ours is called
 /// `buttress`. Values are medians. The ratio says how many times better ours is, above 1 is ahead, for time and for
-/// throughput alike.
+/// throughput alike. The area `documents` instead has our document pipeline and its rivals, which it installs, read the
+/// same files, and writes docs/bench/documents.md.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The area; left out, the areas are listed.
@@ -25,6 +30,8 @@ pub(crate) struct Args {
     /// Stop measuring as soon as the numbers look steady: for a first look, not for a claim.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    documents: documents::Options,
 }
 
 /// Our value beside one rival's.
@@ -63,6 +70,9 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
     if !areas.contains(area) {
         bail!("there is no bench area `{area}`; the areas are: {listed}");
     }
+    if area == documents::AREA {
+        return documents::run(&args.documents, workspace, json);
+    }
     // A folder of its own, emptied first: what an earlier run measured is not mixed in.
     let results = workspace.scratch("bench").join(area);
     if results.exists() {
@@ -86,7 +96,8 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
 
 /// The names of the areas there are.
 pub(crate) fn areas(workspace: &Workspace) -> Result<Vec<String>> {
-    let mut areas: Vec<_> = workspace.package(PACKAGE)?.targets("bench").map(str::to_owned).collect();
+    let criterion = workspace.package(PACKAGE)?.targets("bench");
+    let mut areas: Vec<_> = criterion.chain([documents::AREA]).map(str::to_owned).collect();
     areas.sort();
     Ok(areas)
 }

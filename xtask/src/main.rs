@@ -12,6 +12,7 @@
 
 mod bench;
 mod ci;
+mod documents;
 mod faults;
 mod fuzz;
 mod output;

@@ -85,6 +85,15 @@ impl Pipeline {
         self
     }
 
+    /// The same, with no stage at all: the document is what the extractor makes of it.
+    ///
+    /// For those who want less work done, [`with_stage`](Pipeline::with_stage) adds the stages they choose.
+    #[must_use]
+    pub fn without_stages(mut self) -> Self {
+        self.stages.clear();
+        self
+    }
+
     /// The same, with one more stage at the end.
     #[must_use]
     pub fn with_stage(mut self, stage: impl Stage) -> Self {
