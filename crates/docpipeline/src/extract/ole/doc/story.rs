@@ -1,0 +1,147 @@
+//! Paragraphs and tables out of the text.
+
+use std::ops::Range;
+
+use super::notes::Labels;
+use super::pieces::{Pieces, Token};
+use super::runs::Paragraphs;
+use super::styles::Styles;
+use crate::budget::Budget;
+use crate::draft::{Draft, Table};
+use crate::error::Result;
+
+/// Reads one part of the text after another.
+pub(super) struct Stories<'s> {
+    pub(super) pieces: Pieces<'s>,
+    pub(super) omitted: Vec<Range<usize>>,
+    pub(super) paragraphs: Paragraphs,
+    pub(super) styles: Styles,
+    pub(super) labels: Labels,
+}
+
+/// What of a part of the text is not written yet.
+#[derive(Default)]
+struct Open {
+    paragraph: String,
+    cell: String,
+    row: Vec<String>,
+    table: Table,
+    /// How much text is held.
+    held: usize,
+    /// Whether nothing stands between the mark of a cell and the present place.
+    cell_ended: bool,
+}
+
+impl Stories<'_> {
+    /// Reads the text at these positions.
+    pub(super) fn read(&self, positions: Range<u32>, draft: &mut Draft<'_>) -> Result<()> {
+        let budget = draft.budget();
+        let mut open = Open::default();
+        let mut tokens = self.pieces.tokens(positions, &self.omitted, budget);
+        while let Some(token) = tokens.next()? {
+            match token {
+                Token::Text(text) => open.push(&text, budget)?,
+                Token::Mark { code, position, at } => match code {
+                    0x02 | 0x05 => open.push(&self.labels.at(position), budget)?,
+                    0x07 => self.end_cell(&mut open, at, draft)?,
+                    0x09 => open.push("\t", budget)?,
+                    0x0b | 0x0e => open.push("\n", budget)?,
+                    0x0c | 0x0d => self.end_paragraph(&mut open, at, draft)?,
+                    0x1e => open.push("-", budget)?,
+                    _ => {}
+                },
+            }
+        }
+        // A part that ends without a mark.
+        self.end_paragraph(&mut open, usize::MAX, draft)?;
+        open.end_table(draft)
+    }
+
+    /// The text at these positions in one line.
+    pub(super) fn plain(&self, positions: Range<u32>, budget: &Budget) -> Result<String> {
+        let mut plain = String::new();
+        let mut tokens = self.pieces.tokens(positions, &self.omitted, budget);
+        while let Some(token) = tokens.next()? {
+            match token {
+                Token::Text(text) => plain.push_str(&text),
+                Token::Mark { .. } => plain.push(' '),
+            }
+            budget.room(plain.len())?;
+        }
+        Ok(plain)
+    }
+
+    fn end_cell(&self, open: &mut Open, at: usize, draft: &mut Draft<'_>) -> Result<()> {
+        let ends_row = if self.paragraphs.is_empty() {
+            // Nothing says so, but a row ends with an empty cell.
+            open.cell_ended && open.paragraph.is_empty() && open.cell.is_empty()
+        } else {
+            self.paragraphs.at(at).ends_row
+        };
+        if ends_row {
+            open.paragraph.clear();
+            return open.end_row(draft);
+        }
+        open.end_line_of_cell();
+        open.row.push(std::mem::take(&mut open.cell));
+        open.cell_ended = true;
+        draft.budget().cells(1)
+    }
+
+    fn end_paragraph(&self, open: &mut Open, at: usize, draft: &mut Draft<'_>) -> Result<()> {
+        let paragraph = self.styles.complete(self.paragraphs.at(at));
+        if paragraph.in_table {
+            open.end_line_of_cell();
+            return draft.budget().tick();
+        }
+        open.end_table(draft)?;
+        let text = std::mem::take(&mut open.paragraph);
+        open.held = 0;
+        let text = text.trim_matches([' ', '\n', '\t']);
+        if text.is_empty() {
+            return Ok(());
+        }
+        match paragraph.level.filter(|level| *level > 0) {
+            Some(level) => draft.heading(level, text),
+            None => draft.paragraph(text),
+        }
+    }
+}
+
+impl Open {
+    fn push(&mut self, text: &str, budget: &Budget) -> Result<()> {
+        self.paragraph.push_str(text);
+        self.cell_ended = false;
+        self.held += text.len();
+        budget.room(self.held)
+    }
+
+    fn end_line_of_cell(&mut self) {
+        if !self.cell.is_empty() {
+            self.cell.push(' ');
+        }
+        self.cell.push_str(self.paragraph.trim());
+        self.paragraph.clear();
+    }
+
+    fn end_row(&mut self, draft: &Draft<'_>) -> Result<()> {
+        self.end_line_of_cell();
+        if !self.cell.trim().is_empty() {
+            self.row.push(std::mem::take(&mut self.cell));
+        }
+        self.cell.clear();
+        self.table.charged_row(std::mem::take(&mut self.row));
+        self.cell_ended = false;
+        draft.budget().cells(1)
+    }
+
+    fn end_table(&mut self, draft: &mut Draft<'_>) -> Result<()> {
+        if !self.row.is_empty() || !self.cell.is_empty() {
+            let paragraph = std::mem::take(&mut self.paragraph);
+            self.end_row(draft)?;
+            self.paragraph = paragraph;
+        }
+        let table = std::mem::take(&mut self.table);
+        draft.table(&table)
+    }
+}
