@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
+use encoding_rs::{BIG5, EUC_KR, Encoding, MACINTOSH, SHIFT_JIS, WINDOWS_1252};
 
 use super::super::numbers_at::{u16_at, u32_at, usize_at};
 use crate::error::{Error, Result};
@@ -66,13 +66,18 @@ impl<'s> Header<'s> {
             return Err(Error::Encrypted { format: Format::Doc });
         }
         let is_macintosh = u16_at(bytes, 0x14) == Some(256);
-        Ok(match (is_unicode, is_macintosh) {
-            (true, _) => header,
-            (false, true) => Self { encoding: MACINTOSH, ..header },
-            (false, false) => {
-                Self { encoding: encoding_of_language(u16_at(bytes, 6).unwrap_or(0)), ..header }
-            }
-        })
+        let language = u16_at(bytes, 6).unwrap_or(0);
+        if !is_unicode {
+            header.encoding = match u16_at(bytes, 0) {
+                // Japanese, Korean and Chinese editions, whatever the language of the text.
+                Some(0xa697) => SHIFT_JIS,
+                Some(0xa698) => EUC_KR,
+                Some(0xa699) => BIG5,
+                _ if is_macintosh => MACINTOSH,
+                _ => encoding_of_language(language),
+            };
+        }
+        Ok(header)
     }
 
     fn flags(&self) -> u16 {

@@ -35,12 +35,11 @@ impl Extractor for Xls {
         for (place, name) in &workbook.sheets {
             draft.begin_page()?;
             draft.heading(1, name)?;
-            let body = stream.get(*place..).unwrap_or_default();
-            let is_there = u16_at(body, 0) == Some(BOF) && begun.insert(*place);
-            if !is_there {
-                draft.warn(format!("sheet {name}: nothing stands at byte {place} where it should begin"));
+            let body = stream.get(*place..).filter(|_| begun.insert(*place));
+            let Some(body) = body else {
+                draft.warn(format!("sheet {name}: it cannot stand at byte {place}"));
                 continue;
-            }
+            };
             Sheet::read(body, &workbook, name, draft)?.write(&workbook, draft)?;
         }
         read_properties(&file, Format::Xls, draft)

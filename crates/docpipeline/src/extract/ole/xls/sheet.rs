@@ -67,9 +67,9 @@ impl Sheet {
             let data = record.data;
             match record.kind {
                 BOF => depth = depth.saturating_add(1),
-                EOF if depth <= 1 => return Ok(sheet),
-                EOF => depth -= 1,
-                _ if depth > 1 => {}
+                EOF if depth == 1 => return Ok(sheet),
+                EOF => depth = depth.saturating_sub(1),
+                _ if depth != 1 => {}
                 // OBJ: what it is and its number stand first.
                 0x5d => drawing = (u16_at(data, 4).unwrap_or(0), u16_at(data, 6).unwrap_or(0)),
                 // TXO
@@ -106,7 +106,8 @@ impl Sheet {
             }
             sheet.within_limit(budget)?;
         }
-        draft.warn(format!("sheet {name} has no end"));
+        let missing = if depth == 0 { "beginning" } else { "end" };
+        draft.warn(format!("sheet {name} has no {missing}"));
         Ok(sheet)
     }
 
