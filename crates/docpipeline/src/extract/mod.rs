@@ -9,6 +9,7 @@ mod grid;
 mod html;
 mod json;
 mod markdown;
+mod numbering;
 mod numbers;
 mod odf;
 pub(crate) mod ole;

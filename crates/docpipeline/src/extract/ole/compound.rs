@@ -17,6 +17,9 @@ pub(crate) const MAGIC: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 /// Numbers from here on mark ends of chains and sectors without one.
 const NO_SECTOR: u32 = 0xffff_fffa;
 
+/// Stands for no entry of the directory.
+const NO_ENTRY: u32 = 0xffff_ffff;
+
 /// The end of a chain.
 const END_OF_CHAIN: u32 = 0xffff_fffe;
 
@@ -93,32 +96,30 @@ impl<'a> CompoundFile<'a> {
     }
 
     /// What stands in a storage, in no order of meaning.
-    pub(crate) fn children<'f>(&'f self, storage: Entry<'f>) -> impl Iterator<Item = Entry<'f>> {
-        let mut seen = vec![false; self.directory.len() / ENTRY_SIZE];
+    fn children(&self, storage: Entry<'_>) -> Children<'_> {
         // The entries of a storage are a binary tree.
-        let mut waiting = vec![storage.child()];
-        std::iter::from_fn(move || {
-            while let Some(id) = waiting.pop() {
-                let Some(seen) = usize::try_from(id).ok().and_then(|id| seen.get_mut(id)) else { continue };
-                if std::mem::replace(seen, true) {
-                    continue;
-                }
-                let Some(entry) = self.entry(id) else { continue };
-                waiting.extend([entry.left(), entry.right()]);
-                return Some(entry);
-            }
-            None
-        })
+        let seen = vec![false; self.directory.len() / ENTRY_SIZE];
+        Children { file: self, seen, waiting: vec![storage.child()], is_damaged: false }
+    }
+
+    /// The first entry of the file itself that is wanted; of all there are where their tree is damaged.
+    fn find(&self, wanted: impl Fn(Entry<'_>) -> bool) -> Option<Entry<'_>> {
+        let mut children = self.children(self.root()?);
+        let found = children.find(|entry| wanted(*entry));
+        if found.is_some() || !children.is_damaged {
+            return found;
+        }
+        (0..).map_while(|id| self.entry(id)).find(|entry| wanted(*entry))
     }
 
     /// Whether the file itself holds a stream or a storage of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.root().is_some_and(|root| self.children(root).any(|entry| entry.is_named(name)))
+        self.find(|entry| entry.is_named(name)).is_some()
     }
 
     /// The stream of this name in the file itself; names have no case.
     pub(crate) fn stream(&self, name: &str) -> Option<Entry<'_>> {
-        self.children(self.root()?).find(|entry| entry.is_stream() && entry.is_named(name))
+        self.find(|entry| entry.is_stream() && entry.is_named(name))
     }
 
     /// The bytes of a stream as far as they are there, charged where they must be put together.
@@ -152,6 +153,36 @@ impl<'a> CompoundFile<'a> {
     }
 }
 
+/// The entries of a storage.
+struct Children<'f> {
+    file: &'f CompoundFile<'f>,
+    seen: Vec<bool>,
+    waiting: Vec<u32>,
+    /// Whether the tree leads out of the directory, or in a circle.
+    is_damaged: bool,
+}
+
+impl<'f> Iterator for Children<'f> {
+    type Item = Entry<'f>;
+
+    fn next(&mut self) -> Option<Entry<'f>> {
+        while let Some(id) = self.waiting.pop() {
+            if id == NO_ENTRY {
+                continue;
+            }
+            let seen = usize::try_from(id).ok().and_then(|id| self.seen.get_mut(id));
+            if seen.is_none_or(|seen| std::mem::replace(seen, true)) {
+                self.is_damaged = true;
+                continue;
+            }
+            let Some(entry) = self.file.entry(id) else { continue };
+            self.waiting.extend([entry.left(), entry.right()]);
+            return Some(entry);
+        }
+        None
+    }
+}
+
 impl<'f> Entry<'f> {
     fn name_bytes(self) -> &'f [u8] {
         // The length counts the NUL at the end.
@@ -175,15 +206,15 @@ impl<'f> Entry<'f> {
     }
 
     fn left(self) -> u32 {
-        u32_at(self.raw, 68).unwrap_or(NO_SECTOR)
+        u32_at(self.raw, 68).unwrap_or(NO_ENTRY)
     }
 
     fn right(self) -> u32 {
-        u32_at(self.raw, 72).unwrap_or(NO_SECTOR)
+        u32_at(self.raw, 72).unwrap_or(NO_ENTRY)
     }
 
     fn child(self) -> u32 {
-        u32_at(self.raw, 76).unwrap_or(NO_SECTOR)
+        u32_at(self.raw, 76).unwrap_or(NO_ENTRY)
     }
 
     fn first_sector(self) -> u32 {

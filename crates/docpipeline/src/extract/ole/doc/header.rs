@@ -24,6 +24,8 @@ pub(super) enum Table {
     CommentAuthors = 36,
     EndnoteReferences = 46,
     Endnotes = 47,
+    ListDefinitions = 73,
+    Lists = 74,
 }
 
 /// The parts that the text of a document has, in the order in which they follow one another.
@@ -92,16 +94,29 @@ impl<'s> Header<'s> {
 
     /// The bytes of a table; empty where there is none.
     pub(super) fn table<'t>(&self, table: Table, stream: &'t [u8]) -> &'t [u8] {
+        let rest = self.tail(table, stream);
+        let length = usize_at(self.bytes, self.place(table) + 4).unwrap_or(0);
+        rest.get(..length).unwrap_or(rest)
+    }
+
+    /// What stands from the beginning of a table on.
+    pub(super) fn tail<'t>(&self, table: Table, stream: &'t [u8]) -> &'t [u8] {
         // Word 6 and 95 keep those of the end of the list elsewhere.
         if !self.is_unicode && table as usize > Table::Pieces as usize {
             return &[];
         }
-        let at = if self.is_unicode { 0x9a } else { 0x58 } + 8 * table as usize;
-        let (Some(start), Some(length)) = (usize_at(self.bytes, at), usize_at(self.bytes, at + 4)) else {
+        // Word 6 and 95 keep those of the end of the list elsewhere.
+        if !self.is_unicode && table as usize > Table::Pieces as usize {
             return &[];
-        };
-        let rest = stream.get(start..).unwrap_or_default();
-        rest.get(..length).unwrap_or(rest)
+        }
+        let is_there = usize_at(self.bytes, self.place(table) + 4).is_some_and(|length| length > 0);
+        let start = usize_at(self.bytes, self.place(table)).filter(|_| is_there);
+        start.and_then(|start| stream.get(start..)).unwrap_or_default()
+    }
+
+    /// Where the header says where a table stands, and behind that how long it is.
+    fn place(&self, table: Table) -> usize {
+        (if self.is_unicode { 0x9a } else { 0x58 }) + 8 * table as usize
     }
 
     /// The positions of the characters of a part of the text.

@@ -2,6 +2,7 @@
 
 mod changes;
 mod header;
+mod lists;
 mod notes;
 mod pieces;
 mod runs;
@@ -14,9 +15,11 @@ use std::ops::Range;
 use crate::draft::{Draft, Source};
 use crate::error::Result;
 use crate::extract::Extractor;
+use crate::extract::numbering::Numbering;
 use crate::format::Format;
 use header::{Header, Part};
-use notes::{Labels, header_stories};
+use lists::read_lists;
+use notes::{Labels, comments, header_stories};
 use pieces::Pieces;
 use runs::{Paragraphs, omissions};
 use story::Stories;
@@ -47,26 +50,35 @@ impl Extractor for Doc {
             styles: Styles::read(&header, &tables),
             labels: Labels::read(&header, &tables, budget)?,
         };
+        let mut numbering = read_lists(&header, &tables, budget)?;
         let (headers, footers) = header_stories(&header, &tables);
-        repeated(&headers, &stories, draft)?;
-        for part in [Part::Body, Part::TextBoxes, Part::Footnotes, Part::Endnotes, Part::Comments] {
-            stories.read(header.part(part), draft)?;
+        repeated(&headers, &stories, &mut numbering, draft)?;
+        for part in [Part::Body, Part::TextBoxes, Part::Footnotes, Part::Endnotes] {
+            stories.read(header.part(part), "", &mut numbering, draft)?;
         }
-        repeated(&footers, &stories, draft)?;
-        stories.read(header.part(Part::HeaderTextBoxes), draft)?;
+        for (comment, label) in comments(&header, &tables) {
+            stories.read(comment, &label, &mut numbering, draft)?;
+        }
+        repeated(&footers, &stories, &mut numbering, draft)?;
+        stories.read(header.part(Part::HeaderTextBoxes), "", &mut numbering, draft)?;
         read_properties(&file, Format::Doc, draft)
     }
 }
 
 /// Reads all headers or all footers, each text once.
-fn repeated(parts: &[Range<u32>], stories: &Stories<'_>, draft: &mut Draft<'_>) -> Result<()> {
+fn repeated(
+    parts: &[Range<u32>],
+    stories: &Stories<'_>,
+    numbering: &mut Numbering,
+    draft: &mut Draft<'_>,
+) -> Result<()> {
     let mut seen = HashSet::new();
     for part in parts {
         let text = stories.plain(part.clone(), draft.budget())?;
         // A page number alone is no text, and one that differs makes no other text.
         let letters: String = text.chars().filter(|c| c.is_alphabetic()).collect();
         if !letters.is_empty() && seen.insert(letters) {
-            stories.read(part.clone(), draft)?;
+            stories.read(part.clone(), "", numbering, draft)?;
         }
     }
     Ok(())

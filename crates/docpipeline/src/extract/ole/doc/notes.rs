@@ -9,23 +9,20 @@ use crate::budget::Budget;
 use crate::error::Result;
 
 /// What stands for a mark of a note in the text, by its position.
-pub(super) struct Labels {
-    by_position: HashMap<u32, Label>,
-    authors: Vec<String>,
-}
+pub(super) struct Labels(HashMap<u32, Label>);
 
+/// The number of a note.
+#[derive(Clone, Copy)]
 enum Label {
-    /// The number of a note, where the text refers to it.
+    /// Where the text refers to it.
     Reference(u32),
-    /// The number of a note, where it begins.
+    /// Where it begins.
     Note(u32),
-    /// The author of a comment.
-    Comment(u16),
 }
 
 impl Labels {
     pub(super) fn read(header: &Header<'_>, tables: &[u8], budget: &Budget) -> Result<Self> {
-        let mut by_position = HashMap::new();
+        let mut labels = HashMap::new();
         let mut notes = Vec::new();
         for (references, texts, part) in [
             (Table::FootnoteReferences, Table::Footnotes, Part::Footnotes),
@@ -41,35 +38,41 @@ impl Labels {
         notes.sort_unstable();
         for (number, (reference, text)) in (1..).zip(notes) {
             budget.tick()?;
-            by_position.insert(reference, Label::Reference(number));
-            by_position.insert(text, Label::Note(number));
+            labels.insert(reference, Label::Reference(number));
+            labels.insert(text, Label::Note(number));
         }
-        let first = header.part(Part::Comments).start;
-        let reference_size = if header.is_unicode { 30 } else { 20 };
-        let (_, references) = entries(header.table(Table::CommentReferences, tables), reference_size);
-        let (starts, _) = entries(header.table(Table::Comments, tables), 0);
-        for (start, reference) in starts.zip(references) {
-            budget.tick()?;
-            let author = u16_at(reference, 20).unwrap_or(u16::MAX);
-            by_position.insert(first.saturating_add(start), Label::Comment(author));
-        }
-        Ok(Self { by_position, authors: authors(header.table(Table::CommentAuthors, tables)) })
+        Ok(Self(labels))
     }
 
     /// What the mark at this position stands for.
     pub(super) fn at(&self, position: u32) -> String {
-        match self.by_position.get(&position) {
+        match self.0.get(&position) {
             None => String::new(),
             Some(Label::Reference(number)) => format!("[{number}]"),
             Some(Label::Note(number)) => format!("[{number}] "),
-            Some(Label::Comment(author)) => {
-                match self.authors.get(usize::from(*author)).map(|author| author.trim()) {
-                    Some(author) if !author.is_empty() => format!("Comment ({author}): "),
-                    _ => "Comment: ".to_owned(),
-                }
-            }
         }
     }
+}
+
+/// The positions of each comment, and what it begins with: who wrote it.
+pub(super) fn comments<'t>(
+    header: &Header<'_>,
+    tables: &'t [u8],
+) -> impl Iterator<Item = (Range<u32>, String)> + use<'t> {
+    let first = header.part(Part::Comments).start;
+    let authors = authors(header.table(Table::CommentAuthors, tables));
+    let reference_size = if header.is_unicode { 30 } else { 20 };
+    let (_, references) = entries(header.table(Table::CommentReferences, tables), reference_size);
+    let (starts, _) = entries(header.table(Table::Comments, tables), 0);
+    let (ends, _) = entries(header.table(Table::Comments, tables), 0);
+    starts.zip(ends.skip(1)).zip(references).map(move |((start, end), reference)| {
+        let author = u16_at(reference, 20).and_then(|index| authors.get(usize::from(index)));
+        let label = match author.map(|author| author.trim()) {
+            Some(author) if !author.is_empty() => format!("Comment ({author}): "),
+            _ => "Comment: ".to_owned(),
+        };
+        (first.saturating_add(start)..first.saturating_add(end), label)
+    })
 }
 
 /// The positions of the stories of headers and footers. The first six separate notes from the text; then there are six

@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use super::notes::Labels;
 use super::pieces::{Pieces, Token};
-use super::runs::Paragraphs;
+use super::runs::{Paragraph, Paragraphs};
 use super::styles::Styles;
 use crate::budget::Budget;
 use crate::draft::{Draft, Table};
 use crate::error::Result;
+use crate::extract::numbering::Numbering;
 
 /// Reads one part of the text after another.
 pub(super) struct Stories<'s> {
@@ -20,8 +21,9 @@ pub(super) struct Stories<'s> {
 }
 
 /// What of a part of the text is not written yet.
-#[derive(Default)]
-struct Open {
+struct Open<'n> {
+    /// How far lists have been counted, through all parts.
+    numbering: &'n mut Numbering,
     paragraph: String,
     cell: String,
     row: Vec<String>,
@@ -33,16 +35,23 @@ struct Open {
 }
 
 impl Stories<'_> {
-    /// Reads the text at these positions.
-    pub(super) fn read(&self, positions: Range<u32>, draft: &mut Draft<'_>) -> Result<()> {
+    /// Reads the text at these positions behind a label.
+    pub(super) fn read(
+        &self,
+        positions: Range<u32>,
+        label: &str,
+        numbering: &mut Numbering,
+        draft: &mut Draft<'_>,
+    ) -> Result<()> {
         let budget = draft.budget();
-        let mut open = Open::default();
+        let mut open = Open::new(numbering);
+        open.push(label, budget)?;
         let mut tokens = self.pieces.tokens(positions, &self.omitted, budget);
         while let Some(token) = tokens.next()? {
             match token {
                 Token::Text(text) => open.push(&text, budget)?,
                 Token::Mark { code, position, at } => match code {
-                    0x02 | 0x05 => open.push(&self.labels.at(position), budget)?,
+                    0x02 => open.push(&self.labels.at(position), budget)?,
                     0x07 => self.end_cell(&mut open, at, draft)?,
                     0x09 => open.push("\t", budget)?,
                     0x0b | 0x0e => open.push("\n", budget)?,
@@ -71,7 +80,7 @@ impl Stories<'_> {
         Ok(plain)
     }
 
-    fn end_cell(&self, open: &mut Open, at: usize, draft: &mut Draft<'_>) -> Result<()> {
+    fn end_cell(&self, open: &mut Open<'_>, at: usize, draft: &mut Draft<'_>) -> Result<()> {
         let ends_row = if self.paragraphs.is_empty() {
             // Nothing says so, but a row ends with an empty cell.
             open.cell_ended && open.paragraph.is_empty() && open.cell.is_empty()
@@ -82,16 +91,18 @@ impl Stories<'_> {
             open.paragraph.clear();
             return open.end_row(draft);
         }
-        open.end_line_of_cell();
+        let marker = open.marker(&self.styles.complete(self.paragraphs.at(at)));
+        open.end_line_of_cell(&marker);
         open.row.push(std::mem::take(&mut open.cell));
         open.cell_ended = true;
         draft.budget().cells(1)
     }
 
-    fn end_paragraph(&self, open: &mut Open, at: usize, draft: &mut Draft<'_>) -> Result<()> {
+    fn end_paragraph(&self, open: &mut Open<'_>, at: usize, draft: &mut Draft<'_>) -> Result<()> {
         let paragraph = self.styles.complete(self.paragraphs.at(at));
+        let marker = open.marker(&paragraph);
         if paragraph.in_table {
-            open.end_line_of_cell();
+            open.end_line_of_cell(&marker);
             return draft.budget().tick();
         }
         open.end_table(draft)?;
@@ -101,14 +112,46 @@ impl Stories<'_> {
         if text.is_empty() {
             return Ok(());
         }
-        match paragraph.level.filter(|level| *level > 0) {
-            Some(level) => draft.heading(level, text),
-            None => draft.paragraph(text),
+        if let Some(level) = paragraph.level.filter(|level| *level > 0) {
+            draft.begin_heading(level)?;
+            if !matches!(marker.as_str(), "" | "-") {
+                draft.push(&marker)?;
+                draft.push(" ")?;
+            }
+            draft.push(text)?;
+            return draft.end_heading();
         }
+        if marker.is_empty() {
+            return draft.paragraph(text);
+        }
+        draft.begin_list_item(paragraph.depth.map_or(0, usize::from), &marker)?;
+        draft.push(text)?;
+        draft.end_line()
     }
 }
 
-impl Open {
+impl<'n> Open<'n> {
+    fn new(numbering: &'n mut Numbering) -> Self {
+        Self {
+            numbering,
+            paragraph: String::new(),
+            cell: String::new(),
+            row: Vec::new(),
+            table: Table::new(),
+            held: 0,
+            cell_ended: false,
+        }
+    }
+
+    /// What stands before a paragraph that is an item of a list.
+    fn marker(&mut self, paragraph: &Paragraph) -> String {
+        // Numbers from 2047 on are those of lists that older editions of Word knew.
+        let list =
+            paragraph.list.filter(|list| (1..2047).contains(list) && !self.paragraph.trim().is_empty());
+        let depth = paragraph.depth.map_or(0, usize::from);
+        list.map(|list| self.numbering.next(u32::from(list), depth)).unwrap_or_default()
+    }
+
     fn push(&mut self, text: &str, budget: &Budget) -> Result<()> {
         self.paragraph.push_str(text);
         self.cell_ended = false;
@@ -116,16 +159,18 @@ impl Open {
         budget.room(self.held)
     }
 
-    fn end_line_of_cell(&mut self) {
-        if !self.cell.is_empty() {
-            self.cell.push(' ');
+    fn end_line_of_cell(&mut self, marker: &str) {
+        for part in [marker, self.paragraph.trim()].into_iter().filter(|part| !part.is_empty()) {
+            if !self.cell.is_empty() {
+                self.cell.push(' ');
+            }
+            self.cell.push_str(part);
         }
-        self.cell.push_str(self.paragraph.trim());
         self.paragraph.clear();
     }
 
     fn end_row(&mut self, draft: &Draft<'_>) -> Result<()> {
-        self.end_line_of_cell();
+        self.end_line_of_cell("");
         if !self.cell.trim().is_empty() {
             self.row.push(std::mem::take(&mut self.cell));
         }

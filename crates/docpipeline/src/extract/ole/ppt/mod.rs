@@ -35,6 +35,11 @@ impl Extractor for Ppt {
         let current_user = super::read_stream(&file, "Current User", draft)?.unwrap_or_default();
         let parts = Parts::read(&stream, &current_user, budget)?;
         let Some(document) = parts.document() else {
+            if file.has("Text_Content") {
+                return Err(Error::Unsupported {
+                    found: "a PowerPoint presentation from before 1997".to_owned(),
+                });
+            }
             return Err(Error::malformed(Format::Ppt, "the part that lists its slides is missing"));
         };
         let notes: HashMap<u32, u32> =
