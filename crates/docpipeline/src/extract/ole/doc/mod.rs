@@ -74,10 +74,10 @@ fn repeated(
 ) -> Result<()> {
     let mut seen = HashSet::new();
     for part in parts {
-        let text = stories.plain(part.clone(), draft.budget())?;
+        let (all, outside) = stories.letters(part.clone(), draft.budget())?;
+        let has_letters = |text: &str| text.chars().any(char::is_alphabetic);
         // A page number alone is no text, and one that differs makes no other text.
-        let letters: String = text.chars().filter(|c| c.is_alphabetic()).collect();
-        if !letters.is_empty() && seen.insert(letters) {
+        if has_letters(&all) && seen.insert(if has_letters(&outside) { outside } else { all }) {
             stories.read(part.clone(), "", numbering, draft)?;
         }
     }

@@ -161,6 +161,11 @@ impl<'p> Tokens<'p> {
         }
     }
 
+    /// Whether what was read last is the result of a field.
+    pub(super) fn is_in_field(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
     /// The next piece as far as it is asked for and there.
     fn next_span(&mut self) -> Option<Span<'p>> {
         let piece = self.waiting.next()?;

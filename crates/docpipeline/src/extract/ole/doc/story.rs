@@ -66,18 +66,20 @@ impl Stories<'_> {
         open.end_table(draft)
     }
 
-    /// The text at these positions in one line.
-    pub(super) fn plain(&self, positions: Range<u32>, budget: &Budget) -> Result<String> {
-        let mut plain = String::new();
+    /// The letters and digits at these positions: of everything, and of what stands outside of fields.
+    pub(super) fn letters(&self, positions: Range<u32>, budget: &Budget) -> Result<(String, String)> {
+        let (mut all, mut outside) = (String::new(), String::new());
         let mut tokens = self.pieces.tokens(positions, &self.omitted, budget);
         while let Some(token) = tokens.next()? {
-            match token {
-                Token::Text(text) => plain.push_str(&text),
-                Token::Mark { .. } => plain.push(' '),
+            let Token::Text(text) = token else { continue };
+            let letters = text.chars().filter(|c| c.is_alphanumeric());
+            all.extend(letters.clone());
+            if !tokens.is_in_field() {
+                outside.extend(letters);
             }
-            budget.room(plain.len())?;
+            budget.room(all.len())?;
         }
-        Ok(plain)
+        Ok((all, outside))
     }
 
     fn end_cell(&self, open: &mut Open<'_>, at: usize, draft: &mut Draft<'_>) -> Result<()> {
@@ -160,6 +162,7 @@ impl<'n> Open<'n> {
     }
 
     fn end_line_of_cell(&mut self, marker: &str) {
+        self.held += marker.len() + 2;
         for part in [marker, self.paragraph.trim()].into_iter().filter(|part| !part.is_empty()) {
             if !self.cell.is_empty() {
                 self.cell.push(' ');
