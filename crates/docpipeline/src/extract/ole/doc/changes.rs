@@ -2,6 +2,9 @@
 
 use super::super::numbers_at::u16_at;
 
+/// The code of the change that defines the cells of a row.
+pub(super) const TABLE: u16 = 0xd608;
+
 /// A change: its code, and what it changes to.
 pub(super) struct Change<'s> {
     pub(super) code: u16,
@@ -15,6 +18,13 @@ impl Change<'_> {
 
     pub(super) fn u8(&self) -> Option<u8> {
         self.operand.first().copied()
+    }
+
+    /// The edges of the cells of a row, from left to right: one more than there are cells.
+    pub(super) fn edges(&self) -> Option<Vec<i16>> {
+        let (count, places) = self.operand.split_first()?;
+        let places = places.as_chunks::<2>().0.get(..=usize::from(*count))?;
+        Some(places.iter().map(|raw| i16::from_le_bytes(*raw)).collect())
     }
 
     pub(super) fn u16(&self) -> Option<u16> {
@@ -60,7 +70,7 @@ fn modern(list: &[u8]) -> Option<(u16, usize, usize)> {
         3 => (code, 2, 4),
         7 => (code, 2, 3),
         // The widths of the cells of a row: their length is in two bytes, and one too large.
-        _ if code == 0xd608 => (code, 4, usize::from(u16_at(list, 2)?).saturating_sub(1)),
+        _ if code == TABLE => (code, 4, usize::from(u16_at(list, 2)?).saturating_sub(1)),
         // Tab stops: a length of 255 stands for one that their counts tell.
         _ if code == 0xc615 && variable()? == 255 => {
             let deleted = usize::from(*list.get(3)?);
@@ -81,6 +91,7 @@ fn early(list: &[u8]) -> Option<(u16, usize, usize)> {
         25 => 0x2417,
         65 => 0x0800,
         74 => 0x6a09,
+        190 => TABLE,
         _ => 0,
     };
     Some(match code {

@@ -5,6 +5,7 @@ mod header;
 mod lists;
 mod notes;
 mod pieces;
+mod rows;
 mod runs;
 mod story;
 mod styles;

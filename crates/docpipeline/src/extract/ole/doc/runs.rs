@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::super::numbers_at::{u16_at, u32_at, usize_at};
-use super::changes::Changes;
+use super::changes::{Changes, TABLE};
 use super::header::{Header, Table};
 use crate::budget::Budget;
 use crate::error::Result;
@@ -22,11 +22,15 @@ pub(super) struct Paragraph {
     pub(super) level: Option<u8>,
     pub(super) list: Option<u16>,
     pub(super) depth: Option<u8>,
+    /// Which of all lists of edges is that of the cells of the row.
+    edges: Option<usize>,
 }
 
 impl Paragraph {
-    /// Applies a list of changes; `data` is the stream that long lists stand in.
-    pub(super) fn change(&mut self, list: &[u8], is_unicode: bool, data: &[u8]) {
+    /// Applies a list of changes; `data` is the stream that long lists stand in. Gives the edges of the cells of the
+    /// row, if it tells of them.
+    pub(super) fn change(&mut self, list: &[u8], is_unicode: bool, data: &[u8]) -> Option<Vec<i16>> {
+        let mut edges = None;
         for change in Changes::new(list, is_unicode) {
             match change.code {
                 0x2416 => self.in_table = change.is_set(),
@@ -39,20 +43,23 @@ impl Paragraph {
                     let list = change.usize().and_then(|at| data.get(at..)).unwrap_or_default();
                     let length = u16_at(list, 0).map_or(0, usize::from);
                     // One list that stands elsewhere, not one after another.
-                    self.change_here(list.get(2..2 + length).unwrap_or_default(), is_unicode);
+                    let list = list.get(2..2 + length).unwrap_or_default();
+                    edges = self.change(list, is_unicode, &[]).or(edges);
                 }
+                TABLE => edges = change.edges(),
                 _ => {}
             }
         }
-    }
-
-    fn change_here(&mut self, list: &[u8], is_unicode: bool) {
-        self.change(list, is_unicode, &[]);
+        edges
     }
 }
 
 /// The properties of all paragraphs.
-pub(super) struct Paragraphs(Vec<(Range<u32>, Paragraph)>);
+#[derive(Default)]
+pub(super) struct Paragraphs {
+    runs: Vec<(Range<u32>, Paragraph)>,
+    edges: Vec<Vec<i16>>,
+}
 
 impl Paragraphs {
     pub(super) fn read(
@@ -63,32 +70,41 @@ impl Paragraphs {
         budget: &Budget,
     ) -> Result<Self> {
         let place_size = if header.is_unicode { 13 } else { 7 };
-        let mut runs = Vec::new();
+        let Self { mut runs, mut edges } = Self::default();
         for page in pages(header, Table::ParagraphRuns, stream, tables) {
             for (places, offset) in entries(page, place_size) {
                 budget.tick()?;
                 let mut paragraph = Paragraph::default();
                 if let Some(list) = offset.and_then(|at| paragraph_list(page, at)) {
                     paragraph.style = u16_at(list, 0).unwrap_or(0);
-                    paragraph.change(list.get(2..).unwrap_or_default(), header.is_unicode, data);
+                    let list = list.get(2..).unwrap_or_default();
+                    if let Some(of_row) = paragraph.change(list, header.is_unicode, data) {
+                        paragraph.edges = Some(edges.len());
+                        edges.push(of_row);
+                    }
                 }
                 runs.push((places, paragraph));
             }
         }
         runs.sort_by_key(|(places, _)| places.start);
-        Ok(Self(runs))
+        Ok(Self { runs, edges })
     }
 
     /// Whether nothing is known of any paragraph.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.runs.is_empty()
+    }
+
+    /// The edges of the cells of the row that this paragraph ends; empty where they are not known.
+    pub(super) fn edges(&self, paragraph: Paragraph) -> &[i16] {
+        paragraph.edges.and_then(|index| self.edges.get(index)).map_or(&[], Vec::as_slice)
     }
 
     /// The properties of the paragraph whose mark stands at this place.
     pub(super) fn at(&self, place: usize) -> Paragraph {
         let Ok(place) = u32::try_from(place) else { return Paragraph::default() };
-        let next = self.0.partition_point(|(places, _)| places.start <= place);
-        let found = next.checked_sub(1).and_then(|i| self.0.get(i));
+        let next = self.runs.partition_point(|(places, _)| places.start <= place);
+        let found = next.checked_sub(1).and_then(|i| self.runs.get(i));
         found
             .filter(|(places, _)| places.contains(&place))
             .map(|(_, paragraph)| *paragraph)

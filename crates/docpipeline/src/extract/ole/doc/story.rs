@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use super::notes::Labels;
 use super::pieces::{Pieces, Token};
+use super::rows::Rows;
 use super::runs::{Paragraph, Paragraphs};
 use super::styles::Styles;
 use crate::budget::Budget;
-use crate::draft::{Draft, Table};
+use crate::draft::Draft;
 use crate::error::Result;
 use crate::extract::numbering::Numbering;
 
@@ -21,13 +22,13 @@ pub(super) struct Stories<'s> {
 }
 
 /// What of a part of the text is not written yet.
-struct Open<'n> {
+struct Open<'s> {
     /// How far lists have been counted, through all parts.
-    numbering: &'n mut Numbering,
+    numbering: &'s mut Numbering,
     paragraph: String,
     cell: String,
     row: Vec<String>,
-    table: Table,
+    rows: Rows<'s>,
     /// How much text is held.
     held: usize,
     /// Whether nothing stands between the mark of a cell and the present place.
@@ -82,18 +83,19 @@ impl Stories<'_> {
         Ok((all, outside))
     }
 
-    fn end_cell(&self, open: &mut Open<'_>, at: usize, draft: &mut Draft<'_>) -> Result<()> {
+    fn end_cell<'s>(&'s self, open: &mut Open<'s>, at: usize, draft: &mut Draft<'_>) -> Result<()> {
+        let paragraph = self.paragraphs.at(at);
         let ends_row = if self.paragraphs.is_empty() {
             // Nothing says so, but a row ends with an empty cell.
             open.cell_ended && open.paragraph.is_empty() && open.cell.is_empty()
         } else {
-            self.paragraphs.at(at).ends_row
+            paragraph.ends_row
         };
         if ends_row {
             open.paragraph.clear();
-            return open.end_row(draft);
+            return open.end_row(self.paragraphs.edges(paragraph), draft.budget());
         }
-        let marker = open.marker(&self.styles.complete(self.paragraphs.at(at)));
+        let marker = open.marker(&self.styles.complete(paragraph));
         open.end_line_of_cell(&marker);
         open.row.push(std::mem::take(&mut open.cell));
         open.cell_ended = true;
@@ -132,14 +134,14 @@ impl Stories<'_> {
     }
 }
 
-impl<'n> Open<'n> {
-    fn new(numbering: &'n mut Numbering) -> Self {
+impl<'s> Open<'s> {
+    fn new(numbering: &'s mut Numbering) -> Self {
         Self {
             numbering,
             paragraph: String::new(),
             cell: String::new(),
             row: Vec::new(),
-            table: Table::new(),
+            rows: Rows::default(),
             held: 0,
             cell_ended: false,
         }
@@ -172,24 +174,24 @@ impl<'n> Open<'n> {
         self.paragraph.clear();
     }
 
-    fn end_row(&mut self, draft: &Draft<'_>) -> Result<()> {
+    fn end_row(&mut self, edges: &'s [i16], budget: &Budget) -> Result<()> {
         self.end_line_of_cell("");
         if !self.cell.trim().is_empty() {
             self.row.push(std::mem::take(&mut self.cell));
         }
         self.cell.clear();
-        self.table.charged_row(std::mem::take(&mut self.row));
+        self.rows.push(std::mem::take(&mut self.row), edges);
         self.cell_ended = false;
-        draft.budget().cells(1)
+        budget.cells(1)
     }
 
     fn end_table(&mut self, draft: &mut Draft<'_>) -> Result<()> {
         if !self.row.is_empty() || !self.cell.is_empty() {
             let paragraph = std::mem::take(&mut self.paragraph);
-            self.end_row(draft)?;
+            self.end_row(&[], draft.budget())?;
             self.paragraph = paragraph;
         }
-        let table = std::mem::take(&mut self.table);
-        draft.table(&table)
+        let rows = std::mem::take(&mut self.rows);
+        draft.table(&rows.into_table(draft.budget())?)
     }
 }

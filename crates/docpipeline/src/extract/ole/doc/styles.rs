@@ -69,7 +69,8 @@ fn style(raw: &[u8], base_size: usize, is_unicode: bool) -> Option<Style> {
         let name_size = 2 + 2 * usize::from(u16_at(raw, base_size)?) + 2;
         let properties = raw.get(base_size + name_size..).unwrap_or_default();
         let length = u16_at(properties, 0).map_or(0, usize::from);
-        own.change(properties.get(4..2 + length).unwrap_or_default(), true, &[]);
+        // A style of paragraphs defines no rows.
+        let _no_row = own.change(properties.get(4..2 + length).unwrap_or_default(), true, &[]);
     }
     let level = match built_in {
         1..=9 => u8::try_from(built_in).ok(),
