@@ -7,6 +7,7 @@ use std::io::{Cursor, Read};
 
 use crate::draft::Source;
 use crate::error::{Error, Result};
+use crate::extract::ole::{self, CompoundFile};
 use crate::format::Format;
 
 /// How much of a text is looked at.
@@ -31,9 +32,8 @@ pub fn detect(source: &Source<'_>) -> Result<Format> {
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return Ok(by_members(bytes));
     }
-    if bytes.starts_with(OLE) && memchr::memmem::find(bytes, &ENCRYPTED_PACKAGE).is_some() {
-        // Which of the three it is stands in the part that only the password opens.
-        return Err(Error::Encrypted { format: format_by_extension(&source.extension()) });
+    if bytes.starts_with(ole::MAGIC) {
+        return by_streams(bytes, &source.extension());
     }
     if let Some(found) = foreign(bytes) {
         return Err(Error::Unsupported { found: found.to_owned() });
@@ -79,11 +79,58 @@ fn has_tar_checksum(bytes: &[u8]) -> bool {
     claimed == sum && header.first().is_some_and(|b| *b != 0)
 }
 
-/// The magic number of OLE compound files.
-const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
-
 /// The stream of an OLE file that holds an encrypted Office package ([MS-OFFCRYPTO] 1.3.3), its name in UTF-16.
 const ENCRYPTED_PACKAGE: [u8; 32] = *b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0";
+
+/// The class of the root of an installer, as its bytes stand in the file.
+const INSTALLER: &[u8] = b"\x84\x10\x0c\0\0\0\0\0\xc0\0\0\0\0\0\0\x46";
+
+/// Streams that tell what else a compound file is.
+const FOREIGN_STREAMS: [(&str, &str); 6] = [
+    ("__properties_version1.0", "an Outlook message (MSG)"),
+    ("VisioDocument", "a Visio drawing"),
+    ("Quill", "a Publisher document"),
+    ("HwpSummaryInformation", "a Hangul document (HWP)"),
+    ("Catalog", "a store of thumbnails"),
+    ("PP40", "a PowerPoint presentation from before 1997"),
+];
+
+/// What kind of document a compound file is.
+fn by_streams(bytes: &[u8], extension: &str) -> Result<Format> {
+    let file = CompoundFile::open(bytes);
+    let has = |name: &str| file.as_ref().is_some_and(|file| file.has(name));
+    let documents = [
+        ("WordDocument", Format::Doc),
+        ("Workbook", Format::Xls),
+        ("Book", Format::Xls),
+        ("PowerPoint Document", Format::Ppt),
+    ];
+    if let Some((_, format)) = documents.iter().find(|(stream, _)| has(stream)) {
+        return Ok(*format);
+    }
+    // Told by its name anywhere, since a file may be damaged.
+    if memchr::memmem::find(bytes, &ENCRYPTED_PACKAGE).is_some() {
+        // Which of the three it is stands in the part that only the password opens.
+        return Err(Error::Encrypted { format: format_by_extension(extension) });
+    }
+    if file.is_none() {
+        match extension {
+            "doc" | "dot" => return Ok(Format::Doc),
+            "xls" | "xlt" => return Ok(Format::Xls),
+            "ppt" | "pps" | "pot" => return Ok(Format::Ppt),
+            _ => {}
+        }
+    }
+    let is_installer =
+        file.as_ref().and_then(CompoundFile::root).is_some_and(|root| root.class() == INSTALLER);
+    let known = FOREIGN_STREAMS.iter().find(|(stream, _)| has(stream)).map(|(_, found)| *found);
+    let found = known.unwrap_or(if is_installer {
+        "a Windows installer (MSI)"
+    } else {
+        "an OLE file of no known kind"
+    });
+    Err(Error::Unsupported { found: found.to_owned() })
+}
 
 fn format_by_extension(extension: &str) -> Format {
     match extension {
@@ -166,7 +213,7 @@ fn by_raw_names(bytes: &[u8]) -> Format {
 }
 
 /// First bytes of well-known kinds that are no documents.
-const FOREIGN: [(&[u8], &str); 22] = [
+const FOREIGN: [(&[u8], &str); 21] = [
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
@@ -176,7 +223,6 @@ const FOREIGN: [(&[u8], &str); 22] = [
     (b"\x7fELF", "an ELF program"),
     (b"MZ", "a Windows program"),
     (b"\xca\xfe\xba\xbe", "a Java class or Mach-O program"),
-    (OLE, "an OLE file (Office before 2007)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"BZh", "a bzip2 file"),

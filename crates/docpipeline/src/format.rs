@@ -21,6 +21,12 @@ pub enum Format {
     Xlsx,
     /// `PowerPoint` presentation (ECMA-376).
     Pptx,
+    /// Word document before 2007 ([MS-DOC], Word 6 to 2003).
+    Doc,
+    /// Excel workbook before 2007 ([MS-XLS], Excel 5 to 2003).
+    Xls,
+    /// `PowerPoint` presentation before 2007 ([MS-PPT], `PowerPoint` 97 to 2003).
+    Ppt,
     /// `OpenDocument` text (ISO/IEC 26300).
     Odt,
     /// `OpenDocument` spreadsheet.
@@ -51,7 +57,7 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Text,
         Self::Markdown,
         Self::Html,
@@ -59,6 +65,9 @@ impl Format {
         Self::Docx,
         Self::Xlsx,
         Self::Pptx,
+        Self::Doc,
+        Self::Xls,
+        Self::Ppt,
         Self::Odt,
         Self::Ods,
         Self::Odp,
@@ -85,6 +94,9 @@ impl Format {
             Self::Docx => "docx",
             Self::Xlsx => "xlsx",
             Self::Pptx => "pptx",
+            Self::Doc => "doc",
+            Self::Xls => "xls",
+            Self::Ppt => "ppt",
             Self::Odt => "odt",
             Self::Ods => "ods",
             Self::Odp => "odp",

@@ -310,6 +310,26 @@ def slides():
     listed(pdf, "pdf", pages=3, contains=["What eleven stones will cost us", "Let the sea have it"])
 
 
+def before_2007():
+    """The formats of Office before 2007, as LibreOffice writes them."""
+    for name in ["harbour.en", "garden.de", "museum.ja"]:
+        doc = convert(path("docx", f"{name.split('.')[0]}.docx"), "doc", path("doc", "x").parent)
+        listed(doc, "doc", name)
+    sheets = dict(contains=["Second Chance", "a lonely note"], headings=["Boats", "Crew & Pay"], pages=2,
+                  table_cells=["Marigold", "1998-05-17", "11.25", "TRUE", "12.5%", "Old \\| Tom", "2400"])
+    xls = convert(path("xlsx", "fleet.xlsx"), "xls", path("xls", "x").parent)
+    listed(xls, "xls", title="The Fleet", author="Ines Marlowe", **sheets)
+    xls = convert(path("ods", "fleet-calculated.ods"), "xls", path("xls", "x").parent)
+    listed(xls, "xls", **sheets)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copy(path("odp", "pier.odp"), pathlib.Path(folder) / "pier-of-odp.odp")
+        slides = dict(contains=["What eleven stones will cost us", "Shorten it by nine metres",
+                                "Begin with the picture of the storm"], pages=3, table_cells=["Rebuild", "17500"],
+                      headings=["Saving the East Pier", "Three ways out", "Costs"], absent=["Click to edit"])
+        for deck in [path("pptx", "pier.pptx"), copy]:
+            listed(convert(deck, "ppt", path("ppt", "x").parent), "ppt", title="Saving the East Pier", **slides)
+
+
 def mail():
     def message(file, text, subject, html=None, attachments=(), **headers):
         mail = email.message.EmailMessage(policy=email.policy.SMTP)
@@ -403,8 +423,8 @@ def archives():
     listed(file, "gzip", "harbour.en", title=None, author=None, headings=None, table_cells=None)
 
 
-for make in [texts, markdown, by_pandoc, by_libreoffice, by_chromium, manual, pages_around_text, sheets, slides, mail, data,
-             archives]:
+for make in [texts, markdown, by_pandoc, by_libreoffice, by_chromium, manual, pages_around_text, sheets, slides, before_2007, mail,
+             data, archives]:
     make()
     print(f"{make.__name__:20} {len(manifest):3} documents so far")
 manifest.sort(key=lambda entry: entry["path"])

@@ -1,6 +1,7 @@
 //! From bytes of one format to text.
 
 mod archive;
+mod code_pages;
 mod delimited;
 mod eml;
 mod epub;
@@ -8,7 +9,10 @@ mod grid;
 mod html;
 mod json;
 mod markdown;
+mod numbering;
+mod numbers;
 mod odf;
+pub(crate) mod ole;
 mod ooxml;
 mod ordinals;
 mod package;
@@ -74,6 +78,9 @@ impl Extractors {
             .with(Format::Odt, odf::Odf(Format::Odt))
             .with(Format::Ods, odf::Odf(Format::Ods))
             .with(Format::Odp, odf::Odf(Format::Odp))
+            .with(Format::Doc, ole::Doc)
+            .with(Format::Xls, ole::Xls)
+            .with(Format::Ppt, ole::Ppt)
             .with(Format::Epub, epub::Epub)
             .with(Format::Rtf, rtf::Rtf)
             .with(Format::Eml, eml::Eml)

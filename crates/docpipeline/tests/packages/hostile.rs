@@ -59,7 +59,8 @@ fn repeated_cells_do_not_multiply() {
 fn encrypted_documents_say_so() {
     let mut ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
     ole.extend([0; 600]);
-    assert!(matches!(process("a.doc", ole.clone()), Err(Error::Unsupported { .. })));
+    assert!(matches!(process("a.bin", ole.clone()), Err(Error::Unsupported { .. })));
+    assert!(matches!(process("a.doc", ole.clone()), Err(Error::Malformed { format: Format::Doc, .. })));
     ole.extend("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes));
     assert_eq!(process("a.docx", ole.clone()), Err(Error::Encrypted { format: Format::Docx }));
     assert_eq!(process("a.xlsx", ole), Err(Error::Encrypted { format: Format::Xlsx }));

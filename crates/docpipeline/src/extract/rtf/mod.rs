@@ -4,7 +4,6 @@
 //! document (fonts, colours, pictures, …) are passed over, as the standard asks for every destination that a reader
 //! does not know and that is marked with `\*`.
 
-mod encodings;
 mod reader;
 
 use crate::draft::{Draft, Source};

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use encoding_rs::{Encoding, WINDOWS_1252};
 
-use super::encodings::{of_charset, of_code_page};
 use crate::budget::Budget;
 use crate::draft::{Draft, Table};
 use crate::error::{Error, Result};
+use crate::extract::code_pages::{of_charset, of_code_page};
 use crate::format::Format;
 
 /// Where the text of a group goes.

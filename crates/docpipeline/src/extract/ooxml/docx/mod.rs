@@ -12,7 +12,7 @@ use crate::extract::Extractor;
 use crate::extract::ooxml::{Relations, main_part, properties, read_graphics, text_of};
 use crate::extract::package::Package;
 use crate::format::Format;
-use numbering::Numbering;
+use numbering::read_numbering;
 use story::Story;
 use styles::Styles;
 
@@ -31,7 +31,7 @@ impl Extractor for Docx {
             Ok(package.xml(path, draft)?.unwrap_or_default())
         };
         let styles = Styles::read(&optional("styles", draft)?, budget)?;
-        let numbering = Numbering::read(&optional("numbering", draft)?, budget)?;
+        let numbering = read_numbering(&optional("numbering", draft)?, budget)?;
         let body = package.required_xml(&main, draft)?;
 
         let mut story = Story::new(&styles, numbering);

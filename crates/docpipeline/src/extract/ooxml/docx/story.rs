@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::numbering::Numbering;
 use super::styles::Styles;
 use crate::draft::{Draft, Table};
 use crate::error::Result;
+use crate::extract::numbering::Numbering;
 use crate::extract::pictures::described;
 use crate::extract::xml::{Element, Node, XmlReader};
 

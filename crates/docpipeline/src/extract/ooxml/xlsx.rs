@@ -1,17 +1,17 @@
 //! Excel workbooks.
 
-mod numbers;
+use std::collections::HashMap;
 
 use crate::budget::Budget;
 use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
 use crate::extract::Extractor;
 use crate::extract::grid::Grid;
+use crate::extract::numbers::{NumberFormat, NumberStyles, format_of_code};
 use crate::extract::ooxml::{Relations, main_part, properties, text_of};
 use crate::extract::package::Package;
 use crate::extract::xml::{Node, XmlReader};
 use crate::format::Format;
-use numbers::NumberStyles;
 
 /// The last column that there can be is XFD.
 const COLUMNS: usize = 16_384;
@@ -39,7 +39,7 @@ impl Extractor for Xlsx {
             Some(path) => package.xml(path, draft)?.unwrap_or_default(),
             None => String::new(),
         };
-        let numbers = NumberStyles::read(&styles, workbook.since_1904, budget)?;
+        let numbers = number_styles(&styles, workbook.since_1904, budget)?;
         for (name, id) in &workbook.sheets {
             let Some(sheet) = parts.by_id(id) else {
                 draft.warn(format!("sheet {name} is missing"));
@@ -112,6 +112,32 @@ fn shared_strings(xml: &str, draft: &mut Draft<'_>) -> Result<Vec<String>> {
     }
     reader.finish(draft);
     Ok(strings)
+}
+
+/// Reads the part that defines styles.
+fn number_styles(xml: &str, since_1904: bool, budget: &Budget) -> Result<NumberStyles> {
+    let mut defined = HashMap::new();
+    let mut formats = Vec::new();
+    let mut in_cell_formats = false;
+    let mut reader = XmlReader::new(xml, "the styles", budget);
+    while let Some(node) = reader.next()? {
+        match node {
+            Node::Start(element) => match element.name() {
+                "numFmt" => {
+                    let code = element.attribute("formatCode").unwrap_or_default();
+                    defined.insert(element.number("numFmtId").unwrap_or(0), format_of_code(&code));
+                }
+                "cellXfs" => in_cell_formats = true,
+                "xf" if in_cell_formats => {
+                    formats.push(NumberFormat::of_id(element.number("numFmtId").unwrap_or(0), &defined));
+                }
+                _ => {}
+            },
+            Node::End("cellXfs") => in_cell_formats = false,
+            _ => {}
+        }
+    }
+    Ok(NumberStyles::new(formats, since_1904))
 }
 
 /// How the value of a cell is kept (`ST_CellType`).

@@ -1,12 +1,13 @@
-//! The encodings that RTF names by number.
+//! The encodings that Windows and its Office name by number.
 
 use encoding_rs::{
-    BIG5, EUC_KR, Encoding, GBK, MACINTOSH, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1250, WINDOWS_1251,
-    WINDOWS_1252, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255, WINDOWS_1256, WINDOWS_1257, WINDOWS_1258,
+    BIG5, EUC_KR, Encoding, GBK, IBM866, KOI8_R, MACINTOSH, SHIFT_JIS, UTF_8, WINDOWS_874, WINDOWS_1250,
+    WINDOWS_1251, WINDOWS_1252, WINDOWS_1253, WINDOWS_1254, WINDOWS_1255, WINDOWS_1256, WINDOWS_1257,
+    WINDOWS_1258, X_MAC_CYRILLIC,
 };
 
-/// The encoding of `\fcharsetN`; `None` for the document's own.
-pub(super) fn of_charset(charset: i32) -> Option<&'static Encoding> {
+/// The encoding of the character set of a font; `None` for the document's own.
+pub(in crate::extract) fn of_charset(charset: i32) -> Option<&'static Encoding> {
     Some(match charset {
         0 => WINDOWS_1252,
         77 => MACINTOSH,
@@ -27,8 +28,8 @@ pub(super) fn of_charset(charset: i32) -> Option<&'static Encoding> {
     })
 }
 
-/// The encoding of `\ansicpgN`.
-pub(super) fn of_code_page(page: i32) -> &'static Encoding {
+/// The encoding of a code page.
+pub(in crate::extract) fn of_code_page(page: i32) -> &'static Encoding {
     match page {
         874 => WINDOWS_874,
         932 => SHIFT_JIS,
@@ -43,7 +44,10 @@ pub(super) fn of_code_page(page: i32) -> &'static Encoding {
         1256 => WINDOWS_1256,
         1257 => WINDOWS_1257,
         1258 => WINDOWS_1258,
-        10000 => MACINTOSH,
+        866 => IBM866,
+        10000 | 32768 => MACINTOSH,
+        10007 => X_MAC_CYRILLIC,
+        20866 => KOI8_R,
         65001 => UTF_8,
         _ => WINDOWS_1252,
     }

@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 
-use crate::budget::Budget;
 use crate::dates::civil;
-use crate::error::Result;
-use crate::extract::xml::{Node, XmlReader};
 
 /// Excel keeps this many digits.
 const DIGITS: usize = 15;
 
 /// How a number reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NumberFormat {
+pub(in crate::extract) enum NumberFormat {
     Plain,
     Percent,
     Date,
@@ -23,50 +20,21 @@ enum NumberFormat {
 }
 
 /// The number formats of the cell styles of a workbook.
-pub(super) struct NumberStyles {
+pub(in crate::extract) struct NumberStyles {
     formats: Vec<NumberFormat>,
     since_1904: bool,
 }
 
 impl NumberStyles {
-    /// Reads the part that defines styles.
-    pub(super) fn read(xml: &str, since_1904: bool, budget: &Budget) -> Result<Self> {
-        let mut custom: HashMap<u32, NumberFormat> = HashMap::new();
-        let mut formats = Vec::new();
-        let mut in_cell_formats = false;
-        let mut reader = XmlReader::new(xml, "the styles", budget);
-        while let Some(node) = reader.next()? {
-            match node {
-                Node::Start(element) => match element.name() {
-                    "numFmt" => {
-                        let code = element.attribute("formatCode").unwrap_or_default();
-                        custom.insert(element.number("numFmtId").unwrap_or(0), format_of_code(&code));
-                    }
-                    "cellXfs" => in_cell_formats = true,
-                    "xf" if in_cell_formats => {
-                        let id = element.number("numFmtId").unwrap_or(0);
-                        formats.push(custom.get(&id).copied().unwrap_or_else(|| built_in_format(id)));
-                    }
-                    _ => {}
-                },
-                Node::End("cellXfs") => in_cell_formats = false,
-                _ => {}
-            }
-        }
-        Ok(Self { formats, since_1904 })
+    /// The formats of the styles, in the order in which cells count them.
+    pub(in crate::extract) fn new(formats: Vec<NumberFormat>, since_1904: bool) -> Self {
+        Self { formats, since_1904 }
     }
 
-    /// The number that stands in the file as `raw`, as a cell of `style` shows it.
-    pub(super) fn print(&self, raw: &str, style: usize) -> String {
-        let format = self.formats.get(style).copied().unwrap_or(NumberFormat::Plain);
-        if format == NumberFormat::Plain && is_short(raw) {
-            return raw.to_owned();
-        }
-        let Some(number) = raw.parse::<f64>().ok().filter(|number| number.is_finite()) else {
-            return raw.to_owned();
-        };
+    /// The number as a cell of `style` shows it.
+    pub(in crate::extract) fn print_number(&self, number: f64, style: usize) -> String {
         let moment = || serial(number, self.since_1904);
-        match format {
+        match self.formats.get(style).copied().unwrap_or(NumberFormat::Plain) {
             NumberFormat::Plain => plain(number),
             NumberFormat::Percent => format!("{}%", plain(number * 100.0)),
             NumberFormat::Elapsed => elapsed(number).unwrap_or_else(|| plain(number)),
@@ -76,6 +44,25 @@ impl NumberStyles {
                 moment().map_or_else(|| plain(number), |(date, time)| format!("{date} {time}"))
             }
         }
+    }
+
+    /// The number that stands in the file as `raw`, as a cell of `style` shows it.
+    pub(in crate::extract) fn print(&self, raw: &str, style: usize) -> String {
+        let format = self.formats.get(style).copied().unwrap_or(NumberFormat::Plain);
+        if format == NumberFormat::Plain && is_short(raw) {
+            return raw.to_owned();
+        }
+        match raw.parse::<f64>().ok().filter(|number| number.is_finite()) {
+            Some(number) => self.print_number(number, style),
+            None => raw.to_owned(),
+        }
+    }
+}
+
+impl NumberFormat {
+    /// The format with this number: one that the workbook defines, or one that needs no code.
+    pub(in crate::extract) fn of_id(id: u32, defined: &HashMap<u32, Self>) -> Self {
+        defined.get(&id).copied().unwrap_or_else(|| built_in_format(id))
     }
 }
 
@@ -92,7 +79,7 @@ fn built_in_format(id: u32) -> NumberFormat {
 }
 
 /// What a format code makes of a number: quoted text, escapes and bracketed conditions do not count.
-fn format_of_code(code: &str) -> NumberFormat {
+pub(in crate::extract) fn format_of_code(code: &str) -> NumberFormat {
     let code = code.to_ascii_lowercase();
     if code.contains("general") {
         return NumberFormat::Plain;
