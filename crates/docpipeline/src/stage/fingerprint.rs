@@ -6,10 +6,11 @@ use crate::budget::Budget;
 use crate::document::{Document, Fingerprint};
 use crate::draft::Source;
 use crate::error::Result;
+use crate::kernel::{self, Kernel, Level, Runs, Simd};
 use crate::pipeline::Stage;
 
 /// Values in a `MinHash` signature: the standard error of [`Fingerprint::similarity`] is at most 1/16.
-pub const SIGNATURE_LENGTH: usize = 64;
+pub const SIGNATURE_LENGTH: usize = kernel::SIGNATURE_LENGTH;
 
 /// Words in a shingle.
 const SHINGLE_WORDS: usize = 3;
@@ -27,7 +28,7 @@ impl Stage for FingerprintStage {
         document.fingerprint = Fingerprint {
             content: Fingerprint::of_bytes(&source.bytes),
             text: Fingerprint::of_bytes(document.text.as_bytes()),
-            min_hash: min_hash(&document.text, budget)?,
+            min_hash: Level::best().run(MinHash { text: &document.text, budget })?,
         };
         Ok(())
     }
@@ -83,76 +84,127 @@ impl ContentHasher {
     }
 }
 
-/// The smallest of each of 64 hash functions over the text's shingles; empty for a text with no words.
-fn min_hash(text: &str, budget: &Budget) -> Result<Vec<u32>> {
-    let mut smallest = [u32::MAX; SIGNATURE_LENGTH];
-    let mut window = [0_u64; SHINGLE_WORDS];
-    let mut words = 0_usize;
-    let mut take = |window: &[u64; SHINGLE_WORDS]| {
-        let shingle = window.iter().fold(0_u64, |sum, word| sum.rotate_left(21) ^ word);
-        for (slot, (multiplier, addend)) in smallest.iter_mut().zip(FUNCTIONS) {
-            // Multiply-shift (Dietzfelbinger et al., 1997): the upper half of a product is universal.
-            let hash = shingle.wrapping_mul(multiplier).wrapping_add(addend) >> 32;
-            *slot = (*slot).min(u32::try_from(hash).unwrap_or(u32::MAX));
-        }
-    };
-    let mut lower = String::new();
-    for word in words_of(text) {
-        budget.tick()?;
-        lower.clear();
-        lower.extend(word.chars().flat_map(char::to_lowercase));
-        window.rotate_left(1);
-        if let Some(last) = window.last_mut() {
-            *last = xxh3_64(lower.as_bytes());
-        }
-        words += 1;
-        if words >= SHINGLE_WORDS {
-            take(&window);
+/// The least of each of 64 hash functions over the text's shingles; empty for a text with no words.
+pub(crate) struct MinHash<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) budget: &'a Budget,
+}
+
+impl Kernel for MinHash<'_> {
+    type Output = Result<Vec<u32>>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Result<Vec<u32>> {
+        let bytes = self.text.as_bytes();
+        let mut shingles = Shingles::new();
+        let mut runs = Runs::new(simd, bytes);
+        let mut lower = String::new();
+        let mut at = 0;
+        loop {
+            self.budget.tick()?;
+            let start = runs.end(at, usize::MAX, |seen| !(seen.letters | seen.digits | seen.wide));
+            if start == bytes.len() {
+                return Ok(shingles.finish(simd));
+            }
+            let plain_end = runs.end(start, usize::MAX, |seen| seen.letters | seen.digits);
+            at = runs.end(plain_end, usize::MAX, |seen| seen.letters | seen.digits | seen.wide);
+            let short = bytes.get(start..).and_then(<[u8]>::first_chunk).filter(|_| at - start <= SHORT_WORD);
+            match short {
+                Some(short) if at == plain_end => {
+                    let lower = plain_lower(short);
+                    shingles.push(simd, xxh3_64(lower.get(..at - start).unwrap_or_default()));
+                }
+                _ => {
+                    for word in words_of(self.text.get(start..at).unwrap_or_default()) {
+                        lower.clear();
+                        lower.extend(word.chars().flat_map(char::to_lowercase));
+                        shingles.push(simd, xxh3_64(lower.as_bytes()));
+                    }
+                }
+            }
         }
     }
-    if words == 0 {
-        return Ok(Vec::new());
+}
+
+/// Words up to this length, which is most of them, are brought to small letters in a register.
+const SHORT_WORD: usize = 16;
+
+/// Small letters of letters and digits of ASCII: one bit is what makes a letter a small one, and digits have it.
+fn plain_lower(word: &[u8; SHORT_WORD]) -> [u8; SHORT_WORD] {
+    (u128::from_le_bytes(*word) | u128::from_le_bytes([0x20; SHORT_WORD])).to_le_bytes()
+}
+
+/// The signature of the words so far.
+struct Shingles {
+    words: usize,
+    /// The hashes of the last words.
+    window: [u64; SHINGLE_WORDS],
+    /// Shingles that are not in the signature yet: many at a time are fast.
+    waiting: [u32; 256],
+    waiting_count: usize,
+    smallest: [u32; SIGNATURE_LENGTH],
+}
+
+impl Shingles {
+    fn new() -> Self {
+        Self {
+            words: 0,
+            window: [0; SHINGLE_WORDS],
+            waiting: [0; 256],
+            waiting_count: 0,
+            smallest: [u32::MAX; SIGNATURE_LENGTH],
+        }
     }
-    if words < SHINGLE_WORDS {
-        take(&window);
+
+    #[inline(always)]
+    fn push<S: Simd>(&mut self, simd: S, word: u64) {
+        let [_, before_last, last] = self.window;
+        self.window = [before_last, last, word];
+        self.words += 1;
+        if self.words >= SHINGLE_WORDS {
+            self.shingle(simd);
+        }
     }
-    Ok(smallest.to_vec())
+
+    /// Takes the words of the window, in their order.
+    #[inline(always)]
+    fn shingle<S: Simd>(&mut self, simd: S) {
+        let hash = self.window.iter().fold(0_u64, |sum, word| sum.rotate_left(21) ^ word);
+        if self.waiting_count == self.waiting.len() {
+            self.settle(simd);
+        }
+        if let Some(slot) = self.waiting.get_mut(self.waiting_count) {
+            *slot = u32::try_from(hash >> 32).unwrap_or_default();
+            self.waiting_count += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn settle<S: Simd>(&mut self, simd: S) {
+        let waiting = self.waiting.get(..self.waiting_count).unwrap_or_default();
+        simd.hash_down(waiting, &mut self.smallest);
+        self.waiting_count = 0;
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(mut self, simd: S) -> Vec<u32> {
+        if self.words == 0 {
+            return Vec::new();
+        }
+        if self.words < SHINGLE_WORDS {
+            self.shingle(simd);
+        }
+        self.settle(simd);
+        self.smallest.to_vec()
+    }
 }
 
 /// Runs of letters and digits; in scripts written without spaces, each character.
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).flat_map(|run| {
         let spaceless =
             run.chars().next().is_some_and(|c| matches!(c, '\u{3040}'..='\u{9fff}' | '\u{e00}'..='\u{e7f}'));
         let ends = run.char_indices().map(|(i, _)| i).skip(1).filter(move |_| spaceless).chain([run.len()]);
         ends.scan(0, move |start, end| run.get(std::mem::replace(start, end)..end))
     })
-}
-
-/// Odd multipliers and addends of the hash functions, drawn once by `SplitMix64` from a fixed seed: signatures are
-/// stored, so they may never change.
-const FUNCTIONS: [(u64, u64); SIGNATURE_LENGTH] = {
-    let mut functions = [(0, 0); SIGNATURE_LENGTH];
-    let mut state = 0x0062_7574_7472_6573_u64;
-    let mut i = 0;
-    while i < SIGNATURE_LENGTH {
-        let (multiplier, after) = split_mix(state);
-        let (addend, after) = split_mix(after);
-        state = after;
-        // The index runs to the array's own length.
-        #[allow(clippy::indexing_slicing)]
-        {
-            functions[i] = (multiplier | 1, addend);
-        }
-        i += 1;
-    }
-    functions
-};
-
-/// One step of `SplitMix64` (Steele, Lea and Flood, 2014): a value and the next state.
-const fn split_mix(state: u64) -> (u64, u64) {
-    let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31), state)
 }

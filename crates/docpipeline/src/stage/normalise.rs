@@ -6,6 +6,7 @@ use crate::budget::Budget;
 use crate::document::{Document, Span};
 use crate::draft::Source;
 use crate::error::Result;
+use crate::kernel::{Collapse, Level, Tidied};
 use crate::pipeline::Stage;
 
 /// Tidies [`Document::text`] with [`normalise`] and moves every span along.
@@ -71,44 +72,41 @@ fn trim(text: &str, span: Span) -> Span {
 /// ```
 #[must_use]
 pub fn normalise(raw: &str, offsets: &mut [usize]) -> String {
-    let mut tidy = Tidy { text: String::with_capacity(raw.len()), newlines: 0, spaces: String::new() };
-    // Offsets before `moved` are done; those from there to `passed` wait for the next visible character.
-    let (mut moved, mut passed) = (0, 0);
-    let mut at = 0;
-    while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
-        while offsets.get(passed).is_some_and(|offset| *offset <= at) {
-            passed += 1;
-        }
-        let next_offset = offsets.get(passed).copied().unwrap_or(usize::MAX);
-        // A run of printable ASCII ends on a character boundary wherever it is cut.
-        let plain = plain_run(rest.as_bytes()).min(next_offset - at);
-        let visible_at = if let Some(run) = rest.get(..plain).filter(|run| !run.is_empty()) {
-            at += plain;
-            Some(tidy.visible(run))
-        } else if rest.starts_with("\r\n") {
-            at += 2;
-            tidy.line_end()
-        } else {
-            let c = rest.chars().next().unwrap_or_default();
-            at += c.len_utf8();
-            tidy.character(c)
-        };
-        if let Some(position) = visible_at {
-            offsets.get_mut(moved..passed).unwrap_or_default().fill(position);
-            moved = passed;
-        }
-    }
-    offsets.get_mut(moved..).unwrap_or_default().fill(tidy.text.len());
-    tidy.text
+    normalise_at(Level::best(), raw, offsets)
 }
 
-/// How many printable ASCII characters other than the space stand at the beginning.
-fn plain_run(bytes: &[u8]) -> usize {
-    bytes.iter().position(|b| !matches!(b, 0x21..=0x7e)).unwrap_or(bytes.len())
+pub(crate) fn normalise_at(level: Level, raw: &str, offsets: &mut [usize]) -> String {
+    let mut tidy = Tidy { text: Tidied::with_capacity(raw.len()), newlines: 0, spaces: String::new() };
+    // How many offsets have become positions in the result.
+    let mut moved = 0;
+    let mut at = 0;
+    while at < raw.len() {
+        let waiting = offsets.get_mut(moved..).unwrap_or_default();
+        if tidy.is_settled() {
+            let stretch = Collapse { raw, at, tidied: &mut tidy.text, offsets: waiting, is_plain };
+            let (end, moved_in_it) = level.run(stretch);
+            moved += moved_in_it;
+            if end > at {
+                at = end;
+                continue;
+            }
+        }
+        // What is no run of plain text goes by character.
+        let Some(rest) = raw.get(at..) else { break };
+        let character = if rest.starts_with("\r\n") { '\n' } else { rest.chars().next().unwrap_or_default() };
+        if let Some(position) = tidy.character(character) {
+            let passed = waiting.iter().take_while(|offset| **offset <= at).count();
+            waiting.get_mut(..passed).unwrap_or_default().fill(position);
+            moved += passed;
+        }
+        at += if rest.starts_with("\r\n") { 2 } else { character.len_utf8() };
+    }
+    offsets.get_mut(moved..).unwrap_or_default().fill(tidy.text.len());
+    tidy.text.into()
 }
 
 struct Tidy {
-    text: String,
+    text: Tidied,
     /// Line ends read and not yet written.
     newlines: usize,
     /// White space read after them and not yet written: one space, or an indentation.
@@ -116,12 +114,16 @@ struct Tidy {
 }
 
 impl Tidy {
+    /// Whether a visible character was the last one read.
+    fn is_settled(&self) -> bool {
+        self.newlines == 0 && self.spaces.is_empty() && !self.text.is_empty()
+    }
+
     /// Reads one character; gives where it stands in the result if it is visible.
     fn character(&mut self, c: char) -> Option<usize> {
         match c {
             '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.line_end(),
-            // Forms of letters for setting type, as PDF and old software store them: one ligature, one shape each.
-            '\u{fb00}'..='\u{fb06}' | '\u{fb50}'..='\u{fdfb}' | '\u{fe80}'..='\u{fefc}' => {
+            c if is_form(c) => {
                 let letters: String = std::iter::once(c).nfkc().collect();
                 // The form of a mark that stands alone is the mark over a space.
                 Some(self.visible(letters.trim_start()))
@@ -159,6 +161,16 @@ impl Tidy {
         self.text.push_str(run);
         position
     }
+}
+
+/// Whether a character goes into the result as it stands.
+fn is_plain(c: char) -> bool {
+    !(c.is_whitespace() || c.is_control() || is_invisible(c) || is_form(c))
+}
+
+/// Forms of letters for setting type, as PDF and old software store them: one ligature, one shape each.
+fn is_form(c: char) -> bool {
+    matches!(c, '\u{fb00}'..='\u{fb06}' | '\u{fb50}'..='\u{fdfb}' | '\u{fe80}'..='\u{fefc}')
 }
 
 /// Characters that take no room and carry no meaning once a text is plain. The zero-width joiners stay: Persian,

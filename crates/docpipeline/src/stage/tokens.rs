@@ -1,6 +1,6 @@
 //! How many tokens a model will see, near enough to cut by.
 
-use std::iter::from_fn;
+use crate::kernel::{Kernel, Level, Runs, Simd};
 
 /// What a token piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,12 +9,14 @@ pub(crate) struct Piece {
     pub(crate) start: usize,
     /// Where it ends, in bytes.
     pub(crate) end: usize,
+    pub(crate) kind: Kind,
     /// How many tokens it counts as; white space counts as none.
     pub(crate) tokens: usize,
 }
 
+/// What a piece consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Space,
     Latin,
     Digits,
@@ -45,25 +47,69 @@ const LONGEST_PIECE: usize = 24;
 
 /// The pieces of a text: runs of letters, digits or white space, and other characters one by one. They cover the
 /// text without gaps.
-pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece> {
-    let mut at = 0;
-    from_fn(move || {
-        let rest = text.get(at..)?;
-        let first = kind(rest.chars().next()?);
-        let longest = match first {
-            Kind::Single => 1,
-            Kind::Space => usize::MAX,
-            _ => LONGEST_PIECE,
+pub(crate) struct Pieces<'t, S> {
+    text: &'t str,
+    at: usize,
+    runs: Runs<'t, S>,
+}
+
+impl<'t, S: Simd> Pieces<'t, S> {
+    #[inline(always)]
+    pub(crate) fn new(simd: S, text: &'t str) -> Self {
+        Self { text, at: 0, runs: Runs::new(simd, text.as_bytes()) }
+    }
+
+    /// The piece at `start`, if it is of ASCII and nothing else may belong to it.
+    #[inline(always)]
+    fn plain(&mut self, start: usize, first: u8) -> Option<Piece> {
+        let (kind, end) = match first {
+            b'a'..=b'z' | b'A'..=b'Z' => {
+                (Kind::Latin, self.runs.end(start, LONGEST_PIECE, |seen| seen.letters))
+            }
+            b'0'..=b'9' => (Kind::Digits, self.runs.end(start, LONGEST_PIECE, |seen| seen.digits)),
+            b' ' | b'\t'..=b'\r' => (Kind::Space, self.runs.end(start, usize::MAX, |seen| seen.spaces)),
+            _ if first.is_ascii() => {
+                return Some(Piece { start, end: start + 1, kind: Kind::Single, tokens: 1 });
+            }
+            _ => return None,
         };
-        let (mut length, mut characters) = (0, 0);
-        for c in rest.chars().take_while(|c| kind(*c) == first).take(longest) {
-            length += c.len_utf8();
-            characters += 1;
-        }
-        let start = at;
-        at += length;
-        Some(Piece { start, end: at, tokens: tokens(first, characters) })
-    })
+        // A letter with an accent goes on with the run, unless it is as long as it may be.
+        let may_go_on = kind == Kind::Space || end - start < LONGEST_PIECE;
+        let goes_on = may_go_on && self.text.as_bytes().get(end).is_some_and(|next| !next.is_ascii());
+        (!goes_on).then(|| Piece { start, end, kind, tokens: tokens(kind, end - start) })
+    }
+}
+
+impl<S: Simd> Iterator for Pieces<'_, S> {
+    type Item = Piece;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Piece> {
+        let first = *self.text.as_bytes().get(self.at)?;
+        let piece = match self.plain(self.at, first) {
+            Some(piece) => piece,
+            None => piece_at(self.text, self.at)?,
+        };
+        self.at = piece.end;
+        Some(piece)
+    }
+}
+
+/// The piece at `start`, by characters.
+pub(crate) fn piece_at(text: &str, start: usize) -> Option<Piece> {
+    let rest = text.get(start..)?;
+    let kind_of_first = kind(rest.chars().next()?);
+    let longest = match kind_of_first {
+        Kind::Single => 1,
+        Kind::Space => usize::MAX,
+        _ => LONGEST_PIECE,
+    };
+    let (mut length, mut characters) = (0, 0);
+    for c in rest.chars().take_while(|c| kind(*c) == kind_of_first).take(longest) {
+        length += c.len_utf8();
+        characters += 1;
+    }
+    Some(Piece { start, end: start + length, kind: kind_of_first, tokens: tokens(kind_of_first, characters) })
 }
 
 /// Sub-word vocabularies hold most short words whole, and cut long ones, numbers and less common scripts.
@@ -87,5 +133,21 @@ fn tokens(kind: Kind, characters: usize) -> usize {
 /// ```
 #[must_use]
 pub fn count_tokens(text: &str) -> usize {
-    pieces(text).map(|piece| piece.tokens).sum()
+    Level::best().run(CountTokens(text))
+}
+
+/// [`count_tokens`].
+pub(crate) struct CountTokens<'t>(pub(crate) &'t str);
+
+impl Kernel for CountTokens<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> usize {
+        let mut tokens = 0;
+        for piece in Pieces::new(simd, self.0) {
+            tokens += piece.tokens;
+        }
+        tokens
+    }
 }
