@@ -37,23 +37,31 @@ impl Simd for Avx2 {
     fn load(self, bytes: &[u8; BLOCK]) -> [__m256i; 2] {
         let at = bytes.as_ptr();
         // SAFETY: `self` proves the instructions. 64 bytes can be read from `at`, and no alignment is asked for.
-        unsafe { [0, 32].map(|half| _mm256_loadu_si256(at.add(half).cast())) }
+        unsafe { [_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(32).cast())] }
+    }
+
+    // No closures in what follows: one would be compiled by itself, without the instructions of the level.
+    #[inline(always)]
+    fn equal(self, [low, high]: [__m256i; 2], byte: u8) -> u64 {
+        // SAFETY: `self` proves the instructions.
+        unsafe {
+            let wanted = _mm256_set1_epi8(byte.cast_signed());
+            mask(_mm256_cmpeq_epi8(low, wanted), _mm256_cmpeq_epi8(high, wanted))
+        }
     }
 
     #[inline(always)]
-    fn equal(self, block: [__m256i; 2], byte: u8) -> u64 {
+    fn within(self, [low, high]: [__m256i; 2], first: u8, last: u8) -> u64 {
         // SAFETY: `self` proves the instructions.
-        mask(block.map(|half| unsafe { _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed())) }))
-    }
-
-    #[inline(always)]
-    fn within(self, block: [__m256i; 2], low: u8, high: u8) -> u64 {
-        // SAFETY: `self` proves the instructions.
-        mask(block.map(|half| unsafe {
-            let above = _mm256_sub_epi8(half, _mm256_set1_epi8(low.cast_signed()));
-            let span = _mm256_set1_epi8(high.wrapping_sub(low).cast_signed());
-            _mm256_cmpeq_epi8(_mm256_min_epu8(above, span), above)
-        }))
+        unsafe {
+            let first_byte = _mm256_set1_epi8(first.cast_signed());
+            let span = _mm256_set1_epi8(last.wrapping_sub(first).cast_signed());
+            let (low, high) = (_mm256_sub_epi8(low, first_byte), _mm256_sub_epi8(high, first_byte));
+            mask(
+                _mm256_cmpeq_epi8(_mm256_min_epu8(low, span), low),
+                _mm256_cmpeq_epi8(_mm256_min_epu8(high, span), high),
+            )
+        }
     }
 
     #[inline(always)]
@@ -83,35 +91,46 @@ impl Simd for Avx2 {
         let (smallest, _) = smallest.as_chunks_mut::<32>();
         let functions = MULTIPLIERS.as_chunks::<32>().0.iter().zip(ADDENDS.as_chunks::<32>().0);
         for (smallest, (multipliers, addends)) in smallest.iter_mut().zip(functions) {
-            let (at, multipliers, addends) = (smallest.as_mut_ptr(), multipliers.as_ptr(), addends.as_ptr());
-            // SAFETY: `self` proves the instructions. Each pointer is to 32 numbers, which are the four registers that
-            // are read and written; no alignment is asked for.
-            unsafe {
-                let mut least = REGISTERS.map(|i| _mm256_loadu_si256(at.add(i).cast()));
-                let multipliers = REGISTERS.map(|i| _mm256_loadu_si256(multipliers.add(i).cast()));
-                let addends = REGISTERS.map(|i| _mm256_loadu_si256(addends.add(i).cast()));
-                for value in values {
+            let (multipliers, addends) = (load(multipliers), load(addends));
+            let mut least = load(smallest);
+            for value in values {
+                // SAFETY: `self` proves the instructions.
+                unsafe {
                     let value = _mm256_set1_epi32(value.cast_signed());
                     for ((least, multiplier), addend) in least.iter_mut().zip(multipliers).zip(addends) {
                         let hash = _mm256_add_epi32(_mm256_mullo_epi32(value, multiplier), addend);
                         *least = _mm256_min_epu32(*least, hash);
                     }
                 }
-                for (i, least) in REGISTERS.into_iter().zip(least) {
-                    _mm256_storeu_si256(at.add(i).cast(), least);
-                }
+            }
+            let (eights, _) = smallest.as_chunks_mut::<8>();
+            for (eight, least) in eights.iter_mut().zip(least) {
+                // SAFETY: `self` proves the instructions. Eight numbers can be written, and no alignment is asked for.
+                unsafe { _mm256_storeu_si256(eight.as_mut_ptr().cast(), least) }
             }
         }
     }
 }
 
-/// Where each register's numbers begin among 32.
-const REGISTERS: [usize; 4] = [0, 8, 16, 24];
+/// Numbers in registers; to be called by what has proved AVX2.
+#[inline(always)]
+fn load(numbers: &[u32; 32]) -> [__m256i; 4] {
+    let at = numbers.as_ptr();
+    // SAFETY: only the methods of `Avx2` call this. 32 numbers can be read from `at`, and no alignment is asked for.
+    unsafe {
+        [
+            _mm256_loadu_si256(at.cast()),
+            _mm256_loadu_si256(at.add(8).cast()),
+            _mm256_loadu_si256(at.add(16).cast()),
+            _mm256_loadu_si256(at.add(24).cast()),
+        ]
+    }
+}
 
 /// The highest bit of each byte; to be called by what has proved AVX2.
 #[inline(always)]
-fn mask(halves: [__m256i; 2]) -> u64 {
+fn mask(low: __m256i, high: __m256i) -> u64 {
     // SAFETY: only the methods of `Avx2` call this.
-    let [low, high] = halves.map(|half| u64::from(unsafe { _mm256_movemask_epi8(half) }.cast_unsigned()));
-    low | high << 32
+    let (low, high) = unsafe { (_mm256_movemask_epi8(low), _mm256_movemask_epi8(high)) };
+    u64::from(low.cast_unsigned()) | u64::from(high.cast_unsigned()) << 32
 }

@@ -66,26 +66,37 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn hash_down(self, values: &[u32], smallest: &mut [u32; SIGNATURE_LENGTH]) {
         // Sixteen functions in a register, all of them in four.
-        let (at, multipliers, addends) = (smallest.as_mut_ptr(), MULTIPLIERS.as_ptr(), ADDENDS.as_ptr());
-        // SAFETY: `self` proves the instructions. Each pointer is to 64 numbers, which are the four registers that are
-        // read and written; no alignment is asked for.
-        unsafe {
-            let mut least = REGISTERS.map(|i| _mm512_loadu_si512(at.add(i).cast()));
-            let multipliers = REGISTERS.map(|i| _mm512_loadu_si512(multipliers.add(i).cast()));
-            let addends = REGISTERS.map(|i| _mm512_loadu_si512(addends.add(i).cast()));
-            for value in values {
+        let (multipliers, addends) = (load(&MULTIPLIERS), load(&ADDENDS));
+        let mut least = load(smallest);
+        for value in values {
+            // SAFETY: `self` proves the instructions.
+            unsafe {
                 let value = _mm512_set1_epi32(value.cast_signed());
                 for ((least, multiplier), addend) in least.iter_mut().zip(multipliers).zip(addends) {
                     let hash = _mm512_add_epi32(_mm512_mullo_epi32(value, multiplier), addend);
                     *least = _mm512_min_epu32(*least, hash);
                 }
             }
-            for (i, least) in REGISTERS.into_iter().zip(least) {
-                _mm512_storeu_si512(at.add(i).cast(), least);
-            }
+        }
+        let (sixteens, _) = smallest.as_chunks_mut::<16>();
+        for (sixteen, least) in sixteens.iter_mut().zip(least) {
+            // SAFETY: `self` proves the instructions. 16 numbers can be written, and no alignment is asked for.
+            unsafe { _mm512_storeu_si512(sixteen.as_mut_ptr().cast(), least) }
         }
     }
 }
 
-/// Where each register's numbers begin among 64.
-const REGISTERS: [usize; 4] = [0, 16, 32, 48];
+/// Numbers in registers; to be called by what has proved AVX-512.
+#[inline(always)]
+fn load(numbers: &[u32; SIGNATURE_LENGTH]) -> [__m512i; 4] {
+    let at = numbers.as_ptr();
+    // SAFETY: only the methods of `Avx512` call this. 64 numbers can be read from `at`, and no alignment is asked for.
+    unsafe {
+        [
+            _mm512_loadu_si512(at.cast()),
+            _mm512_loadu_si512(at.add(16).cast()),
+            _mm512_loadu_si512(at.add(32).cast()),
+            _mm512_loadu_si512(at.add(48).cast()),
+        ]
+    }
+}

@@ -1,15 +1,13 @@
 //! White space between visible characters, made tidy.
 
-use super::{BLOCK, Kernel, Simd, below, bits, block_at};
+use super::rewrite::Rewrite;
+use super::{BLOCK, Kernel, Simd, below, bits, from_first};
 
 /// Tidies a stretch of a text, up to what it leaves to a slower hand: a character that is not copied as it stands, or
 /// white space that goes on past the block. The stretch must follow a visible character.
 pub(crate) struct Collapse<'a> {
-    pub(crate) raw: &'a str,
-    /// Where the stretch begins in `raw`.
-    pub(crate) at: usize,
-    pub(crate) tidied: &'a mut Tidied,
-    /// Ascending positions in `raw`; those in the stretch become positions in `tidied`.
+    pub(crate) text: &'a mut Rewrite,
+    /// Ascending positions in the text as it was; those in the stretch become positions in what was written.
     pub(crate) offsets: &'a mut [usize],
     /// Whether a character is visible and copied as it stands. Asked only of characters whose first byte is one of
     /// those of `odd_leads`; all others have to be.
@@ -17,36 +15,47 @@ pub(crate) struct Collapse<'a> {
 }
 
 impl Kernel for Collapse<'_> {
-    /// The end of the stretch in `raw`, and how many offsets were moved.
-    type Output = (usize, usize);
+    /// How many offsets were moved.
+    type Output = usize;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> (usize, usize) {
-        let Self { raw, mut at, tidied, offsets, is_plain } = self;
-        let bytes = raw.as_bytes();
+    fn run<S: Simd>(self, simd: S) -> usize {
+        let Self { text, offsets, is_plain } = self;
         let mut moved = 0;
         let mut padded = [0; BLOCK];
         loop {
             // The padding is not visible, so the stretch ends at the text's last visible character.
-            let from = block_at(bytes, at, &mut padded, 0);
+            let from = text.next_block(&mut padded);
             let seen = Seen::of(simd, from);
             let mut odd = !(seen.visible | seen.white());
-            if seen.wide != 0 {
-                let is_odd = |start: &u32| {
-                    let c = raw.get(at + *start as usize..).and_then(|rest| rest.chars().next());
-                    c.is_some_and(|c| !is_plain(c))
-                };
+            if seen.odd_leads != 0 {
+                let is_odd = |start: &u32| text.character(*start as usize).is_some_and(|c| !is_plain(c));
                 odd |= bits(seen.odd_leads).find(is_odd).map_or(0, |start| 1 << start);
             }
             // Up to the last visible byte before what is odd: white space then stands between visible bytes only.
             let visible = seen.visible & below(odd.trailing_zeros());
             if visible == 0 {
-                return (at, moved);
+                return moved;
             }
             let length = u64::BITS - visible.leading_zeros();
             let kept = seen.kept(visible, below(length));
-            let Some(to) = tidied.room() else { return (at, moved) };
-            simd.compress(from, kept.bytes, to);
+            while let Some(offset) = offsets.get_mut(moved) {
+                // What followed the offset is the next character that begins there or later.
+                let ahead = u32::try_from(text.ahead(*offset)).unwrap_or(u32::MAX);
+                let next = (visible & seen.starts & !below(ahead)).trailing_zeros();
+                if next >= length {
+                    break;
+                }
+                *offset = text.written() + (kept.bytes & below(next)).count_ones() as usize;
+                moved += 1;
+            }
+            if kept.bytes == below(length) && kept.to_space | kept.to_line_feed == 0 {
+                text.keep(length as usize);
+                continue;
+            }
+            let from = *from;
+            let mut to = [0; BLOCK];
+            simd.compress(&from, kept.bytes, &mut to);
             for (changed, byte) in [(kept.to_space, b' '), (kept.to_line_feed, b'\n')] {
                 for place in bits(changed) {
                     if let Some(to) = to.get_mut((kept.bytes & below(place)).count_ones() as usize) {
@@ -54,19 +63,7 @@ impl Kernel for Collapse<'_> {
                     }
                 }
             }
-            let end = at + length as usize;
-            while let Some(offset) = offsets.get_mut(moved).filter(|offset| **offset < end) {
-                // What followed the offset is the next visible character that begins there or later.
-                let place = u32::try_from(raw.ceil_char_boundary(*offset).saturating_sub(at)).unwrap_or(0);
-                let next = (visible & !below(place)).trailing_zeros();
-                if next >= length {
-                    break;
-                }
-                *offset = tidied.length + (kept.bytes & below(next)).count_ones() as usize;
-                moved += 1;
-            }
-            tidied.length += kept.bytes.count_ones() as usize;
-            at = end;
+            text.replace(length as usize, &to, kept.bytes.count_ones() as usize);
         }
     }
 }
@@ -76,7 +73,9 @@ impl Kernel for Collapse<'_> {
 struct Seen {
     /// All but white space and controls; each byte of a character outside of ASCII.
     visible: u64,
-    wide: u64,
+    /// The first bytes of characters, and perhaps white space.
+    starts: u64,
+    /// The first bytes of all characters outside of ASCII that are not copied as they stand, and of others.
     odd_leads: u64,
     blanks: u64,
     tabs: u64,
@@ -100,14 +99,16 @@ impl Seen {
     fn of<S: Simd>(simd: S, bytes: &[u8; BLOCK]) -> Self {
         let block = simd.load(bytes);
         let wide = simd.within(block, 0x80, 0xff);
-        let odd_leads = if wide == 0 {
-            0
+        let (starts, odd_leads) = if wide == 0 {
+            (u64::MAX, 0)
         } else {
-            simd.equal(block, 0xc2) | simd.within(block, 0xe1, 0xe3) | simd.equal(block, 0xef)
+            let odd_leads =
+                simd.equal(block, 0xc2) | simd.within(block, 0xe1, 0xe3) | simd.equal(block, 0xef);
+            (!simd.within(block, 0x80, 0xbf), odd_leads)
         };
         Self {
             visible: simd.within(block, b'!', b'~') | wide,
-            wide,
+            starts,
             odd_leads,
             blanks: simd.equal(block, b' '),
             tabs: simd.equal(block, b'\t'),
@@ -149,71 +150,6 @@ impl Seen {
             bytes: visible | first | second | indentation | single,
             to_space: single & self.tabs,
             to_line_feed: (first | second) & !self.line_feeds,
-        }
-    }
-}
-
-/// For each run of bits in `runs`, its bits from the first one that is also in `marks`, which must lie in the runs.
-#[inline(always)]
-fn from_first(runs: u64, marks: u64) -> u64 {
-    // The sum carries from the first mark to the end of its run, if need be out of the word, and puts the other marks
-    // back.
-    runs & !(runs.wrapping_add(marks)) | marks
-}
-
-/// A text in the making, which is written in whole blocks.
-#[derive(Debug, Default)]
-pub(crate) struct Tidied {
-    bytes: Vec<u8>,
-    length: usize,
-}
-
-impl Tidied {
-    /// With room for as much text as `bytes`.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: vec![0; bytes + BLOCK], length: 0 }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.length
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    pub(crate) fn push_str(&mut self, text: &str) {
-        let end = self.length + text.len();
-        self.grow(end);
-        if let Some(to) = self.bytes.get_mut(self.length..end) {
-            to.copy_from_slice(text.as_bytes());
-        }
-        self.length = end;
-    }
-
-    /// The block behind the text so far; there always is one.
-    #[inline(always)]
-    fn room(&mut self) -> Option<&mut [u8; BLOCK]> {
-        self.grow(self.length + BLOCK);
-        self.bytes.get_mut(self.length..)?.first_chunk_mut()
-    }
-
-    #[inline(always)]
-    fn grow(&mut self, end: usize) {
-        if self.bytes.len() < end {
-            self.bytes.resize(end * 2, 0);
-        }
-    }
-}
-
-impl From<Tidied> for String {
-    fn from(mut tidied: Tidied) -> Self {
-        tidied.bytes.truncate(tidied.length);
-        // SAFETY: what was pushed is UTF-8, and of the UTF-8 that a kernel copied it left out or replaced single bytes
-        // of ASCII only, so every other character is there whole.
-        #[allow(unsafe_code)]
-        unsafe {
-            Self::from_utf8_unchecked(tidied.bytes)
         }
     }
 }

@@ -20,7 +20,7 @@ mod neon;
 mod portable;
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) mod reference;
-mod runs;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -28,10 +28,10 @@ mod together;
 
 use std::sync::LazyLock;
 
-pub(crate) use collapse::{Collapse, Tidied};
+pub(crate) use collapse::Collapse;
 pub(crate) use count::Count;
 pub(crate) use min_hash::SIGNATURE_LENGTH;
-pub(crate) use runs::Runs;
+pub(crate) use rewrite::Rewrite;
 
 /// Bytes in a block.
 pub(crate) const BLOCK: usize = 64;
@@ -141,7 +141,12 @@ const PORTABLE: Level = Level(Instructions::Portable);
 
 /// The block at `at`; a block that the text does not fill is built in `padded`, with `pad` behind the text.
 #[inline(always)]
-fn block_at<'a>(text: &'a [u8], at: usize, padded: &'a mut [u8; BLOCK], pad: u8) -> &'a [u8; BLOCK] {
+pub(crate) fn block_at<'a>(
+    text: &'a [u8],
+    at: usize,
+    padded: &'a mut [u8; BLOCK],
+    pad: u8,
+) -> &'a [u8; BLOCK] {
     let rest = text.get(at..).unwrap_or_default();
     if let Some(block) = rest.first_chunk() {
         return block;
@@ -155,17 +160,25 @@ fn block_at<'a>(text: &'a [u8], at: usize, padded: &'a mut [u8; BLOCK], pad: u8)
 
 /// A mask of the bytes before `end`, which may be past the block.
 #[inline(always)]
-fn below(end: u32) -> u64 {
+pub(crate) fn below(end: u32) -> u64 {
     1_u64.checked_shl(end).map_or(u64::MAX, |bit| bit - 1)
 }
 
 /// The places of the bits that are set, ascending.
 #[inline(always)]
-fn bits(mask: u64) -> impl Iterator<Item = u32> {
+pub(crate) fn bits(mask: u64) -> impl Iterator<Item = u32> {
     let mut left = mask;
     std::iter::from_fn(move || {
         let first = left.trailing_zeros();
         left &= left.wrapping_sub(1);
         (first < u64::BITS).then_some(first)
     })
+}
+
+/// For each run of bits in `runs`, its bits from the first one that is also in `marks`, which must lie in the runs.
+#[inline(always)]
+pub(crate) fn from_first(runs: u64, marks: u64) -> u64 {
+    // The sum carries from the first mark to the end of its run, if need be out of the word, and puts the other marks
+    // back.
+    runs & !(runs.wrapping_add(marks)) | marks
 }

@@ -2,8 +2,9 @@
 #![allow(unsafe_code)] // Instructions that not every processor has.
 
 use std::arch::aarch64::{
-    uint8x16_t, vandq_u8, vceqq_u8, vcgeq_u8, vcleq_u8, vdupq_n_u8, vdupq_n_u32, vgetq_lane_u64, vld1_u8,
-    vld1q_u8, vld1q_u32, vminq_u32, vmlaq_u32, vpaddq_u8, vreinterpretq_u64_u8, vst1_u8, vst1q_u32, vtbl1_u8,
+    uint8x16_t, uint32x4_t, vandq_u8, vceqq_u8, vcleq_u8, vdupq_n_u8, vdupq_n_u32, vgetq_lane_u64, vld1_u8,
+    vld1q_u8, vld1q_u32, vminq_u32, vmlaq_u32, vpaddq_u8, vreinterpretq_u64_u8, vst1_u8, vst1q_u32, vsubq_u8,
+    vtbl1_u8,
 };
 use std::arch::is_aarch64_feature_detected;
 
@@ -36,18 +37,28 @@ impl Simd for Neon {
         unsafe { [vld1q_u8(at), vld1q_u8(at.add(16)), vld1q_u8(at.add(32)), vld1q_u8(at.add(48))] }
     }
 
+    // No closures in what follows: one would be compiled by itself, without the instructions of the level.
     #[inline(always)]
-    fn equal(self, block: [uint8x16_t; 4], byte: u8) -> u64 {
+    fn equal(self, [a, b, c, d]: [uint8x16_t; 4], byte: u8) -> u64 {
         // SAFETY: `self` proves the instructions.
-        mask(block.map(|quarter| unsafe { vceqq_u8(quarter, vdupq_n_u8(byte)) }))
+        unsafe {
+            let wanted = vdupq_n_u8(byte);
+            mask([vceqq_u8(a, wanted), vceqq_u8(b, wanted), vceqq_u8(c, wanted), vceqq_u8(d, wanted)])
+        }
     }
 
     #[inline(always)]
-    fn within(self, block: [uint8x16_t; 4], low: u8, high: u8) -> u64 {
+    fn within(self, [a, b, c, d]: [uint8x16_t; 4], first: u8, last: u8) -> u64 {
         // SAFETY: `self` proves the instructions.
-        mask(block.map(|quarter| unsafe {
-            vandq_u8(vcgeq_u8(quarter, vdupq_n_u8(low)), vcleq_u8(quarter, vdupq_n_u8(high)))
-        }))
+        unsafe {
+            let (first, span) = (vdupq_n_u8(first), vdupq_n_u8(last.wrapping_sub(first)));
+            mask([
+                vcleq_u8(vsubq_u8(a, first), span),
+                vcleq_u8(vsubq_u8(b, first), span),
+                vcleq_u8(vsubq_u8(c, first), span),
+                vcleq_u8(vsubq_u8(d, first), span),
+            ])
+        }
     }
 
     #[inline(always)]
@@ -75,35 +86,43 @@ impl Simd for Neon {
         let (smallest, _) = smallest.as_chunks_mut::<16>();
         let functions = MULTIPLIERS.as_chunks::<16>().0.iter().zip(ADDENDS.as_chunks::<16>().0);
         for (smallest, (multipliers, addends)) in smallest.iter_mut().zip(functions) {
-            let at = smallest.as_mut_ptr();
-            // SAFETY: `self` proves the instructions. Each pointer is to 16 numbers, which are the four registers that
-            // are read and written.
-            unsafe {
-                let mut least = [0, 4, 8, 12].map(|i| vld1q_u32(at.add(i)));
-                let multipliers = [0, 4, 8, 12].map(|i| vld1q_u32(multipliers.as_ptr().add(i)));
-                let addends = [0, 4, 8, 12].map(|i| vld1q_u32(addends.as_ptr().add(i)));
-                for value in values {
+            let (multipliers, addends) = (load(multipliers), load(addends));
+            let mut least = load(smallest);
+            for value in values {
+                // SAFETY: `self` proves the instructions.
+                unsafe {
                     let value = vdupq_n_u32(*value);
                     for ((least, multiplier), addend) in least.iter_mut().zip(multipliers).zip(addends) {
                         *least = vminq_u32(*least, vmlaq_u32(addend, value, multiplier));
                     }
                 }
-                for (i, least) in least.into_iter().enumerate() {
-                    vst1q_u32(at.add(4 * i), least);
-                }
+            }
+            let (fours, _) = smallest.as_chunks_mut::<4>();
+            for (four, least) in fours.iter_mut().zip(least) {
+                // SAFETY: `self` proves the instructions. Four numbers can be written.
+                unsafe { vst1q_u32(four.as_mut_ptr(), least) }
             }
         }
     }
 }
 
+/// Numbers in registers; to be called by what has proved NEON.
+#[inline(always)]
+fn load(numbers: &[u32; 16]) -> [uint32x4_t; 4] {
+    let at = numbers.as_ptr();
+    // SAFETY: only the methods of `Neon` call this. 16 numbers can be read from `at`.
+    unsafe { [vld1q_u32(at), vld1q_u32(at.add(4)), vld1q_u32(at.add(8)), vld1q_u32(at.add(12))] }
+}
+
 /// One bit for each byte, all of whose bits are equal; to be called by what has proved NEON.
 #[inline(always)]
-fn mask(quarters: [uint8x16_t; 4]) -> u64 {
+fn mask([a, b, c, d]: [uint8x16_t; 4]) -> u64 {
     const PLACES: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
     // SAFETY: only the methods of `Neon` call this. 16 bytes are read from an array of 16.
     unsafe {
         let places = vld1q_u8(PLACES.as_ptr());
-        let [a, b, c, d] = quarters.map(|quarter| vandq_u8(quarter, places));
+        let (a, b) = (vandq_u8(a, places), vandq_u8(b, places));
+        let (c, d) = (vandq_u8(c, places), vandq_u8(d, places));
         // Three sums of neighbours bring the bits of eight bytes into one.
         let halves = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
         vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(halves, halves)))

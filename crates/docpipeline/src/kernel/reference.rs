@@ -5,8 +5,9 @@ use unicode_normalization::UnicodeNormalization;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::min_hash::{ADDENDS, MULTIPLIERS, hash};
-use crate::document::Statistics;
-use crate::stage::{Piece, piece_at, words_of};
+use crate::config::ChunkConfig;
+use crate::document::{Chunk, Span, Statistics};
+use crate::stage::{Kind, LEAST_TOKENS, LONGEST_PIECE, words_of};
 
 /// [`Statistics::of`] by the definitions of the standard library.
 pub(crate) fn statistics(text: &str) -> Statistics {
@@ -72,13 +73,91 @@ pub(crate) fn normalise(raw: &str, offsets: &mut [usize]) -> String {
     text
 }
 
-/// The pieces of [`count_tokens`](crate::count_tokens) and [`chunk`](crate::chunk), by character.
-pub(crate) fn pieces(text: &str) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    while let Some(piece) = piece_at(text, pieces.last().map_or(0, |piece: &Piece| piece.end)) {
-        pieces.push(piece);
+/// A piece that is not white space: where it begins, how good a place to cut that is, its tokens.
+struct Piece {
+    start: usize,
+    cut: Cut,
+    tokens: usize,
+}
+
+/// How good a place is to cut before; a better one is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Cut {
+    Word,
+    Sentence,
+    Line,
+    Paragraph,
+    Heading,
+}
+
+/// The pieces of a text, character by character.
+fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let (mut last, mut characters) = (Kind::Space, 0);
+    let (mut line_ends, mut space, mut sentence_end) = (0, false, false);
+    for (start, c) in text.char_indices() {
+        let kind = Kind::of(c);
+        if kind == Kind::Space {
+            line_ends += usize::from(c == '\n');
+            (last, space) = (kind, true);
+            continue;
+        }
+        if kind != last || kind == Kind::Single || characters == LONGEST_PIECE {
+            let cut = match line_ends {
+                2.. if c == '#' => Cut::Heading,
+                2.. => Cut::Paragraph,
+                1 => Cut::Line,
+                _ if sentence_end && space => Cut::Sentence,
+                _ => Cut::Word,
+            };
+            pieces.push(Piece { start, cut, tokens: 0 });
+            characters = 0;
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.tokens += usize::from(characters % kind.characters_per_token() == 0);
+        }
+        characters += 1;
+        (last, line_ends, space) = (kind, 0, "。！？".contains(c));
+        sentence_end = ".!?…。！？".contains(c) || (sentence_end && "\"')]”’»".contains(c));
     }
     pieces
+}
+
+/// [`count_tokens`](crate::count_tokens) piece by piece.
+pub(crate) fn count_tokens(text: &str) -> usize {
+    pieces(text).iter().map(|piece| piece.tokens).sum()
+}
+
+/// [`chunk`](crate::chunk) with all places at hand.
+pub(crate) fn chunk(text: &str, config: &ChunkConfig) -> Vec<Chunk> {
+    let max = config.max_tokens.max(LEAST_TOKENS);
+    let overlap = config.overlap_tokens.min(max / 2);
+    let mut total = 0;
+    let mut places = Vec::new();
+    for piece in pieces(text) {
+        if piece.start > 0 {
+            places.push((piece.start, total, piece.cut));
+        }
+        total += piece.tokens;
+    }
+    let mut chunks = Vec::new();
+    let (mut start, mut start_tokens, mut last_end) = (0, 0, 0);
+    while start < text.len() {
+        let within = |place: &&(usize, usize, Cut)| place.0 > last_end && place.1 - start_tokens <= max;
+        let candidates = || places.iter().filter(|place| place.0 > start).filter(within);
+        let half_full = |place: &&(usize, usize, Cut)| (place.1 - start_tokens) * 2 >= max;
+        let best = candidates().filter(half_full).max_by_key(|place| (place.2, place.0));
+        let cut = best.or(candidates().next_back()).filter(|_| total - start_tokens > max);
+        let (end, end_tokens) = cut.map_or((text.len(), total), |place| (place.0, place.1));
+        chunks.push(Chunk { span: Span { start, end }, tokens: end_tokens - start_tokens });
+        if cut.is_none() {
+            break;
+        }
+        let repeats = |place: &&(usize, usize, Cut)| place.0 > start && place.1 + overlap >= end_tokens;
+        let Some(next) = places.iter().find(repeats) else { break };
+        (start, start_tokens, last_end) = (next.0, next.1, end);
+    }
+    chunks
 }
 
 /// [`Fingerprint::min_hash`](crate::Fingerprint) word by word, value by value.

@@ -6,7 +6,7 @@ use crate::budget::Budget;
 use crate::document::{Document, Fingerprint};
 use crate::draft::Source;
 use crate::error::Result;
-use crate::kernel::{self, Kernel, Level, Runs, Simd};
+use crate::kernel::{self, BLOCK, Kernel, Level, Simd, bits, block_at};
 use crate::pipeline::Stage;
 
 /// Values in a `MinHash` signature: the standard error of [`Fingerprint::similarity`] is at most 1/16.
@@ -95,43 +95,53 @@ impl Kernel for MinHash<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Result<Vec<u32>> {
-        let bytes = self.text.as_bytes();
+        let text = self.text.as_bytes();
         let mut shingles = Shingles::new();
-        let mut runs = Runs::new(simd, bytes);
         let mut lower = String::new();
-        let mut at = 0;
-        loop {
+        let mut padded = [0; BLOCK];
+        // Where the word begins that goes on from the block before.
+        let mut open = None;
+        // The last block is not full, or even empty: its padding ends the last word.
+        for at in (0..=text.len()).step_by(BLOCK) {
             self.budget.tick()?;
-            let start = runs.end(at, usize::MAX, |seen| !(seen.letters | seen.digits | seen.wide));
-            if start == bytes.len() {
-                return Ok(shingles.finish(simd));
-            }
-            let plain_end = runs.end(start, usize::MAX, |seen| seen.letters | seen.digits);
-            at = runs.end(plain_end, usize::MAX, |seen| seen.letters | seen.digits | seen.wide);
-            let short = bytes.get(start..).and_then(<[u8]>::first_chunk).filter(|_| at - start <= SHORT_WORD);
-            match short {
-                Some(short) if at == plain_end => {
-                    let lower = plain_lower(short);
-                    shingles.push(simd, xxh3_64(lower.get(..at - start).unwrap_or_default()));
+            let block = simd.load(block_at(text, at, &mut padded, 0));
+            let letters = simd.within(block, b'a', b'z') | simd.within(block, b'A', b'Z');
+            // What is not ASCII is looked at by character.
+            let words = letters | simd.within(block, b'0', b'9') | simd.within(block, 0x80, 0xff);
+            let after_word = words << 1 | u64::from(open.is_some());
+            let mut starts = bits(words & !after_word).map(|start| at + start as usize);
+            for end in bits(!words & after_word) {
+                let end = at + end as usize;
+                let Some(start) = open.take().or_else(|| starts.next()) else { break };
+                if let Some(hash) = short_word(text, start, end) {
+                    shingles.push(simd, hash);
+                    continue;
                 }
-                _ => {
-                    for word in words_of(self.text.get(start..at).unwrap_or_default()) {
-                        lower.clear();
-                        lower.extend(word.chars().flat_map(char::to_lowercase));
-                        shingles.push(simd, xxh3_64(lower.as_bytes()));
-                    }
+                for word in words_of(self.text.get(start..end).unwrap_or_default()) {
+                    lower.clear();
+                    lower.extend(word.chars().flat_map(char::to_lowercase));
+                    shingles.push(simd, xxh3_64(lower.as_bytes()));
                 }
             }
+            open = open.or_else(|| starts.next());
         }
+        Ok(shingles.finish(simd))
     }
 }
 
 /// Words up to this length, which is most of them, are brought to small letters in a register.
 const SHORT_WORD: usize = 16;
 
-/// Small letters of letters and digits of ASCII: one bit is what makes a letter a small one, and digits have it.
-fn plain_lower(word: &[u8; SHORT_WORD]) -> [u8; SHORT_WORD] {
-    (u128::from_le_bytes(*word) | u128::from_le_bytes([0x20; SHORT_WORD])).to_le_bytes()
+/// The hash of a word of ASCII, if it is short and not the text's last.
+#[inline(always)]
+fn short_word(text: &[u8], start: usize, end: usize) -> Option<u64> {
+    let length = end - start;
+    let word = text.get(start..)?.first_chunk::<SHORT_WORD>().filter(|_| length <= SHORT_WORD)?;
+    // One bit is what makes a letter of ASCII a small one, and its digits have it.
+    let lower = u128::from_le_bytes(*word) | u128::from_le_bytes([0x20; SHORT_WORD]);
+    let lower = lower.to_le_bytes();
+    let lower = lower.get(..length)?;
+    lower.is_ascii().then(|| xxh3_64(lower))
 }
 
 /// The signature of the words so far.

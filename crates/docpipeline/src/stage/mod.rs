@@ -4,6 +4,7 @@ mod chunk;
 mod fingerprint;
 mod language;
 mod normalise;
+mod pieces;
 mod statistics;
 mod tokens;
 
@@ -21,4 +22,4 @@ pub use normalise::{NormaliseStage, normalise};
 pub use statistics::StatisticsStage;
 pub use tokens::count_tokens;
 #[cfg(any(test, feature = "test-util"))]
-pub(crate) use tokens::{Piece, Pieces, piece_at};
+pub(crate) use tokens::{CountTokens, Kind, LONGEST_PIECE};

@@ -6,7 +6,7 @@ use crate::budget::Budget;
 use crate::document::{Document, Span};
 use crate::draft::Source;
 use crate::error::Result;
-use crate::kernel::{Collapse, Level, Tidied};
+use crate::kernel::{Collapse, Level, Rewrite};
 use crate::pipeline::Stage;
 
 /// Tidies [`Document::text`] with [`normalise`] and moves every span along.
@@ -25,8 +25,7 @@ impl Stage for NormaliseStage {
         offsets.dedup();
 
         let mut moved = offsets.clone();
-        document.text = normalise(&document.text, &mut moved);
-        let text = std::mem::take(&mut document.text);
+        let text = normalise(std::mem::take(&mut document.text), &mut moved);
         for_each_span(document, |span| {
             let new = |old: usize| {
                 offsets.binary_search(&old).ok().and_then(|i| moved.get(i)).copied().unwrap_or(text.len())
@@ -62,51 +61,50 @@ fn trim(text: &str, span: Span) -> Span {
 /// - Latin ligatures (U+FB00 to U+FB06) and Arabic presentation forms become letters.
 ///
 /// `offsets`, which must be ascending, are positions in `raw`; each becomes the position in the result of what
-/// followed it. Cost: linear, one output buffer.
+/// followed it. Cost: linear; the result is written into the memory of `raw`.
 ///
 /// ```
 /// let mut offsets = [10];
-/// let text = buttress_docpipeline::normalise("ﬁne \u{a0} text\r\n\r\n\r\n  next ", &mut offsets);
+/// let raw = "ﬁne \u{a0} text\r\n\r\n\r\n  next ".to_owned();
+/// let text = buttress_docpipeline::normalise(raw, &mut offsets);
 /// assert_eq!(text, "fine text\n\n  next");
 /// assert_eq!(&text[offsets[0]..], "ext\n\n  next");
 /// ```
 #[must_use]
-pub fn normalise(raw: &str, offsets: &mut [usize]) -> String {
+pub fn normalise(raw: String, offsets: &mut [usize]) -> String {
     normalise_at(Level::best(), raw, offsets)
 }
 
-pub(crate) fn normalise_at(level: Level, raw: &str, offsets: &mut [usize]) -> String {
-    let mut tidy = Tidy { text: Tidied::with_capacity(raw.len()), newlines: 0, spaces: String::new() };
+pub(crate) fn normalise_at(level: Level, raw: String, offsets: &mut [usize]) -> String {
+    let mut tidy = Tidy { text: Rewrite::new(raw), newlines: 0, spaces: String::new() };
     // How many offsets have become positions in the result.
     let mut moved = 0;
-    let mut at = 0;
-    while at < raw.len() {
+    loop {
         let waiting = offsets.get_mut(moved..).unwrap_or_default();
         if tidy.is_settled() {
-            let stretch = Collapse { raw, at, tidied: &mut tidy.text, offsets: waiting, is_plain };
-            let (end, moved_in_it) = level.run(stretch);
-            moved += moved_in_it;
-            if end > at {
-                at = end;
-                continue;
-            }
+            moved += level.run(Collapse { text: &mut tidy.text, offsets: waiting, is_plain });
         }
         // What is no run of plain text goes by character.
-        let Some(rest) = raw.get(at..) else { break };
-        let character = if rest.starts_with("\r\n") { '\n' } else { rest.chars().next().unwrap_or_default() };
-        if let Some(position) = tidy.character(character) {
-            let passed = waiting.iter().take_while(|offset| **offset <= at).count();
+        let Some(mut c) = tidy.text.character(0) else { break };
+        let waiting = offsets.get_mut(moved..).unwrap_or_default();
+        let passed = waiting.iter().take_while(|offset| tidy.text.ahead(**offset) == 0).count();
+        tidy.text.skip(c);
+        if c == '\r' && tidy.text.character(0) == Some('\n') {
+            c = '\n';
+            tidy.text.skip(c);
+        }
+        if let Some(position) = tidy.character(c) {
             waiting.get_mut(..passed).unwrap_or_default().fill(position);
             moved += passed;
         }
-        at += if rest.starts_with("\r\n") { 2 } else { character.len_utf8() };
     }
-    offsets.get_mut(moved..).unwrap_or_default().fill(tidy.text.len());
-    tidy.text.into()
+    let text = tidy.text.finish();
+    offsets.get_mut(moved..).unwrap_or_default().fill(text.len());
+    text
 }
 
 struct Tidy {
-    text: Tidied,
+    text: Rewrite,
     /// Line ends read and not yet written.
     newlines: usize,
     /// White space read after them and not yet written: one space, or an indentation.
@@ -116,7 +114,7 @@ struct Tidy {
 impl Tidy {
     /// Whether a visible character was the last one read.
     fn is_settled(&self) -> bool {
-        self.newlines == 0 && self.spaces.is_empty() && !self.text.is_empty()
+        self.newlines == 0 && self.spaces.is_empty() && self.text.written() > 0
     }
 
     /// Reads one character; gives where it stands in the result if it is visible.
@@ -151,13 +149,13 @@ impl Tidy {
     }
 
     fn visible(&mut self, run: &str) -> usize {
-        if !self.text.is_empty() {
+        if self.text.written() > 0 {
             self.text.push_str("\n\n".get(..self.newlines.min(2)).unwrap_or_default());
             self.text.push_str(&self.spaces);
         }
         self.newlines = 0;
         self.spaces.clear();
-        let position = self.text.len();
+        let position = self.text.written();
         self.text.push_str(run);
         position
     }
