@@ -8,6 +8,7 @@ use crate::draft::Source;
 use crate::error::Result;
 use crate::kernel::{self, BLOCK, Kernel, Level, Simd, bits, block_at};
 use crate::pipeline::Stage;
+use crate::stage::tokens::is_letter;
 
 /// Values in a `MinHash` signature: the standard error of [`Fingerprint::similarity`] is at most 1/16.
 pub const SIGNATURE_LENGTH: usize = kernel::SIGNATURE_LENGTH;
@@ -211,7 +212,7 @@ impl Shingles {
 
 /// Runs of letters and digits; in scripts written without spaces, each character.
 pub(crate) fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).flat_map(|run| {
+    text.split(|c| !(is_letter(c) || c.is_numeric())).filter(|run| !run.is_empty()).flat_map(|run| {
         let spaceless =
             run.chars().next().is_some_and(|c| matches!(c, '\u{3040}'..='\u{9fff}' | '\u{e00}'..='\u{e7f}'));
         let ends = run.char_indices().map(|(i, _)| i).skip(1).filter(move |_| spaceless).chain([run.len()]);
