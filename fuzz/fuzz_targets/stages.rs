@@ -8,8 +8,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, u8, u8)| {
     let (raw, max, overlap) = input;
-    let tidy = normalise(raw, &mut []);
-    assert_eq!(normalise(&tidy, &mut []), tidy);
+    let tidy = normalise(raw.to_owned(), &mut []);
+    assert_eq!(normalise(tidy.clone(), &mut []), tidy);
     let max = usize::from(max).max(16);
     let overlap = usize::from(overlap).min(max / 2);
     let mut covered = 0;

@@ -95,7 +95,7 @@ fn unmarked(bytes: &[u8], declared: Option<&str>) -> &'static Encoding {
 /// that byte is zero.
 fn unmarked_utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let sample = bytes.get(..(SAMPLE_BYTES.min(bytes.len())) & !1).unwrap_or_default();
-    if sample.len() < 4 {
+    if sample.len() < 4 || memchr::memchr(0, sample).is_none() {
         return None;
     }
     let zeros = |offset: usize| sample.iter().skip(offset).step_by(2).filter(|b| **b == 0).count();

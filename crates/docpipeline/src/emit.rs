@@ -96,7 +96,10 @@ impl<W: io::Write> JsonLines<W> {
     ///
     /// The writer's.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
+        // Room for the text and what escapes add to it: growing would copy it again and again.
+        let text = record.document.as_ref().map_or(0, |document| document.text.len());
+        let mut line = Vec::with_capacity(text + text / 8 + 4096);
+        serde_json::to_writer(&mut line, record)?;
         line.push(b'\n');
         self.0.write_all(&line)
     }

@@ -30,6 +30,8 @@
 //!
 //! Those in [`metrics`], by [`Workers`]: documents by outcome, their times by format, busy workers, refusals.
 
+#![allow(clippy::inline_always)] // How a kernel is compiled for each set of instructions: see `kernel`.
+
 mod budget;
 mod charset;
 mod config;
@@ -42,9 +44,12 @@ mod error;
 pub mod extract;
 mod format;
 mod frame;
+mod kernel;
 pub mod metrics;
 mod pipeline;
 mod stage;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 mod worker;
 mod workers;
 

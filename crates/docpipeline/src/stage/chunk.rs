@@ -1,12 +1,15 @@
 //! Cutting text for search and models.
 
+use std::collections::VecDeque;
+
 use crate::budget::Budget;
 use crate::config::ChunkConfig;
 use crate::document::{Chunk, Document, Span};
 use crate::draft::Source;
 use crate::error::Result;
+use crate::kernel::{BLOCK, Kernel, Level, Simd, below, bits};
 use crate::pipeline::Stage;
-use crate::stage::tokens::{Piece, pieces};
+use crate::stage::pieces::{Marks, Pieces};
 
 /// Fills [`Document::chunks`] with [`chunk`].
 #[derive(Debug, Clone)]
@@ -21,25 +24,6 @@ impl Stage for ChunkStage {
         document.chunks = chunk(&document.text, &self.0);
         budget.check_time()
     }
-}
-
-/// How good a place is to cut before; a better one is greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Cut {
-    Word,
-    Sentence,
-    Line,
-    Paragraph,
-    Heading,
-}
-
-/// A place where a chunk may end and the next one begin.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    at: usize,
-    cut: Cut,
-    /// Tokens of the text before it.
-    tokens_before: usize,
 }
 
 /// The smallest chunk: a piece that is never cut counts up to 8 tokens, and half a chunk may be overlap.
@@ -63,87 +47,154 @@ pub(crate) const LEAST_TOKENS: usize = 16;
 /// ```
 #[must_use]
 pub fn chunk(text: &str, config: &ChunkConfig) -> Vec<Chunk> {
-    let max = config.max_tokens.max(LEAST_TOKENS);
-    let overlap = config.overlap_tokens.min(max / 2);
-    let (places, total) = places(text);
-    let mut chunks = Vec::new();
-    // The chunk begins at `start`; `next` is the first place that it has not reached.
-    let (mut start, mut start_tokens, mut next) = (0, 0, 0);
-    while start < text.len() {
-        if total - start_tokens <= max {
-            chunks.push(Chunk { span: Span { start, end: text.len() }, tokens: total - start_tokens });
-            break;
-        }
-        let reach = |place: &&Place| place.tokens_before - start_tokens <= max;
-        let within = places.get(next..).unwrap_or_default().iter().take_while(reach).count();
-        let candidates = places.get(next..next + within).unwrap_or_default();
-        let half_full = |place: &&Place| (place.tokens_before - start_tokens) * 2 >= max;
-        // The best kind of cut in the second half, the latest of that kind; else the latest of all.
-        let best = candidates.iter().filter(half_full).max_by_key(|place| (place.cut, place.at));
-        let Some(end) = best.or(candidates.last()).or(places.get(next)).copied() else { break };
-        chunks.push(Chunk { span: Span { start, end: end.at }, tokens: end.tokens_before - start_tokens });
-        next = places.partition_point(|place| place.at <= end.at);
-        let repeats = |place: &&Place| end.tokens_before - place.tokens_before <= overlap && place.at > start;
-        let first_repeated =
-            places.get(..next).unwrap_or_default().iter().rev().take_while(repeats).last().unwrap_or(&end);
-        (start, start_tokens) = (first_repeated.at, first_repeated.tokens_before);
-    }
-    chunks
+    Level::best().run(Cutting { text, config })
 }
 
-/// Every place where the text may be cut, in order, and the number of its tokens.
-fn places(text: &str) -> (Vec<Place>, usize) {
-    let mut places = Vec::new();
-    let mut tokens_before = 0;
-    let mut before = Before::default();
-    for piece in pieces(text) {
-        if piece.tokens > 0 && piece.start > 0 {
-            let cut = before.cut(text, piece);
-            places.push(Place { at: piece.start, cut, tokens_before });
-        }
-        before.read(text, piece);
-        tokens_before += piece.tokens;
-    }
-    (places, tokens_before)
+/// [`chunk`].
+pub(crate) struct Cutting<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) config: &'a ChunkConfig,
 }
 
-/// What stands before a piece.
-#[derive(Debug, Default)]
-struct Before {
-    line_ends: usize,
-    space: bool,
-    sentence_end: bool,
-}
+impl Kernel for Cutting<'_> {
+    type Output = Vec<Chunk>;
 
-impl Before {
-    fn cut(&self, text: &str, piece: Piece) -> Cut {
-        match self.line_ends {
-            2.. if text.get(piece.start..).is_some_and(|rest| rest.starts_with('#')) => Cut::Heading,
-            2.. => Cut::Paragraph,
-            1 => Cut::Line,
-            _ if self.sentence_end && self.space => Cut::Sentence,
-            _ => Cut::Word,
-        }
-    }
-
-    fn read(&mut self, text: &str, piece: Piece) {
-        let read = text.get(piece.start..piece.end).unwrap_or_default();
-        if piece.tokens == 0 {
-            self.line_ends = read.matches('\n').count();
-            self.space = true;
-            return;
-        }
-        self.line_ends = 0;
-        self.space = false;
-        // A closing quote or bracket after the end of a sentence still ends it; a full-width mark needs no space.
-        self.sentence_end = match read {
-            "." | "!" | "?" | "…" => true,
-            "。" | "！" | "？" => {
-                self.space = true;
-                true
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Vec<Chunk> {
+        let Self { text, config } = self;
+        let max = config.max_tokens.max(LEAST_TOKENS);
+        let overlap = config.overlap_tokens.min(max / 2);
+        let mut chunks = Vec::new();
+        let mut window = Window { pieces: Pieces::new(simd, text), blocks: VecDeque::new(), tokens: 0 };
+        // Where the chunk begins, and where the one before ended.
+        let (mut start, mut last_end) = (Place::default(), Place::default());
+        while start.at < text.len() {
+            let most = start.tokens_before.saturating_add(max);
+            if window.read_past(most).is_none() {
+                let tokens = window.tokens - start.tokens_before;
+                chunks.push(Chunk { span: Span { start: start.at, end: text.len() }, tokens });
+                break;
             }
-            "\"" | "'" | ")" | "]" | "”" | "’" | "»" => self.sentence_end,
-            _ => false,
-        };
+            let half = start.tokens_before + max.div_ceil(2);
+            let Some(end) = window.best(last_end.at, half, most) else { break };
+            let tokens = end.tokens_before - start.tokens_before;
+            chunks.push(Chunk { span: Span { start: start.at, end: end.at }, tokens });
+            let repeated = end.tokens_before.saturating_sub(overlap);
+            (start, last_end) = (window.first(start.at, repeated).unwrap_or(end), end);
+            window.forget(start.at);
+        }
+        chunks
+    }
+}
+
+/// A place where a chunk may end and the next one begin.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    at: usize,
+    /// Tokens of the text before it.
+    tokens_before: usize,
+}
+
+/// The blocks that a chunk may end in, read as far as they are needed.
+struct Window<'t, S> {
+    pieces: Pieces<'t, S>,
+    blocks: VecDeque<Block>,
+    /// The tokens of all that was read.
+    tokens: usize,
+}
+
+/// A block and what stands in it.
+struct Block {
+    start: Place,
+    marks: Marks,
+}
+
+impl<S: Simd> Window<'_, S> {
+    /// Reads until there are more than so many tokens; `None` if the text has no more.
+    #[inline(always)]
+    fn read_past(&mut self, tokens: usize) -> Option<()> {
+        while self.tokens <= tokens {
+            let start = Place { at: self.pieces.at(), tokens_before: self.tokens };
+            let mut marks = self.pieces.next_block()?;
+            // Nothing stands before the text that could be cut off.
+            marks.places &= if start.at == 0 { !1 } else { u64::MAX };
+            self.tokens += marks.tokens.count_ones() as usize;
+            self.blocks.push_back(Block { start, marks });
+        }
+        Some(())
+    }
+
+    /// The best place after `after` with at most so many tokens before it: of the best kind of those with at least
+    /// `half`, the last; else the last of all.
+    #[inline(always)]
+    fn best(&self, after: usize, half: usize, most: usize) -> Option<Place> {
+        let mut last = None;
+        // How many kinds are better, and the place.
+        let mut best: Option<(usize, Place)> = None;
+        for block in &self.blocks {
+            let places = block.places_after(after) & block.within(most);
+            if places == 0 {
+                continue;
+            }
+            last = Some(block.last(places));
+            let places = places & !block.within(half - 1);
+            let Marks { headings, paragraphs, lines, sentences, .. } = block.marks;
+            let kinds = [headings, paragraphs, lines, sentences, u64::MAX];
+            let found = kinds.into_iter().map(|kind| kind & places).enumerate().find(|(_, kind)| *kind != 0);
+            if let Some((better_kinds, places)) = found
+                && best.is_none_or(|(least, _)| better_kinds <= least)
+            {
+                best = Some((better_kinds, block.last(places)));
+            }
+        }
+        best.map(|(_, place)| place).or(last)
+    }
+
+    /// The first place after `after` with at least so many tokens before it.
+    #[inline(always)]
+    fn first(&self, after: usize, tokens: usize) -> Option<Place> {
+        self.blocks.iter().find_map(|block| {
+            let short = if tokens == 0 { 0 } else { block.within(tokens - 1) };
+            let places = block.places_after(after) & !short;
+            (places != 0).then(|| block.place(places.trailing_zeros()))
+        })
+    }
+
+    /// Drops the blocks before `start`.
+    #[inline(always)]
+    fn forget(&mut self, start: usize) {
+        while self.blocks.front().is_some_and(|block| block.start.at + BLOCK <= start) {
+            self.blocks.pop_front();
+        }
+    }
+}
+
+impl Block {
+    #[inline(always)]
+    fn places_after(&self, after: usize) -> u64 {
+        let passed = (after + 1).saturating_sub(self.start.at);
+        self.marks.places & !below(u32::try_from(passed).unwrap_or(u64::BITS))
+    }
+
+    /// The bytes before which there are at most so many tokens.
+    #[inline(always)]
+    fn within(&self, tokens: usize) -> u64 {
+        let Some(here) = tokens.checked_sub(self.start.tokens_before) else { return 0 };
+        if here >= self.marks.tokens.count_ones() as usize {
+            return u64::MAX;
+        }
+        // Up to the token that is one too many, which has the others before it.
+        bits(self.marks.tokens).nth(here).map_or(u64::MAX, |first| below(first + 1))
+    }
+
+    #[inline(always)]
+    fn last(&self, places: u64) -> Place {
+        self.place(u64::BITS - 1 - places.leading_zeros())
+    }
+
+    #[inline(always)]
+    fn place(&self, bit: u32) -> Place {
+        let here = (self.marks.tokens & below(bit)).count_ones() as usize;
+        Place { at: self.start.at + bit as usize, tokens_before: self.start.tokens_before + here }
     }
 }

@@ -6,10 +6,12 @@ use crate::budget::Budget;
 use crate::document::{Document, Fingerprint};
 use crate::draft::Source;
 use crate::error::Result;
+use crate::kernel::{self, BLOCK, Kernel, Level, Simd, bits, block_at};
 use crate::pipeline::Stage;
+use crate::stage::tokens::is_letter;
 
 /// Values in a `MinHash` signature: the standard error of [`Fingerprint::similarity`] is at most 1/16.
-pub const SIGNATURE_LENGTH: usize = 64;
+pub const SIGNATURE_LENGTH: usize = kernel::SIGNATURE_LENGTH;
 
 /// Words in a shingle.
 const SHINGLE_WORDS: usize = 3;
@@ -27,7 +29,7 @@ impl Stage for FingerprintStage {
         document.fingerprint = Fingerprint {
             content: Fingerprint::of_bytes(&source.bytes),
             text: Fingerprint::of_bytes(document.text.as_bytes()),
-            min_hash: min_hash(&document.text, budget)?,
+            min_hash: Level::best().run(MinHash { text: &document.text, budget })?,
         };
         Ok(())
     }
@@ -83,76 +85,137 @@ impl ContentHasher {
     }
 }
 
-/// The smallest of each of 64 hash functions over the text's shingles; empty for a text with no words.
-fn min_hash(text: &str, budget: &Budget) -> Result<Vec<u32>> {
-    let mut smallest = [u32::MAX; SIGNATURE_LENGTH];
-    let mut window = [0_u64; SHINGLE_WORDS];
-    let mut words = 0_usize;
-    let mut take = |window: &[u64; SHINGLE_WORDS]| {
-        let shingle = window.iter().fold(0_u64, |sum, word| sum.rotate_left(21) ^ word);
-        for (slot, (multiplier, addend)) in smallest.iter_mut().zip(FUNCTIONS) {
-            // Multiply-shift (Dietzfelbinger et al., 1997): the upper half of a product is universal.
-            let hash = shingle.wrapping_mul(multiplier).wrapping_add(addend) >> 32;
-            *slot = (*slot).min(u32::try_from(hash).unwrap_or(u32::MAX));
+/// The least of each of 64 hash functions over the text's shingles; empty for a text with no words.
+pub(crate) struct MinHash<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) budget: &'a Budget,
+}
+
+impl Kernel for MinHash<'_> {
+    type Output = Result<Vec<u32>>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Result<Vec<u32>> {
+        let text = self.text.as_bytes();
+        let mut shingles = Shingles::new();
+        let mut lower = String::new();
+        let mut padded = [0; BLOCK];
+        // Where the word begins that goes on from the block before.
+        let mut open = None;
+        // The last block is not full, or even empty: its padding ends the last word.
+        for at in (0..=text.len()).step_by(BLOCK) {
+            self.budget.tick()?;
+            let block = simd.load(block_at(text, at, &mut padded, 0));
+            let letters = simd.within(block, b'a', b'z') | simd.within(block, b'A', b'Z');
+            // What is not ASCII is looked at by character.
+            let words = letters | simd.within(block, b'0', b'9') | simd.within(block, 0x80, 0xff);
+            let after_word = words << 1 | u64::from(open.is_some());
+            let mut starts = bits(words & !after_word).map(|start| at + start as usize);
+            for end in bits(!words & after_word) {
+                let end = at + end as usize;
+                let Some(start) = open.take().or_else(|| starts.next()) else { break };
+                if let Some(hash) = short_word(text, start, end) {
+                    shingles.push(simd, hash);
+                    continue;
+                }
+                for word in words_of(self.text.get(start..end).unwrap_or_default()) {
+                    lower.clear();
+                    lower.extend(word.chars().flat_map(char::to_lowercase));
+                    shingles.push(simd, xxh3_64(lower.as_bytes()));
+                }
+            }
+            open = open.or_else(|| starts.next());
         }
-    };
-    let mut lower = String::new();
-    for word in words_of(text) {
-        budget.tick()?;
-        lower.clear();
-        lower.extend(word.chars().flat_map(char::to_lowercase));
-        window.rotate_left(1);
-        if let Some(last) = window.last_mut() {
-            *last = xxh3_64(lower.as_bytes());
-        }
-        words += 1;
-        if words >= SHINGLE_WORDS {
-            take(&window);
+        Ok(shingles.finish(simd))
+    }
+}
+
+/// Words up to this length, which is most of them, are brought to small letters in a register.
+const SHORT_WORD: usize = 16;
+
+/// The hash of a word of ASCII, if it is short and not the text's last.
+#[inline(always)]
+fn short_word(text: &[u8], start: usize, end: usize) -> Option<u64> {
+    let length = end - start;
+    let word = text.get(start..)?.first_chunk::<SHORT_WORD>().filter(|_| length <= SHORT_WORD)?;
+    // One bit is what makes a letter of ASCII a small one, and its digits have it.
+    let lower = u128::from_le_bytes(*word) | u128::from_le_bytes([0x20; SHORT_WORD]);
+    let lower = lower.to_le_bytes();
+    let lower = lower.get(..length)?;
+    lower.is_ascii().then(|| xxh3_64(lower))
+}
+
+/// The signature of the words so far.
+struct Shingles {
+    words: usize,
+    /// The hashes of the last words.
+    window: [u64; SHINGLE_WORDS],
+    /// Shingles that are not in the signature yet: many at a time are fast.
+    waiting: [u32; 256],
+    waiting_count: usize,
+    smallest: [u32; SIGNATURE_LENGTH],
+}
+
+impl Shingles {
+    fn new() -> Self {
+        Self {
+            words: 0,
+            window: [0; SHINGLE_WORDS],
+            waiting: [0; 256],
+            waiting_count: 0,
+            smallest: [u32::MAX; SIGNATURE_LENGTH],
         }
     }
-    if words == 0 {
-        return Ok(Vec::new());
+
+    #[inline(always)]
+    fn push<S: Simd>(&mut self, simd: S, word: u64) {
+        let [_, before_last, last] = self.window;
+        self.window = [before_last, last, word];
+        self.words += 1;
+        if self.words >= SHINGLE_WORDS {
+            self.shingle(simd);
+        }
     }
-    if words < SHINGLE_WORDS {
-        take(&window);
+
+    /// Takes the words of the window, in their order.
+    #[inline(always)]
+    fn shingle<S: Simd>(&mut self, simd: S) {
+        let hash = self.window.iter().fold(0_u64, |sum, word| sum.rotate_left(21) ^ word);
+        if self.waiting_count == self.waiting.len() {
+            self.settle(simd);
+        }
+        if let Some(slot) = self.waiting.get_mut(self.waiting_count) {
+            *slot = u32::try_from(hash >> 32).unwrap_or_default();
+            self.waiting_count += 1;
+        }
     }
-    Ok(smallest.to_vec())
+
+    #[inline(always)]
+    fn settle<S: Simd>(&mut self, simd: S) {
+        let waiting = self.waiting.get(..self.waiting_count).unwrap_or_default();
+        simd.hash_down(waiting, &mut self.smallest);
+        self.waiting_count = 0;
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(mut self, simd: S) -> Vec<u32> {
+        if self.words == 0 {
+            return Vec::new();
+        }
+        if self.words < SHINGLE_WORDS {
+            self.shingle(simd);
+        }
+        self.settle(simd);
+        self.smallest.to_vec()
+    }
 }
 
 /// Runs of letters and digits; in scripts written without spaces, each character.
-fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).flat_map(|run| {
+pub(crate) fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c| !(is_letter(c) || c.is_numeric())).filter(|run| !run.is_empty()).flat_map(|run| {
         let spaceless =
             run.chars().next().is_some_and(|c| matches!(c, '\u{3040}'..='\u{9fff}' | '\u{e00}'..='\u{e7f}'));
         let ends = run.char_indices().map(|(i, _)| i).skip(1).filter(move |_| spaceless).chain([run.len()]);
         ends.scan(0, move |start, end| run.get(std::mem::replace(start, end)..end))
     })
-}
-
-/// Odd multipliers and addends of the hash functions, drawn once by `SplitMix64` from a fixed seed: signatures are
-/// stored, so they may never change.
-const FUNCTIONS: [(u64, u64); SIGNATURE_LENGTH] = {
-    let mut functions = [(0, 0); SIGNATURE_LENGTH];
-    let mut state = 0x0062_7574_7472_6573_u64;
-    let mut i = 0;
-    while i < SIGNATURE_LENGTH {
-        let (multiplier, after) = split_mix(state);
-        let (addend, after) = split_mix(after);
-        state = after;
-        // The index runs to the array's own length.
-        #[allow(clippy::indexing_slicing)]
-        {
-            functions[i] = (multiplier | 1, addend);
-        }
-        i += 1;
-    }
-    functions
-};
-
-/// One step of `SplitMix64` (Steele, Lea and Flood, 2014): a value and the next state.
-const fn split_mix(state: u64) -> (u64, u64) {
-    let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31), state)
 }

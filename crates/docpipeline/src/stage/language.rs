@@ -1,5 +1,7 @@
 //! The language of the text.
 
+use std::borrow::Cow;
+
 use whatlang::Detector;
 
 use crate::budget::Budget;
@@ -8,8 +10,12 @@ use crate::draft::Source;
 use crate::error::Result;
 use crate::pipeline::Stage;
 
-/// How much text is looked at: a trigram profile changes little past this, and costs 50 ms for each megabyte.
-const SAMPLE_BYTES: usize = 8 << 10;
+/// How much text is looked at: comparing trigrams costs 50 ms for each megabyte, and tells little more past this.
+const SAMPLE_BYTES: usize = 3 << 10;
+
+/// In how many places: one passage may be a quotation, a table, or code. Sixteen short ones tell as much as one of
+/// more than twice the length of them all.
+const PLACES: usize = 16;
 
 /// Fewer letters than this tell a language only by luck.
 const FEWEST_LETTERS: usize = 20;
@@ -17,7 +23,7 @@ const FEWEST_LETTERS: usize = 20;
 /// Below this, the answer is a guess between relatives.
 const LEAST_CONFIDENCE: f64 = 0.3;
 
-/// Detects the language from a sample out of the middle of the text, unless the text is too short to tell.
+/// Detects the language from a sample out of the whole text, unless the text is too short to tell.
 ///
 /// A language that the document declares for itself is often a template's, so it is only believed where detection
 /// is unsure: then an extractor's [`Metadata::language`](crate::Metadata) stays.
@@ -30,7 +36,7 @@ impl Stage for LanguageStage {
     }
 
     fn apply(&self, document: &mut Document, _: &Source<'_>, _: &Budget) -> Result<()> {
-        let sample = middle(&document.text, SAMPLE_BYTES);
+        let sample = &*sample(&document.text);
         if sample.chars().filter(|c| c.is_alphabetic()).take(FEWEST_LETTERS).count() < FEWEST_LETTERS {
             return Ok(());
         }
@@ -44,12 +50,15 @@ impl Stage for LanguageStage {
     }
 }
 
-/// At most `bytes` of the text: titles, addresses and tables of contents stand at its beginning and tell less.
-fn middle(text: &str, bytes: usize) -> &str {
-    if text.len() <= bytes {
-        return text;
+/// A short text, or passages of a long one at equal distances.
+fn sample(text: &str) -> Cow<'_, str> {
+    if text.len() <= SAMPLE_BYTES {
+        return text.into();
     }
-    let start = text.ceil_char_boundary((text.len() - bytes) / 2);
-    let end = text.floor_char_boundary(start + bytes);
-    text.get(start..end).unwrap_or(text)
+    let passage = |place: usize| {
+        let start = (text.len() - SAMPLE_BYTES / PLACES) / (PLACES - 1) * place;
+        let end = text.floor_char_boundary(start + SAMPLE_BYTES / PLACES);
+        text.get(text.ceil_char_boundary(start)..end).unwrap_or_default()
+    };
+    (0..PLACES).map(passage).collect::<Vec<_>>().join(" ").into()
 }

@@ -6,6 +6,7 @@ use crate::budget::Budget;
 use crate::document::{Document, Span};
 use crate::draft::Source;
 use crate::error::Result;
+use crate::kernel::{Collapse, Level, Rewrite};
 use crate::pipeline::Stage;
 
 /// Tidies [`Document::text`] with [`normalise`] and moves every span along.
@@ -24,8 +25,7 @@ impl Stage for NormaliseStage {
         offsets.dedup();
 
         let mut moved = offsets.clone();
-        document.text = normalise(&document.text, &mut moved);
-        let text = std::mem::take(&mut document.text);
+        let text = normalise(std::mem::take(&mut document.text), &mut moved);
         for_each_span(document, |span| {
             let new = |old: usize| {
                 offsets.binary_search(&old).ok().and_then(|i| moved.get(i)).copied().unwrap_or(text.len())
@@ -61,54 +61,50 @@ fn trim(text: &str, span: Span) -> Span {
 /// - Latin ligatures (U+FB00 to U+FB06) and Arabic presentation forms become letters.
 ///
 /// `offsets`, which must be ascending, are positions in `raw`; each becomes the position in the result of what
-/// followed it. Cost: linear, one output buffer.
+/// followed it. Cost: linear; the result is written into the memory of `raw`.
 ///
 /// ```
 /// let mut offsets = [10];
-/// let text = buttress_docpipeline::normalise("ﬁne \u{a0} text\r\n\r\n\r\n  next ", &mut offsets);
+/// let raw = "ﬁne \u{a0} text\r\n\r\n\r\n  next ".to_owned();
+/// let text = buttress_docpipeline::normalise(raw, &mut offsets);
 /// assert_eq!(text, "fine text\n\n  next");
 /// assert_eq!(&text[offsets[0]..], "ext\n\n  next");
 /// ```
 #[must_use]
-pub fn normalise(raw: &str, offsets: &mut [usize]) -> String {
-    let mut tidy = Tidy { text: String::with_capacity(raw.len()), newlines: 0, spaces: String::new() };
-    // Offsets before `moved` are done; those from there to `passed` wait for the next visible character.
-    let (mut moved, mut passed) = (0, 0);
-    let mut at = 0;
-    while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
-        while offsets.get(passed).is_some_and(|offset| *offset <= at) {
-            passed += 1;
-        }
-        let next_offset = offsets.get(passed).copied().unwrap_or(usize::MAX);
-        // A run of printable ASCII ends on a character boundary wherever it is cut.
-        let plain = plain_run(rest.as_bytes()).min(next_offset - at);
-        let visible_at = if let Some(run) = rest.get(..plain).filter(|run| !run.is_empty()) {
-            at += plain;
-            Some(tidy.visible(run))
-        } else if rest.starts_with("\r\n") {
-            at += 2;
-            tidy.line_end()
-        } else {
-            let c = rest.chars().next().unwrap_or_default();
-            at += c.len_utf8();
-            tidy.character(c)
-        };
-        if let Some(position) = visible_at {
-            offsets.get_mut(moved..passed).unwrap_or_default().fill(position);
-            moved = passed;
-        }
-    }
-    offsets.get_mut(moved..).unwrap_or_default().fill(tidy.text.len());
-    tidy.text
+pub fn normalise(raw: String, offsets: &mut [usize]) -> String {
+    normalise_at(Level::best(), raw, offsets)
 }
 
-/// How many printable ASCII characters other than the space stand at the beginning.
-fn plain_run(bytes: &[u8]) -> usize {
-    bytes.iter().position(|b| !matches!(b, 0x21..=0x7e)).unwrap_or(bytes.len())
+pub(crate) fn normalise_at(level: Level, raw: String, offsets: &mut [usize]) -> String {
+    let mut tidy = Tidy { text: Rewrite::new(raw), newlines: 0, spaces: String::new() };
+    // How many offsets have become positions in the result.
+    let mut moved = 0;
+    loop {
+        let waiting = offsets.get_mut(moved..).unwrap_or_default();
+        if tidy.is_settled() {
+            moved += level.run(Collapse { text: &mut tidy.text, offsets: waiting, is_plain });
+        }
+        // What is no run of plain text goes by character.
+        let Some(mut c) = tidy.text.character(0) else { break };
+        let waiting = offsets.get_mut(moved..).unwrap_or_default();
+        let passed = waiting.iter().take_while(|offset| tidy.text.ahead(**offset) == 0).count();
+        tidy.text.skip(c);
+        if c == '\r' && tidy.text.character(0) == Some('\n') {
+            c = '\n';
+            tidy.text.skip(c);
+        }
+        if let Some(position) = tidy.character(c) {
+            waiting.get_mut(..passed).unwrap_or_default().fill(position);
+            moved += passed;
+        }
+    }
+    let text = tidy.text.finish();
+    offsets.get_mut(moved..).unwrap_or_default().fill(text.len());
+    text
 }
 
 struct Tidy {
-    text: String,
+    text: Rewrite,
     /// Line ends read and not yet written.
     newlines: usize,
     /// White space read after them and not yet written: one space, or an indentation.
@@ -116,12 +112,16 @@ struct Tidy {
 }
 
 impl Tidy {
+    /// Whether a visible character was the last one read.
+    fn is_settled(&self) -> bool {
+        self.newlines == 0 && self.spaces.is_empty() && self.text.written() > 0
+    }
+
     /// Reads one character; gives where it stands in the result if it is visible.
     fn character(&mut self, c: char) -> Option<usize> {
         match c {
             '\r' | '\n' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => self.line_end(),
-            // Forms of letters for setting type, as PDF and old software store them: one ligature, one shape each.
-            '\u{fb00}'..='\u{fb06}' | '\u{fb50}'..='\u{fdfb}' | '\u{fe80}'..='\u{fefc}' => {
+            c if is_form(c) => {
                 let letters: String = std::iter::once(c).nfkc().collect();
                 // The form of a mark that stands alone is the mark over a space.
                 Some(self.visible(letters.trim_start()))
@@ -149,16 +149,26 @@ impl Tidy {
     }
 
     fn visible(&mut self, run: &str) -> usize {
-        if !self.text.is_empty() {
+        if self.text.written() > 0 {
             self.text.push_str("\n\n".get(..self.newlines.min(2)).unwrap_or_default());
             self.text.push_str(&self.spaces);
         }
         self.newlines = 0;
         self.spaces.clear();
-        let position = self.text.len();
+        let position = self.text.written();
         self.text.push_str(run);
         position
     }
+}
+
+/// Whether a character goes into the result as it stands.
+fn is_plain(c: char) -> bool {
+    !(c.is_whitespace() || c.is_control() || is_invisible(c) || is_form(c))
+}
+
+/// Forms of letters for setting type, as PDF and old software store them: one ligature, one shape each.
+fn is_form(c: char) -> bool {
+    matches!(c, '\u{fb00}'..='\u{fb06}' | '\u{fb50}'..='\u{fdfb}' | '\u{fe80}'..='\u{fefc}')
 }
 
 /// Characters that take no room and carry no meaning once a text is plain. The zero-width joiners stay: Persian,

@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use crate::document::{Document, Statistics};
 use crate::draft::Source;
 use crate::error::Result;
+use crate::kernel::{Count, Level};
 use crate::pipeline::Stage;
 
 /// Counts the characters, words and lines of [`Document::text`].
@@ -16,12 +17,20 @@ impl Stage for StatisticsStage {
     }
 
     fn apply(&self, document: &mut Document, _: &Source<'_>, _: &Budget) -> Result<()> {
-        let text = &document.text;
-        document.statistics = Statistics {
-            characters: text.chars().count(),
-            words: text.split_whitespace().count(),
-            lines: text.lines().filter(|line| !line.is_empty()).count(),
-        };
+        document.statistics = Statistics::of(&document.text);
         Ok(())
+    }
+}
+
+impl Statistics {
+    /// Counts the characters, words and lines of a text. Cost: linear, some gigabytes a second.
+    ///
+    /// ```
+    /// let counts = buttress_docpipeline::Statistics::of("The sea comes,\n\nand goes.\n");
+    /// assert_eq!((counts.characters, counts.words, counts.lines), (26, 5, 2));
+    /// ```
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Level::best().run(Count(text))
     }
 }
