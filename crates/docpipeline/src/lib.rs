@@ -43,13 +43,14 @@ pub mod extract;
 mod format;
 mod frame;
 pub mod metrics;
+mod ocr;
 mod pipeline;
 mod stage;
 mod worker;
 mod workers;
 
 pub use budget::{Budget, BudgetedReader, CancelToken, Inside};
-pub use config::{ChunkConfig, Limits, PipelineConfig};
+pub use config::{ChunkConfig, Limits, OcrConfig, OcrMode, PipelineConfig};
 pub use detect::detect;
 pub use document::{Chunk, Document, Fingerprint, Heading, Language, Metadata, Part, Span, Statistics};
 pub use draft::{Draft, Source, Table};
