@@ -26,6 +26,11 @@
 //! One [`Budget`] goes through every reader of a document and holds its [`Limits`] on what is really read or
 //! produced. A limit that is reached is an [`Error::OverLimit`] that names it.
 //!
+//! # Pictures of text
+//!
+//! Pages of a PDF that hold pictures and no text are named in a warning, or read by the program `tesseract`: see
+//! [`OcrConfig`].
+//!
 //! # Metrics
 //!
 //! Those in [`metrics`], by [`Workers`]: documents by outcome, their times by format, busy workers, refusals.
