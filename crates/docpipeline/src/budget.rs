@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use buttress_core::SharedClock;
 
@@ -117,6 +117,12 @@ impl Budget {
             return Err(Error::TimedOut { limit: self.limits.time });
         }
         Ok(())
+    }
+
+    /// The time that is left.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(self.clock.now())
     }
 
     /// Charges extracted text.

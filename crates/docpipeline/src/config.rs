@@ -15,6 +15,7 @@ use crate::stage::LEAST_TOKENS;
 /// | `limits` | see [`Limits`] | what a document may cost |
 /// | `chunks` | see [`ChunkConfig`] | how text is cut |
 /// | `main_text_only` | `false` | HTML without navigation, banners and footers |
+/// | `ocr` | see [`OcrConfig`] | whether pictures of text are read; then the result depends on that program too |
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -25,6 +26,8 @@ pub struct PipelineConfig {
     pub chunks: ChunkConfig,
     /// Whether HTML is reduced to its main text.
     pub main_text_only: bool,
+    /// How pictures of text are read.
+    pub ocr: OcrConfig,
 }
 
 /// Goes up with every change to what comes out of the same bytes and the same configuration.
@@ -46,6 +49,7 @@ impl Validate for PipelineConfig {
         let mut wrong = Violations::new();
         wrong.nest("limits", &self.limits);
         wrong.nest("chunks", &self.chunks);
+        wrong.nest("ocr", &self.ocr);
         wrong.into_result()
     }
 }
@@ -189,6 +193,101 @@ impl Validate for ChunkConfig {
             self.overlap_tokens,
             "must be at most half of max_tokens",
         );
+        wrong.into_result()
+    }
+}
+
+/// Whether pages of pictures are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OcrMode {
+    /// They are not; a warning names them.
+    #[default]
+    Off,
+    /// They are, where the program is there; where it is not, a warning says so.
+    Auto,
+}
+
+/// How pages of a PDF that hold pictures and no text are read, by `tesseract` or a program that is called like it.
+///
+/// The pictures are handed to it as they are in the document: what decodes them is a process of its own, killed when it
+/// takes too long, writes too much, or takes too much memory. What it cannot read costs a warning, never the
+/// document.
+///
+/// | field | default | |
+/// |---|---|---|
+/// | `mode` | `"off"` | `"auto"` reads such pages where the program is there |
+/// | `program` | `"tesseract"` | looked for in `PATH`, or a path |
+/// | `languages` | `"eng"` | what it reads, joined by `+`: `"eng+deu"` |
+/// | `max_pages` | 100 | such pages of one PDF that are read |
+/// | `page_time` | 20s | wall time of one page; a fifth of `limits.time` is kept for what comes after all of them |
+/// | `memory` | 1GiB | address space of the program (on Linux) |
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OcrConfig {
+    /// Whether pages of pictures are read.
+    pub mode: OcrMode,
+    /// The program's name or path.
+    pub program: String,
+    /// The languages that it reads, joined by `+`.
+    pub languages: String,
+    /// The most pages of one PDF that are read.
+    pub max_pages: usize,
+    /// The most wall time of one page.
+    #[serde(with = "buttress_core::units::duration")]
+    pub page_time: Duration,
+    /// The most address space of the program.
+    pub memory: ByteSize,
+}
+
+impl Default for OcrConfig {
+    fn default() -> Self {
+        Self {
+            mode: OcrMode::default(),
+            program: "tesseract".to_owned(),
+            languages: "eng".to_owned(),
+            max_pages: 100,
+            page_time: Duration::from_secs(20),
+            memory: ByteSize::gib(1),
+        }
+    }
+}
+
+impl Validate for OcrConfig {
+    fn validate(&self) -> Result<(), Violations> {
+        let mut wrong = Violations::new();
+        wrong.require(
+            !self.program.is_empty(),
+            "program",
+            "\"\"",
+            "must name a program; \"tesseract\" is usual",
+        );
+        let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '/' | '-');
+        let name =
+            |name: &str| name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letters);
+        wrong.require(
+            self.languages.split('+').all(name),
+            "languages",
+            &self.languages,
+            "must be names of languages as `tesseract --list-langs` has them, joined by +: \"eng+deu\"",
+        );
+        wrong.require(
+            (1..=10_000).contains(&self.max_pages),
+            "max_pages",
+            self.max_pages,
+            "must be 1 to 10000; `mode = \"off\"` reads none",
+        );
+        let time = buttress_core::units::format_duration(self.page_time);
+        let shortest = Duration::from_millis(10);
+        wrong.require(
+            self.page_time >= shortest,
+            "page_time",
+            time,
+            "must be at least \"10ms\"; \"20s\" is usual",
+        );
+        let least = ByteSize::mib(256);
+        wrong.require(self.memory >= least, "memory", self.memory, "must be at least \"256MiB\"");
         wrong.into_result()
     }
 }

@@ -26,6 +26,11 @@
 //! One [`Budget`] goes through every reader of a document and holds its [`Limits`] on what is really read or
 //! produced. A limit that is reached is an [`Error::OverLimit`] that names it.
 //!
+//! # Pictures of text
+//!
+//! Pages of a PDF that hold pictures and no text are named in a warning, or read by the program `tesseract`: see
+//! [`OcrConfig`].
+//!
 //! # Metrics
 //!
 //! Those in [`metrics`], by [`Workers`]: documents by outcome, their times by format, busy workers, refusals.
@@ -46,6 +51,7 @@ mod format;
 mod frame;
 mod kernel;
 pub mod metrics;
+mod ocr;
 mod pipeline;
 mod stage;
 #[cfg(any(test, feature = "test-util"))]
@@ -54,7 +60,7 @@ mod worker;
 mod workers;
 
 pub use budget::{Budget, BudgetedReader, CancelToken, Inside};
-pub use config::{ChunkConfig, Limits, PipelineConfig};
+pub use config::{ChunkConfig, Limits, OcrConfig, OcrMode, PipelineConfig};
 pub use detect::detect;
 pub use document::{Chunk, Document, Fingerprint, Heading, Language, Metadata, Part, Span, Statistics};
 pub use draft::{Draft, Source, Table};

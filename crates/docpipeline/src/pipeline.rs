@@ -65,7 +65,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(config: PipelineConfig) -> Self {
         Self {
-            extractors: Extractors::all(config.main_text_only),
+            extractors: Extractors::all(&config),
             stages: vec![
                 Box::new(NormaliseStage),
                 Box::new(StatisticsStage),

@@ -10,6 +10,7 @@
 //! | [`Postgres`] | `postgres`, and `initdb` beside it | `BUTTRESS_POSTGRES` | `postgresql` |
 //! | [`Chromium`] | `chromium` | `BUTTRESS_CHROMIUM` | `chromium` |
 //! | [`promtool_check_metrics`] | `promtool` | `BUTTRESS_PROMTOOL` | `prometheus` |
+//! | [`Program::TESSERACT`] | `tesseract` | `BUTTRESS_TESSERACT` | `tesseract-ocr` |
 //!
 //! ```no_run
 //! let redis = buttress_testkit::Redis::start();

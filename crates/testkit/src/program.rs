@@ -55,8 +55,16 @@ impl Program {
         package: "prometheus",
         places: &["/opt/homebrew/bin/promtool"],
     };
+    /// The program that reads pictures of text; its English is expected to be there.
+    pub const TESSERACT: Self = Self {
+        name: "tesseract",
+        variable: "BUTTRESS_TESSERACT",
+        package: "tesseract-ocr",
+        places: &["/opt/homebrew/bin/tesseract"],
+    };
     /// Every program that some test needs.
-    pub const ALL: [Self; 5] = [Self::REDIS, Self::NATS, Self::POSTGRES, Self::CHROMIUM, Self::PROMTOOL];
+    pub const ALL: [Self; 6] =
+        [Self::REDIS, Self::NATS, Self::POSTGRES, Self::CHROMIUM, Self::PROMTOOL, Self::TESSERACT];
 
     /// Where the program lies on this machine, or `None` if it is in none of its places.
     #[must_use]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Makes the sample documents out of the texts in markdown/, with real tools, and writes manifest.json.
 
-Needs pandoc, LibreOffice (writer, calc, impress), Chromium, groff, and the Python packages openpyxl and python-pptx.
+Needs pandoc, LibreOffice (writer, calc, impress), Chromium, groff, poppler's tools, and the Python packages openpyxl,
+python-pptx, img2pdf and pillow.
 What comes out is the same in kind, not byte for byte: the tools write dates and their versions.
 
     python3 make.py
@@ -21,7 +22,9 @@ import tarfile
 import tempfile
 import zipfile
 
+import img2pdf
 import openpyxl
+import PIL.Image
 import pptx
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -215,6 +218,22 @@ def manual():
     file.write_bytes(pdf)
     listed(file, "pdf", language="eng", pages=1,
            contains=["print the next high water", "Without an argument it takes the harbour of Pell"])
+
+
+def scan():
+    """A page from a scanner: one in gray as JPEG, one in black and white as fax codes, and no text at all."""
+    file = path("pdf", "scan.pdf")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        run("pdftoppm", "-gray", "-r", "100", "-singlefile", HERE / "pdf/harbour.pdf", folder / "gray")
+        run("pdftoppm", "-gray", "-r", "150", "-singlefile", HERE / "pdf/retries.pdf", folder / "fax")
+        PIL.Image.open(folder / "gray.pgm").save(folder / "gray.jpg", quality=20, optimize=True, dpi=(100, 100))
+        black_and_white = PIL.Image.open(folder / "fax.pgm").point(lambda light: 255 * (light > 140)).convert("1")
+        black_and_white.save(folder / "fax.tif", compression="group4", dpi=(150, 150))
+        pages = [str(folder / "gray.jpg"), str(folder / "fax.tif")]
+        file.write_bytes(img2pdf.convert(pages, creationdate=datetime.datetime(2024, 3, 14)))
+    listed(file, "pdf", language="eng", pages=2,
+           contains=["deepen the inner basin by forty centimetres", "A retry is a bet that the second attempt"])
 
 
 def pages_around_text():
@@ -423,7 +442,7 @@ def archives():
     listed(file, "gzip", "harbour.en", title=None, author=None, headings=None, table_cells=None)
 
 
-for make in [texts, markdown, by_pandoc, by_libreoffice, by_chromium, manual, pages_around_text, sheets, slides, before_2007, mail,
+for make in [texts, markdown, by_pandoc, by_libreoffice, by_chromium, manual, scan, pages_around_text, sheets, slides, before_2007, mail,
              data, archives]:
     make()
     print(f"{make.__name__:20} {len(manifest):3} documents so far")

@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 
+use buttress_testkit::Program;
 use common::{dead_letters, folder, process, records, squeeze};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -90,12 +91,26 @@ fn slice<'t>(text: &'t str, span: &Value) -> &'t str {
 
 #[test]
 fn every_sample_keeps_what_it_says() {
-    let records = read_samples(&[]);
+    let program = format!("pipeline.ocr.program={}", Program::TESSERACT.path().display());
+    let records = read_samples(&["--set", "pipeline.ocr.mode=auto", "--set", &program]);
     let wrong: Vec<_> = manifest()
         .iter()
         .flat_map(|entry| complaints(entry, &records[entry["path"].as_str().unwrap()]))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_scan_without_ocr_says_what_would_do() {
+    let out = tempdir().unwrap();
+    process(&[&folder("samples/pdf/scan.pdf")], out.path(), &[]);
+    let record = records(out.path()).into_values().next().unwrap();
+    assert_eq!(record["text"], "");
+    let warning = record["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.starts_with("pages 1 to 2 have no text") && warning.contains("set ocr.mode"),
+        "{warning}"
+    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod xml;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::PipelineConfig;
 use crate::detect;
 use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
@@ -64,14 +65,14 @@ impl Extractors {
         Self(BTreeMap::new())
     }
 
-    /// An extractor for every format. HTML is read whole, or only its main text.
+    /// An extractor for every format, each told by `config` how to read.
     #[must_use]
-    pub fn all(main_text_only: bool) -> Self {
+    pub fn all(config: &PipelineConfig) -> Self {
         Self::none()
             .with(Format::Text, text::Text)
             .with(Format::Markdown, markdown::Markdown)
-            .with(Format::Html, html::Html { main_text_only })
-            .with(Format::Pdf, pdf::Pdf)
+            .with(Format::Html, html::Html { main_text_only: config.main_text_only })
+            .with(Format::Pdf, pdf::Pdf { ocr: config.ocr.clone() })
             .with(Format::Docx, ooxml::Docx)
             .with(Format::Xlsx, ooxml::Xlsx)
             .with(Format::Pptx, ooxml::Pptx)

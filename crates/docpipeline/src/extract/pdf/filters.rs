@@ -18,21 +18,37 @@ const STEP_BYTES: usize = 32 << 10;
 
 /// The decoded data of a stream; nothing for an image, and what came before the damage for a damaged one.
 pub(super) fn decode<'a>(stream: &Stream<'a>, budget: &Budget) -> Result<Cow<'a, [u8]>> {
+    let mut charge = |bytes| budget.tick().and_then(|()| budget.expanded(bytes));
+    let Undone { data, remaining } = undo(stream, &mut charge)?;
+    Ok(if remaining.is_none() { data } else { Cow::default() })
+}
+
+/// A stream after its filters of bytes.
+pub(super) struct Undone<'a> {
+    pub(super) data: Cow<'a, [u8]>,
+    /// The filter of an image that is left, and its parameters.
+    pub(super) remaining: Option<(Filter, Dict<'a>)>,
+}
+
+/// Undoes the filters of a stream up to that of an image.
+pub(super) fn undo<'a>(stream: &Stream<'a>, charge: Charge<'_>) -> Result<Undone<'a>> {
     let filters = stream.filters();
     let mut data = stream.raw_data();
     for (index, filter) in filters.iter().take(MOST_FILTERS).enumerate() {
         if index == 0 && *filter == Filter::Crypt {
             continue;
         }
-        let Some(coding) = Coding::of(*filter) else { return Ok(Cow::default()) };
-        let mut charge = |bytes| budget.tick().and_then(|()| budget.expanded(bytes));
-        let decoded = coding.decode(&data, &mut charge)?;
-        data = match parameters(stream.dict(), index) {
+        let parameters = parameters(stream.dict(), index);
+        let Some(coding) = Coding::of(*filter) else {
+            return Ok(Undone { data, remaining: Some((*filter, parameters.unwrap_or_default())) });
+        };
+        let decoded = coding.decode(&data, charge)?;
+        data = match parameters {
             Some(parameters) => predicted(decoded, &parameters).into(),
             None => decoded.into(),
         };
     }
-    Ok(data)
+    Ok(Undone { data, remaining: None })
 }
 
 fn parameters<'a>(dict: &Dict<'a>, index: usize) -> Option<Dict<'a>> {
@@ -53,7 +69,7 @@ pub(super) enum Coding {
 }
 
 /// Told of every piece of output; its refusal ends the decoding.
-type Charge<'c> = &'c mut dyn FnMut(usize) -> Result<()>;
+pub(super) type Charge<'c> = &'c mut dyn FnMut(usize) -> Result<()>;
 
 impl Coding {
     fn of(filter: Filter) -> Option<Self> {

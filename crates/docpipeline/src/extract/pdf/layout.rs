@@ -140,7 +140,7 @@ fn level(ratio: f64) -> Option<u8> {
 
 /// Appends a line; a hyphen between two letters at its beginning was put there by the division, when what follows
 /// is of the same case.
-fn append(text: &mut String, line: &str) {
+pub(super) fn append(text: &mut String, line: &str) {
     let before = text.strip_suffix(['-', '\u{2010}', '\u{ad}']).unwrap_or_default();
     let mut before = before.chars().rev();
     let divided = match before.next() {

@@ -4,6 +4,8 @@
 //! The way of the text: streams undone, every byte counted ([`filters`]) > tokens ([`tokens`]) > strings and where they
 //! are set ([`walk`], [`state`]) > glyphs with Unicode and place ([`font`]) > lines, by the distances between glyphs
 //! ([`lines`]) > paragraphs and headings, by the distances between lines ([`layout`]).
+//!
+//! Pages of pictures instead of text are read after all others, by OCR if it is on ([`scans`]).
 
 mod filters;
 mod font;
@@ -12,25 +14,34 @@ mod layers;
 mod layout;
 mod lines;
 mod metadata;
+mod picture;
+mod scans;
 mod state;
+mod tiff;
 mod tokens;
 mod walk;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf as Parsed};
 
+use crate::config::OcrConfig;
 use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
 use crate::extract::Extractor;
 use crate::format::Format;
 use layers::Layers;
 use lines::Line;
-use walk::Shared;
+use scans::Scan;
+use walk::{Finished, Shared};
 
 /// PDF. Invisible text, as OCR leaves it, is read.
-pub(crate) struct Pdf;
+pub(crate) struct Pdf {
+    /// How pages of pictures are read.
+    pub(crate) ocr: OcrConfig,
+}
 
 impl Extractor for Pdf {
     fn extract(&self, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()> {
@@ -51,7 +62,7 @@ impl Extractor for Pdf {
         metadata::read(parsed.metadata(), draft.metadata());
 
         let mut shared = Shared::new(budget, Layers::read(parsed.xref()));
-        let (mut pages, mut unmapped, mut glyphs) = (Vec::new(), 0, 0);
+        let (mut pages, mut scans, mut unmapped, mut glyphs) = (Vec::new(), Vec::new(), 0, 0);
         for (index, page) in parsed.pages().iter().enumerate() {
             budget.check_time()?;
             // One page that cannot be read costs that page.
@@ -60,29 +71,37 @@ impl Extractor for Pdf {
                 pages.push(Vec::new());
                 continue;
             };
-            let finished = finished?;
-            unmapped += finished.unmapped;
-            glyphs += finished.glyphs;
-            pages.push(finished.lines);
+            let Finished { lines, pictures, glyphs: shown, unmapped: unknown } = finished?;
+            if lines.is_empty() && !pictures.is_empty() {
+                scans.push(Scan { page: index, rotation: page.rotation(), pictures });
+            }
+            unmapped += unknown;
+            glyphs += shown;
+            pages.push(lines);
         }
-        if glyphs == 0 {
-            draft.warn(format!("no text: {} pages of images or drawings; OCR is not built in", pages.len()));
+        if glyphs == 0 && scans.is_empty() {
+            draft.warn(format!("no text: {} pages of drawings", pages.len()));
         } else if unmapped * 10 > glyphs {
             draft.warn(format!("{unmapped} of {glyphs} glyphs stand for no character that the file tells"));
         }
-        write(&pages, draft)
+        let recognised = scans::read(&scans, &self.ocr, draft)?;
+        write(&pages, &recognised, draft)
     }
 }
 
-fn write(pages: &[Vec<Line>], draft: &mut Draft<'_>) -> Result<()> {
+/// Writes the pages: the lines of each, and the paragraphs that OCR made of its pictures.
+fn write(pages: &[Vec<Line>], recognised: &HashMap<usize, Vec<String>>, draft: &mut Draft<'_>) -> Result<()> {
     let body = layout::Body::of(pages);
-    for page in pages {
+    for (index, page) in pages.iter().enumerate() {
         draft.begin_page()?;
         for paragraph in layout::paragraphs(page, body) {
             match paragraph.level {
                 Some(level) => draft.heading(level, &paragraph.text)?,
                 None => draft.paragraph(&paragraph.text)?,
             }
+        }
+        for paragraph in recognised.get(&index).into_iter().flatten() {
+            draft.paragraph(paragraph)?;
         }
     }
     Ok(())

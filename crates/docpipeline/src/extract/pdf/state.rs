@@ -48,6 +48,11 @@ impl<'a, 'b> State<'a, 'b> {
         *self = Self { text, line, ..saved };
     }
 
+    /// From user space to the page.
+    pub(super) fn to_page(&self) -> Affine {
+        self.ctm
+    }
+
     pub(super) fn transform(&mut self, matrix: Affine) {
         self.ctm *= matrix;
     }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use hayro_font::kurbo::{Affine, Rect};
 use hayro_syntax::object::dict::keys::{
-    ACTUAL_TEXT, ANNOTS, AP, AS, BBOX, CONTENTS, F, FONT, FORM, MATRIX, N, OC, RECT, RESOURCES, SUBTYPE,
+    ACTUAL_TEXT, ANNOTS, AP, AS, BBOX, CONTENTS, F, FONT, FORM, IMAGE, MATRIX, N, OC, RECT, RESOURCES,
+    SUBTYPE,
 };
 use hayro_syntax::object::{Array, Dict, Name, ObjectIdentifier, Stream, String as PdfString};
 use hayro_syntax::page::{Page, Resources};
@@ -17,6 +18,7 @@ use super::font::{Font, Fonts, Glyph};
 use super::layers::Layers;
 use super::lines::{Line, LineBuilder, Script};
 use super::metadata::text_string;
+use super::picture::Picture;
 use super::state::State;
 use super::tokens::{Token, Tokens};
 use crate::budget::Budget;
@@ -34,12 +36,16 @@ const DEEPEST_FORM: usize = 24;
 /// Decoded forms that are kept, in bytes: a letterhead is on every page.
 const KEPT_FORM_BYTES: usize = 4 << 20;
 
+/// Pictures of a page that are looked at.
+const MOST_PICTURES: usize = 16;
+
 /// Annotations that nobody sees: hidden, or not on a screen.
 const UNSEEN: i32 = 1 << 1 | 1 << 5;
 
 /// What a page came to.
-pub(super) struct Finished {
+pub(super) struct Finished<'a> {
     pub(super) lines: Vec<Line>,
+    pub(super) pictures: Vec<Picture<'a>>,
     pub(super) glyphs: usize,
     /// Glyphs whose character is not known.
     pub(super) unmapped: usize,
@@ -60,15 +66,21 @@ impl<'a, 'b> Shared<'a, 'b> {
     }
 
     /// Reads a page.
-    pub(super) fn page(&mut self, page: &Page<'a>) -> Result<Finished> {
-        let mut walk =
-            Walk { shared: self, lines: LineBuilder::default(), glyphs: 0, unmapped: 0, marked: Vec::new() };
+    pub(super) fn page(&mut self, page: &Page<'a>) -> Result<Finished<'a>> {
+        let mut walk = Walk {
+            shared: self,
+            lines: LineBuilder::default(),
+            pictures: Vec::new(),
+            glyphs: 0,
+            unmapped: 0,
+            marked: Vec::new(),
+        };
         let content = walk.page_content(page.raw())?;
         walk.content(&content, page.resources(), State::new(Affine::IDENTITY), 0)?;
         walk.annotations(page)?;
-        let Walk { lines, glyphs, unmapped, .. } = walk;
+        let Walk { lines, pictures, glyphs, unmapped, .. } = walk;
         self.fonts.refusal()?;
-        Ok(Finished { lines: lines.finish(), glyphs, unmapped })
+        Ok(Finished { lines: lines.finish(), pictures, glyphs, unmapped })
     }
 
     /// The decoded content of a form.
@@ -89,6 +101,7 @@ impl<'a, 'b> Shared<'a, 'b> {
 struct Walk<'w, 'a, 'b> {
     shared: &'w mut Shared<'a, 'b>,
     lines: LineBuilder,
+    pictures: Vec<Picture<'a>>,
     glyphs: usize,
     unmapped: usize,
     /// The open marked content.
@@ -227,12 +240,19 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
         Ok(())
     }
 
-    /// `Do`: the content of a form; images have none.
+    /// `Do`: reads the content of a form, and notes a picture.
     fn object(&mut self, operands: &[Token<'_>], run: &Run<'_, 'a, 'b>) -> Result<()> {
         let Some(name) = name(operands) else { return Ok(()) };
         let Some(object) = run.resources.x_objects.get::<Stream<'a>>(name) else { return Ok(()) };
-        if object.dict().get::<Name<'_>>(SUBTYPE).is_some_and(|subtype| *subtype == *FORM) {
-            self.form(&object, run.resources, run.state.clone(), run.depth)?;
+        match object.dict().get::<Name<'_>>(SUBTYPE).as_deref() {
+            Some(FORM) => self.form(&object, run.resources, run.state.clone(), run.depth)?,
+            Some(IMAGE) if self.pictures.len() < MOST_PICTURES => {
+                let hidden = self.marked.last().is_some_and(|marked| marked.hidden);
+                if !hidden && self.shared.layers.shows(object.dict(), OC) {
+                    self.pictures.extend(Picture::new(object, run.state.to_page()));
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
