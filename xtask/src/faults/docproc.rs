@@ -44,7 +44,7 @@ pub(super) const AREA: Area = Area {
 };
 
 /// The program, built if it has changed.
-fn program(workspace: &Workspace) -> Result<PathBuf> {
+pub(super) fn program(workspace: &Workspace) -> Result<PathBuf> {
     ensure!(
         succeeds(&mut workspace.cargo(["build", "--quiet", "--release", "-p", "docproc"]))?,
         "docproc does not build"

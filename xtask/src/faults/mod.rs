@@ -5,6 +5,7 @@
 //! ([`ProcessGroup::kill_after`](buttress_testkit::ProcessGroup::kill_after), [`Random`]).
 
 mod docproc;
+mod queue;
 
 use anyhow::{Context, Result, bail};
 use buttress_testkit::Random;
@@ -14,7 +15,7 @@ use crate::output::{self, Row};
 use crate::workspace::Workspace;
 
 /// Every area, in the order in which they are listed.
-const AREAS: &[Area] = &[docproc::AREA];
+const AREAS: &[Area] = &[docproc::AREA, queue::AREA];
 
 /// Crash an area's program at random moments and count what it lost of what it had acknowledged.
 ///
