@@ -31,6 +31,12 @@
 //! Pages of a PDF that hold pictures and no text are named in a warning, or read by the program `tesseract`: see
 //! [`OcrConfig`].
 //!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `test-util` | no | `testing`: the text kernels at every level of the processor (AVX-512, AVX2, NEON, portable), and a comparison with their plain definitions |
+//!
 //! # Metrics
 //!
 //! Those in [`metrics`], by [`Workers`]: documents by outcome, their times by format, busy workers, refusals.

@@ -95,7 +95,7 @@ struct Place {
     tokens_before: usize,
 }
 
-/// The blocks that a chunk may end in, read as far as they are needed.
+/// The blocks with places that a chunk may end at, read as far as they are needed.
 struct Window<'t, S> {
     pieces: Pieces<'t, S>,
     blocks: VecDeque<Block>,
@@ -119,7 +119,10 @@ impl<S: Simd> Window<'_, S> {
             // Nothing stands before the text that could be cut off.
             marks.places &= if start.at == 0 { !1 } else { u64::MAX };
             self.tokens += marks.tokens.count_ones() as usize;
-            self.blocks.push_back(Block { start, marks });
+            // So that white space without end takes no memory.
+            if marks.places != 0 {
+                self.blocks.push_back(Block { start, marks });
+            }
         }
         Some(())
     }

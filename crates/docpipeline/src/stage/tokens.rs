@@ -46,18 +46,17 @@ impl Kind {
 
 /// As [`char::is_alphabetic`], which searches in a table, and faster for the most common letters.
 pub(crate) fn is_letter(c: char) -> bool {
-    match c {
-        'a'..='z' | 'A'..='Z' => true,
-        '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2c1}' => true,
-        // Greek, Cyrillic, Hebrew, Arabic.
-        '\u{3a3}'..='\u{3f5}' | '\u{400}'..='\u{481}' | '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{657}' => true,
-        // Hiragana, Katakana, Han, Hangul.
-        '\u{3041}'..='\u{3096}'
-        | '\u{30a1}'..='\u{30fa}'
-        | '\u{4e00}'..='\u{9fff}'
-        | '\u{ac00}'..='\u{d7a3}' => true,
-        _ => c.is_alphabetic(),
-    }
+    let is_latin = matches!(c, 'a'..='z' | 'A'..='Z' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{2c1}');
+    let is_greek_or_cyrillic = matches!(c, '\u{3a3}'..='\u{3f5}' | '\u{400}'..='\u{481}');
+    let is_hebrew_or_arabic = matches!(c, '\u{5d0}'..='\u{5ea}' | '\u{620}'..='\u{657}');
+    let is_kana = matches!(c, '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}');
+    let is_han_or_hangul = matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}');
+    is_latin
+        || is_greek_or_cyrillic
+        || is_hebrew_or_arabic
+        || is_kana
+        || is_han_or_hangul
+        || c.is_alphabetic()
 }
 
 /// The longest piece of letters or digits, in characters: what has no end of its own (an encoded image, say) is cut all
