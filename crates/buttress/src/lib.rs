@@ -7,18 +7,24 @@
 //! |---|---|---|
 //! | – | [`core`] | the vocabulary that all crates share |
 //! | `config` | `buttress::config` | layered configuration with provenance and hot reload |
+//! | `connect` | `buttress::connect` | back ends and blobs |
 //! | `docpipeline` | `buttress::docpipeline` | documents to text, chunks and fingerprints |
 //! | `health` | `buttress::health` | live, ready and startup probes |
+//! | `queue` | `buttress::queue` | a durable work queue |
 //! | `service` | `buttress::service` | a production HTTP service |
 //! | `telemetry` | `buttress::telemetry` | logs, metrics and request ids |
 
 #[cfg(feature = "config")]
 pub use buttress_config as config;
+#[cfg(feature = "connect")]
+pub use buttress_connect as connect;
 pub use buttress_core as core;
 #[cfg(feature = "docpipeline")]
 pub use buttress_docpipeline as docpipeline;
 #[cfg(feature = "health")]
 pub use buttress_health as health;
+#[cfg(feature = "queue")]
+pub use buttress_queue as queue;
 #[cfg(feature = "service")]
 pub use buttress_service as service;
 #[cfg(feature = "telemetry")]

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::{ProcessGroup, Program, wait_until};
 pub struct Nats {
     addr: SocketAddr,
     process: ProcessGroup,
-    _folder: TempDir, // Last: it goes when nobody writes to it any more.
+    folder: TempDir, // Last: it goes when nobody writes to it any more.
 }
 
 impl Nats {
@@ -23,22 +24,14 @@ impl Nats {
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let mut process = ProcessGroup::spawn(
-            Command::new(Program::NATS.path())
-                .args(["--jetstream", "--addr", "127.0.0.1", "--port", "-1"])
-                .arg("--store_dir")
-                .arg(folder.path().join("store"))
-                .arg("--ports_file_dir")
-                .arg(folder.path()),
-            &folder.path().join("nats.log"),
-        );
-        let ports_file = folder.path().join(format!("nats-server_{}.ports", process.id()));
-        let addr = wait_until("nats-server to answer PING", READY_WITHIN, || {
-            process.expect_running();
-            let addr = addr_in(&std::fs::read_to_string(&ports_file).ok()?)?;
-            ping(addr).ok()?.then_some(addr)
-        });
-        Self { addr, process, _folder: folder }
+        let (addr, process) = serve("-1", folder.path());
+        Self { addr, process, folder }
+    }
+
+    /// `kill -9`, and a new start at the same address with what is on the disk.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        (self.addr, self.process) = serve(&self.addr.port().to_string(), self.folder.path());
     }
 
     /// Where it listens.
@@ -63,6 +56,26 @@ impl Nats {
     pub fn ping(&self) -> bool {
         ping(self.addr).unwrap_or(false)
     }
+}
+
+/// Starts a server on `port`, -1 for any, and returns when it answers.
+fn serve(port: &str, folder: &Path) -> (SocketAddr, ProcessGroup) {
+    let mut process = ProcessGroup::spawn(
+        Command::new(Program::NATS.path())
+            .args(["--jetstream", "--addr", "127.0.0.1", "--port", port])
+            .arg("--store_dir")
+            .arg(folder.join("store"))
+            .arg("--ports_file_dir")
+            .arg(folder),
+        &folder.join("nats.log"),
+    );
+    let ports_file = folder.join(format!("nats-server_{}.ports", process.id()));
+    let addr = wait_until("nats-server to answer PING", READY_WITHIN, || {
+        process.expect_running();
+        let addr = addr_in(&std::fs::read_to_string(&ports_file).ok()?)?;
+        ping(addr).ok()?.then_some(addr)
+    });
+    (addr, process)
 }
 
 /// The client address in a ports file: `{"nats": ["nats://127.0.0.1:4222"]}`. `None` while it is half written.

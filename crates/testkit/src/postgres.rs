@@ -1,7 +1,7 @@
 //! A PostgreSQL cluster in a temporary folder.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,11 +14,12 @@ use crate::{ProcessGroup, Program, wait_until};
 
 /// A PostgreSQL server with a fresh cluster, superuser `postgres` and no password.
 ///
-/// It listens on a free port and on a socket in its folder. It does not flush to disk (`fsync = off`): the cluster is
-/// thrown away, so a crash of the machine need not be survived.
+/// It listens on a free port and on a socket in its folder.
 #[derive(Debug)]
 pub struct Postgres {
     addr: SocketAddr,
+    /// Whether a commit is on the disk before it is answered.
+    durable: bool,
     bin: PathBuf,
     process: ProcessGroup,
     folder: TempDir, // Last: it goes when nobody writes to it any more.
@@ -26,8 +27,20 @@ pub struct Postgres {
 
 impl Postgres {
     /// Makes a cluster, starts a server on it, and returns when it answers queries.
+    ///
+    /// It does not flush to disk (`fsync = off`): the cluster is thrown away, so no crash need be survived.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// The same with PostgreSQL's own defaults: a commit that was answered is on the disk.
+    #[must_use]
+    pub fn durable() -> Self {
+        Self::start_with(true)
+    }
+
+    fn start_with(durable: bool) -> Self {
         let server = Program::POSTGRES.path();
         // Debian links single programs into /usr/bin; the others lie beside the real file.
         let server = server.canonicalize().unwrap_or(server);
@@ -51,22 +64,14 @@ impl Postgres {
         );
 
         let addr = free_addr();
-        let mut process = ProcessGroup::spawn(
-            owner
-                .command(&server)
-                .arg("-D")
-                .arg(&data)
-                .args(["-h", "127.0.0.1", "-p", &addr.port().to_string()])
-                .args(["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"])
-                .args(["-c", "max_connections=200", "-k"])
-                .arg(folder.path()),
-            &folder.path().join("postgres.log"),
-        );
-        wait_until("postgres to answer a query", READY_WITHIN, || {
-            process.expect_running();
-            psql(&bin, addr, "postgres", "SELECT 1").ok().filter(|answer| answer == "1")
-        });
-        Self { addr, bin, process, folder }
+        let process = serve(&bin, addr, durable, folder.path());
+        Self { addr, durable, bin, process, folder }
+    }
+
+    /// `kill -9`, and a new start at the same address with what is on the disk.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        self.process = serve(&self.bin, self.addr, self.durable, self.folder.path());
     }
 
     /// Where it listens.
@@ -115,6 +120,26 @@ impl Postgres {
     }
 }
 
+fn serve(bin: &Path, addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
+    let unsafe_but_quick = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"];
+    let mut process = ProcessGroup::spawn(
+        Owner::of(folder)
+            .command(&bin.join("postgres"))
+            .arg("-D")
+            .arg(folder.join("data"))
+            .args(["-h", "127.0.0.1", "-p", &addr.port().to_string()])
+            .args(if durable { &[] } else { &unsafe_but_quick[..] })
+            .args(["-c", "max_connections=200", "-k"])
+            .arg(folder),
+        &folder.join("postgres.log"),
+    );
+    wait_until("postgres to answer a query", READY_WITHIN, || {
+        process.expect_running();
+        psql(bin, addr, "postgres", "SELECT 1").ok().filter(|answer| answer == "1")
+    });
+    process
+}
+
 fn psql(bin: &Path, addr: SocketAddr, database: &str, sql: &str) -> Result<String, String> {
     let output = Command::new(bin.join("psql"))
         .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet", "--username=postgres"])
@@ -143,8 +168,7 @@ struct Owner(Option<(u32, u32)>);
 impl Owner {
     /// Ourselves; or, for root, the user `postgres` or `nobody`, to whom the folder is given.
     fn of(folder: &Path) -> Self {
-        let made_by = std::fs::metadata(folder).expect("the folder was just made");
-        if made_by.uid() != 0 {
+        if !rustix::process::geteuid().is_root() {
             return Self(None);
         }
         let passwd = std::fs::read_to_string("/etc/passwd").expect("the list of users is readable");

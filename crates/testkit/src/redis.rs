@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,33 +11,40 @@ use tempfile::TempDir;
 use crate::wait::READY_WITHIN;
 use crate::{ProcessGroup, Program, wait_until};
 
-/// A Redis server that keeps everything in memory.
+/// A Redis server.
 #[derive(Debug)]
 pub struct Redis {
     addr: SocketAddr,
+    /// Whether every write is on the disk before it is answered.
+    durable: bool,
     process: ProcessGroup,
-    _folder: TempDir, // Last: it goes when nobody writes to it any more.
+    folder: TempDir, // Last: it goes when nobody writes to it any more.
 }
 
 impl Redis {
-    /// Starts a server and returns when it answers.
+    /// Starts a server that keeps everything in memory, and returns when it answers.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// Starts a server whose answer to a write means that it is on the disk.
+    #[must_use]
+    pub fn durable() -> Self {
+        Self::start_with(true)
+    }
+
+    fn start_with(durable: bool) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let addr = free_addr();
-        let mut process = ProcessGroup::spawn(
-            Command::new(Program::REDIS.path())
-                .args(["--bind", "127.0.0.1", "--port", &addr.port().to_string()])
-                .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
-                .arg("--dir")
-                .arg(folder.path()),
-            &folder.path().join("redis.log"),
-        );
-        wait_until("redis-server to answer PING", READY_WITHIN, || {
-            process.expect_running();
-            (command(addr, &["PING"]).ok()? == "+PONG\r\n").then_some(())
-        });
-        Self { addr, process, _folder: folder }
+        let process = serve(addr, durable, folder.path());
+        Self { addr, durable, process, folder }
+    }
+
+    /// `kill -9`, and a new start at the same address with what is on the disk.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        self.process = serve(self.addr, self.durable, self.folder.path());
     }
 
     /// Where it listens.
@@ -64,6 +72,23 @@ impl Redis {
     pub fn command(&self, words: &[&str]) -> std::io::Result<String> {
         command(self.addr, words)
     }
+}
+
+fn serve(addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
+    let appendonly = if durable { "yes" } else { "no" };
+    let mut process = ProcessGroup::spawn(
+        Command::new(Program::REDIS.path())
+            .args(["--bind", "127.0.0.1", "--port", &addr.port().to_string()])
+            .args(["--save", "", "--daemonize", "no", "--appendfsync", "always", "--appendonly", appendonly])
+            .arg("--dir")
+            .arg(folder),
+        &folder.join("redis.log"),
+    );
+    wait_until("redis-server to answer PING", READY_WITHIN, || {
+        process.expect_running();
+        (command(addr, &["PING"]).ok()? == "+PONG\r\n").then_some(())
+    });
+    process
 }
 
 fn command(addr: SocketAddr, words: &[&str]) -> std::io::Result<String> {

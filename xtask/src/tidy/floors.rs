@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("buttress-alert", 2),
     ("buttress-backup", 2),
     ("buttress-docpipeline", 2),
+    ("buttress-queue", 2),
     ("buttress-connect", 1),
     ("buttress-pool", 1),
     ("buttress-core", 0),

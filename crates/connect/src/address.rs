@@ -1,0 +1,213 @@
+//! Which back end, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::Error;
+
+/// A back end that keeps state for others. Every one is here, whatever is compiled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// A file of this machine.
+    Sqlite,
+    /// PostgreSQL 15 or newer.
+    Postgres,
+    /// Redis 7 or newer.
+    Redis,
+    /// NATS with JetStream, 2.9 or newer.
+    Nats,
+}
+
+impl Backend {
+    /// Its name as its makers write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+            Self::Redis => "Redis",
+            Self::Nats => "NATS",
+        }
+    }
+
+    /// The feature that compiles it in, of this crate and of those above it.
+    #[must_use]
+    pub fn feature(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Nats => "nats",
+        }
+    }
+
+    /// The refusal for a program that was built without it.
+    #[must_use]
+    pub fn not_compiled(self) -> Error {
+        Error::BackendNotCompiled { backend: self.name(), feature: self.feature() }
+    }
+}
+
+/// Which back end is meant, and where it is, in one text.
+///
+/// | address | |
+/// |---|---|
+/// | `sqlite:queue.db` | a file; its folder is made |
+/// | `postgres://user:password@host:5432/database` | `?sslmode=require` for TLS |
+/// | `redis://user:password@host:6379/0` | `rediss://` for TLS |
+/// | `nats://user:password@host:4222` | `tls://` for TLS; several separated by commas |
+///
+/// Shown, also by `Debug`, it hides its password; serialised, it does not, so that a configuration reads back.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    text: String,
+    backend: Backend,
+}
+
+impl Address {
+    /// A file of this machine, for SQLite.
+    #[must_use]
+    pub fn sqlite(path: &Path) -> Self {
+        Self { text: format!("sqlite:{}", path.display()), backend: Backend::Sqlite }
+    }
+
+    /// Which back end is meant.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The whole text, password included, for the client.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// The file of a [`Backend::Sqlite`] address.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        let path = self.text.strip_prefix("sqlite:")?;
+        Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+    }
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let fail = |problem: String| Err(Error::Address { address: masked(text), problem });
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return fail(
+                "write it like \"sqlite:queue.db\", \"postgres://…\", \"redis://…\" or \"nats://…\""
+                    .to_owned(),
+            );
+        };
+        let backend = match scheme {
+            "sqlite" => Backend::Sqlite,
+            "postgres" | "postgresql" => Backend::Postgres,
+            "redis" | "rediss" => Backend::Redis,
+            "nats" | "tls" => Backend::Nats,
+            other => {
+                return fail(format!(
+                    "`{other}` is not known here; known are sqlite, postgres, redis, rediss, nats and tls"
+                ));
+            }
+        };
+        let place = rest.trim_start_matches("//");
+        if place.is_empty() {
+            return fail(match backend {
+                Backend::Sqlite => "it names no file; \"sqlite:queue.db\" does".to_owned(),
+                _ => format!("it names no host; \"{scheme}://localhost\" does"),
+            });
+        }
+        if backend != Backend::Sqlite && !rest.starts_with("//") {
+            return fail(format!("`//` is missing; write \"{scheme}://{place}\""));
+        }
+        Ok(Self { text: text.to_owned(), backend })
+    }
+}
+
+/// `text` with the password of every `user:password@` hidden. Where it is doubtful where one ends, too much is hidden.
+fn masked(text: &str) -> String {
+    let hide = |address: &str| {
+        let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+        let Some((login, host)) = rest.rsplit_once('@') else { return address.to_owned() };
+        match login.split_once(':') {
+            Some((user, _)) => format!("{scheme}://{user}:***@{host}"),
+            None => address.to_owned(),
+        }
+    };
+    text.split(',').map(hide).collect::<Vec<_>>().join(",")
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.text))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // A failing expectation fails the test.
+    use super::*;
+
+    #[test]
+    fn the_scheme_names_the_back_end() {
+        for (text, backend) in [
+            ("sqlite:a/b.db", Backend::Sqlite),
+            ("postgresql://db/docs", Backend::Postgres),
+            ("rediss://cache", Backend::Redis),
+            ("nats://one:4222,nats://two:4222", Backend::Nats),
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().backend(), backend);
+        }
+        let absolute: Address = "sqlite:///var/lib/queue.db".parse().unwrap();
+        assert_eq!(absolute.path().unwrap(), Path::new("/var/lib/queue.db"));
+    }
+
+    #[test]
+    fn a_wrong_address_says_what_would_do() {
+        for (text, told) in [
+            ("queue.db", "write it like"),
+            ("mysql://db", "known are sqlite"),
+            ("redis://", "redis://localhost"),
+            ("redis:cache", "redis://cache"),
+            ("sqlite:", "sqlite:queue.db"),
+        ] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_password_is_shown() {
+        let address: Address = "nats://a:one@x,nats://b:two:3@y".parse().unwrap();
+        assert_eq!(
+            format!("{address} {address:?}"),
+            "nats://a:***@x,nats://b:***@y Address(nats://a:***@x,nats://b:***@y)"
+        );
+        assert_eq!(masked("mysql://root:top/secret@db"), "mysql://root:***@db");
+    }
+}
