@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
+use buttress_connect::Address;
+use buttress_connect::blobs::BlobsConfig;
 use buttress_core::{ByteSize, Validate, Violations};
 use buttress_docpipeline::{PipelineConfig, WorkersConfig};
+use buttress_queue::QueueConfig;
 use buttress_service::ServiceConfig;
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
 /// The whole configuration: `docproc.toml`, then `DOCPROC_…` variables, then flags.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DocprocConfig {
     /// Limits, chunks, main text.
@@ -18,10 +21,34 @@ pub struct DocprocConfig {
     pub workers: WorkersConfig,
     /// What the service keeps.
     pub store: StoreConfig,
+    /// Where workers on many hosts get their documents from; `sqlite:docproc-data/queue.db` serves one host.
+    pub queue: QueueConfig,
+    /// Where these documents and their results are; the folder `docproc-data/blobs` serves one host.
+    pub blobs: BlobsConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
     pub telemetry: TelemetryConfig,
+}
+
+impl Default for DocprocConfig {
+    fn default() -> Self {
+        let store = StoreConfig::default();
+        let mut queue = QueueConfig::default();
+        queue.url = Address::sqlite(&store.folder.join("queue.db"));
+        "docproc".clone_into(&mut queue.name);
+        let mut blobs = BlobsConfig::default();
+        blobs.url = store.folder.join("blobs").display().to_string();
+        Self {
+            pipeline: PipelineConfig::default(),
+            workers: WorkersConfig::default(),
+            store,
+            queue,
+            blobs,
+            service: ServiceConfig::default(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
 }
 
 impl Validate for DocprocConfig {
@@ -30,6 +57,8 @@ impl Validate for DocprocConfig {
         wrong.nest("pipeline", &self.pipeline);
         wrong.nest("workers", &self.workers);
         wrong.nest("store", &self.store);
+        wrong.nest("queue", &self.queue);
+        wrong.nest("blobs", &self.blobs);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()

@@ -1,6 +1,9 @@
 //! The command line of docproc.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A program for people, who read what it prints.
 
+mod queue_commands;
+
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +14,8 @@ use buttress_docpipeline::{Isolation, Pipeline, is_worker, serve_worker};
 use clap::{Args, Parser, Subcommand};
 use docproc::batch::{Run, Summary};
 use docproc::config::DocprocConfig;
+use docproc::fleet;
+use queue_commands::{QueueCommand, queue, submit};
 
 // Documents are many small allocations on several threads; libraries leave the choice to the program.
 #[global_allocator]
@@ -56,6 +61,36 @@ enum Command {
     },
     /// Runs the HTTP service, with its page at /.
     Serve,
+    /// Stores every document at or below PATHS and puts it into the queue, for workers on any host.
+    ///
+    /// A line for each file says what became of it, once it is safe. Waits while the queue is full. Submitting the same
+    /// document again does no harm: it is read once.
+    Submit {
+        /// Files and folders.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Print a JSON line for each file.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Reads documents from the queue until it is asked to stop, and leaves each result as the blob results/ID.json.
+    ///
+    /// On SIGTERM or Ctrl-C it finishes the documents in hand and gives back what is left.
+    Worker {
+        /// Address of probes and metrics; port 0 takes any free port.
+        #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
+        listen: SocketAddr,
+        #[command(flatten)]
+        workers: WorkerArgs,
+    },
+    /// Shows what is in the queue; `dead` lists the documents that were given up, `retry` puts them back.
+    Queue {
+        /// Print JSON.
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<QueueCommand>,
+    },
     /// Reads the documents at or below PATHS, keeps nothing, and prints the figures as JSON.
     Bench {
         /// Files and folders.
@@ -153,6 +188,13 @@ fn run(cli: Cli) -> Result<ExitCode> {
             runtime.block_on(docproc::serve::run(config))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Submit { paths, json } => runtime.block_on(submit(&config, &paths, json)),
+        Command::Worker { listen, workers } => {
+            workers.apply(&mut config);
+            runtime.block_on(fleet::work(config, listen))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Queue { json, command } => runtime.block_on(queue(&config, command, json)),
         Command::Config => {
             print!("{}", loaded.print());
             Ok(ExitCode::SUCCESS)
@@ -173,16 +215,21 @@ fn batch_run(config: &DocprocConfig, progress: bool) -> Run {
     Run { pipeline: config.pipeline.clone(), workers: config.workers.clone(), progress }
 }
 
-/// Runs a batch that finishes what it has in hand when it is asked to stop.
-async fn interruptible<F: Future<Output = Result<Summary>>>(run: impl FnOnce(Ctx) -> F) -> Result<Summary> {
-    let ctx = Ctx::default();
+/// Asks the work of `ctx` to finish what it has in hand when this process is asked to stop.
+fn drain_on_signal(ctx: &Ctx, what: &'static str) {
     let shutdown = ctx.shutdown.clone();
     tokio::spawn(async move {
         if buttress_service::stop_signal().await.is_ok() {
-            eprintln!("docproc: finishing the documents in hand; what is left stays for the next run");
+            eprintln!("docproc: {what}");
             shutdown.drain();
         }
     });
+}
+
+/// Runs a batch that finishes what it has in hand when it is asked to stop.
+async fn interruptible<F: Future<Output = Result<Summary>>>(run: impl FnOnce(Ctx) -> F) -> Result<Summary> {
+    let ctx = Ctx::default();
+    drain_on_signal(&ctx, "finishing the documents in hand; what is left stays for the next run");
     run(ctx).await
 }
 

@@ -4,7 +4,7 @@
 //! documents processed by tasks that it starts, as many as there is room for.
 
 mod dead_letters;
-mod inputs;
+pub(crate) mod inputs;
 mod journal;
 mod progress;
 mod summary;
