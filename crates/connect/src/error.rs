@@ -63,6 +63,12 @@ pub enum Error {
     },
 }
 
+/// What a client said, in one line: most clients repeat in their text what their source says too.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+#[cfg(any(feature = "nats", feature = "postgres", feature = "redis", feature = "s3"))]
+pub(crate) struct Told(pub(crate) String);
+
 /// The end of a sentence about a back end.
 fn what(class: ErrorClass) -> &'static str {
     match class {

@@ -6,7 +6,9 @@ pub use async_nats as client;
 use async_nats::jetstream::Context;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions};
 use buttress_core::{ErrorClass, Probe, Vitality};
+use bytes::Bytes;
 
+use crate::error::Told;
 use crate::{Address, BoxError, ConnectionConfig, Error};
 
 /// A connection to NATS. Cheap to clone; lost, it is made again in the background.
@@ -75,6 +77,7 @@ impl Nats {
 }
 
 fn failed(address: &Address, class: ErrorClass, source: impl Into<BoxError>) -> Error {
+    let source = Told(source.into().to_string());
     Error::Failed { backend: "NATS", place: address.to_string(), class, source: source.into() }
 }
 
@@ -84,7 +87,8 @@ impl Probe for Nats {
     }
 
     async fn check(&self) -> Vitality {
-        match self.jetstream.query_account().await {
+        // Any answer will do: a server without JetStream has nobody who answers.
+        match self.client.request("$JS.API.INFO", Bytes::new()).await {
             Ok(_) => Vitality::Pass,
             Err(error) => Vitality::Fail(format!("JetStream does not answer: {error}")),
         }

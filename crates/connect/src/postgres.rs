@@ -10,6 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::error::Told;
 use crate::{Address, ConnectionConfig, Error, tls};
 
 /// A connection to PostgreSQL. Cheap to clone: statements of clones travel down the same connection, one behind the
@@ -145,10 +146,6 @@ fn explain(error: &tokio_postgres::Error) -> String {
         (None, None) => error.to_string(),
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Told(String);
 
 impl Probe for Postgres {
     fn name(&self) -> &'static str {

@@ -9,6 +9,7 @@ use redis::{
     Client, Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation, TlsCertificates,
 };
 
+use crate::error::Told;
 use crate::{Address, ConnectionConfig, Error};
 
 /// A connection to Redis. Cheap to clone: commands of clones travel down the same connection.
@@ -51,7 +52,7 @@ impl Redis {
             .set_number_of_retries(2);
         let address = Arc::new(address.clone());
         let connected = ConnectionManager::new_with_config(client, manager).await;
-        let manager = connected.map_err(|error| failed(&address, error))?;
+        let manager = connected.map_err(|error| failed(&address, &error))?;
         Ok(Self { manager, address })
     }
 
@@ -63,7 +64,7 @@ impl Redis {
     /// then.
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
         let answer = command.query_async(&mut self.manager.clone()).await;
-        answer.map_err(|error| failed(&self.address, error))
+        answer.map_err(|error| failed(&self.address, &error))
     }
 
     /// Runs a script; the server is taught it first if it does not know it.
@@ -73,11 +74,11 @@ impl Redis {
     /// As [`query`](Redis::query).
     pub async fn invoke<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Error> {
         let answer = script.invoke_async(&mut self.manager.clone()).await;
-        answer.map_err(|error| failed(&self.address, error))
+        answer.map_err(|error| failed(&self.address, &error))
     }
 }
 
-fn failed(address: &Address, error: RedisError) -> Error {
+fn failed(address: &Address, error: &RedisError) -> Error {
     let class = match error.kind() {
         _ if error.is_timeout() => ErrorClass::Timeout,
         ErrorKind::AuthenticationFailed => ErrorClass::Unauthenticated,
@@ -89,7 +90,12 @@ fn failed(address: &Address, error: RedisError) -> Error {
         _ if !matches!(error.retry_method(), RetryMethod::NoRetry) => ErrorClass::Unavailable,
         _ => ErrorClass::Internal,
     };
-    Error::Failed { backend: "Redis", place: address.to_string(), class, source: error.into() }
+    Error::Failed {
+        backend: "Redis",
+        place: address.to_string(),
+        class,
+        source: Told(error.to_string()).into(),
+    }
 }
 
 impl Probe for Redis {

@@ -1,14 +1,15 @@
 //! The queue that people use: any back end, with the decisions made.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buttress_core::{
     Classify, Clock, Ctx, ErrorClass, Key, Probe, Rejection, RejectionReason, Validate, Vitality,
 };
 use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
 use crate::policy::Policy;
@@ -146,36 +147,46 @@ impl WorkQueue {
         Ok(Vec::new())
     }
 
-    /// Does `work` on a job, and extends its lease until the work is done.
+    /// Does `work` on a job, and extends its lease until the work is done, three times in its length.
+    ///
+    /// The lease is extended by a task of its own, so that work which computes for long holds it too.
     ///
     /// # Errors
     ///
     /// [`Error::LeaseLost`] when the lease could not be extended in time; the work is dropped then, for the job is
     /// another's.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
     pub async fn hold<T>(&self, job: &mut Job, work: impl Future<Output = T>) -> Result<T, Error> {
-        let mut work = pin!(work);
-        let mut lease = pin!(self.extend_for_ever(job));
-        tokio::select! {
+        let (tell, held_since) = watch::channel(job.held_since);
+        let (queue, mut held) = (self.clone(), job.clone());
+        let mut keeper =
+            AbortOnDrop(tokio::spawn(async move { queue.extend_for_ever(&mut held, &tell).await }));
+        let outcome = tokio::select! {
             biased;
-            done = &mut work => Ok(done),
-            error = &mut lease => Err(error),
-        }
+            done = work => Ok(done),
+            ended = &mut keeper.0 => Err(ended.unwrap_or_else(|_| lost(job))),
+        };
+        job.held_since = *held_since.borrow();
+        outcome
     }
 
-    /// Extends a lease three times in its length; comes back when it is lost.
-    async fn extend_for_ever(&self, job: &mut Job) -> Error {
+    /// Extends a lease and tells since when it is held; comes back when it is lost.
+    async fn extend_for_ever(&self, job: &mut Job, tell: &watch::Sender<Instant>) -> Error {
         let Shared { ctx, config, .. } = &*self.0;
         loop {
             ctx.clock.sleep(config.lease / 3).await;
             match self.extend(job).await {
-                Ok(()) => {}
+                Ok(()) => drop(tell.send_replace(job.held_since)),
                 Err(error) if error.class().is_transient() => {
                     tracing::warn!(target: "buttress::queue", key = %job.key, %error, "a lease cannot be extended now");
                 }
                 Err(error) => return error,
             }
             if ctx.clock.now().saturating_duration_since(job.held_since) >= config.lease {
-                return Error::LeaseLost { key: job.key.to_string(), attempt: job.attempt };
+                return lost(job);
             }
         }
     }
@@ -309,6 +320,19 @@ impl Probe for WorkQueue {
             Ok(_) => Vitality::Pass,
             Err(error) => Vitality::Fail(error.to_string()),
         }
+    }
+}
+
+fn lost(job: &Job) -> Error {
+    Error::LeaseLost { key: job.key.to_string(), attempt: job.attempt }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

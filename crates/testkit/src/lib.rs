@@ -17,6 +17,8 @@
 //! println!("{}", redis.url()); // redis://127.0.0.1:41375
 //! ```
 //!
+//! `S3`, behind the feature `s3`, needs no program: it is a thread of the test.
+//!
 //! A server runs in a process group of its own. The group is killed when the value is dropped, and also when the
 //! test process dies without dropping anything (see [`ProcessGroup`]).
 //!
@@ -40,6 +42,8 @@ mod program;
 mod promtool;
 mod random;
 mod redis;
+#[cfg(feature = "s3")]
+mod s3;
 mod wait;
 
 pub use chromium::{Chromium, Page};
@@ -51,4 +55,6 @@ pub use program::Program;
 pub use promtool::promtool_check_metrics;
 pub use random::Random;
 pub use redis::Redis;
+#[cfg(feature = "s3")]
+pub use s3::S3;
 pub use wait::wait_until;

@@ -6,6 +6,7 @@
 
 mod docproc;
 mod documents;
+mod queue;
 
 use anyhow::{Context, Result, bail};
 use buttress_testkit::Random;
@@ -15,7 +16,7 @@ use crate::output::{self, Row};
 use crate::workspace::Workspace;
 
 /// Every area, in the order in which they are listed.
-const AREAS: &[Area] = &[docproc::AREA, documents::AREA];
+const AREAS: &[Area] = &[docproc::AREA, documents::AREA, queue::AREA];
 
 /// Crash an area's program at random moments and count what it lost of what it had acknowledged.
 ///

@@ -12,6 +12,7 @@ use object_store::{
 };
 
 use super::{Existing, S3Config};
+use crate::error::Told;
 use crate::{ConnectionConfig, Error, tls};
 
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl S3 {
         if let (Some(id), Some(secret)) = (&config.access_key_id, &config.secret_access_key) {
             builder = builder.with_access_key_id(id).with_secret_access_key(secret);
         }
-        let store = builder.build().map_err(|error| failed(bucket, error))?;
+        let store = builder.build().map_err(|error| failed(bucket, &error))?;
         Ok(Self { store, bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
 
@@ -75,7 +76,7 @@ impl S3 {
         match self.store.put_opts(&self.path(name), PutPayload::from(bytes), options).await {
             Ok(_) => Ok(true),
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(false),
-            Err(error) => Err(failed(&self.bucket, error)),
+            Err(error) => Err(failed(&self.bucket, &error)),
         }
     }
 
@@ -96,8 +97,12 @@ impl S3 {
     pub(super) async fn list(&self, part: &str) -> Result<Vec<String>, Error> {
         use futures_util::TryStreamExt;
         let below = self.path(part);
-        let found: Vec<_> =
-            self.store.list(Some(&below)).try_collect().await.map_err(|error| failed(&self.bucket, error))?;
+        let found: Vec<_> = self
+            .store
+            .list(Some(&below))
+            .try_collect()
+            .await
+            .map_err(|error| failed(&self.bucket, &error))?;
         let skip = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
         Ok(found
             .iter()
@@ -113,18 +118,23 @@ impl S3 {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(&self.bucket, error)),
+            Err(error) => Err(failed(&self.bucket, &error)),
         }
     }
 }
 
-fn failed(bucket: &str, error: StoreError) -> Error {
-    let class = match &error {
+fn failed(bucket: &str, error: &StoreError) -> Error {
+    let class = match error {
         StoreError::NotFound { .. } => ErrorClass::NotFound,
         StoreError::PermissionDenied { .. } => ErrorClass::Forbidden,
         StoreError::Unauthenticated { .. } => ErrorClass::Unauthenticated,
         StoreError::Generic { .. } => ErrorClass::Unavailable,
         _ => ErrorClass::Internal,
     };
-    Error::Failed { backend: "S3", place: format!("s3://{bucket}"), class, source: error.into() }
+    Error::Failed {
+        backend: "S3",
+        place: format!("s3://{bucket}"),
+        class,
+        source: Told(error.to_string()).into(),
+    }
 }
