@@ -3,7 +3,7 @@
 //! `docproc submit` promises that a document which it has acknowledged is read by some worker, and the sink that each
 //! document leaves one result, which never changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use super::{Area, Outcome, docproc};
 
-/// Documents that are submitted before, while and after workers are killed.
-const DOCUMENTS: usize = 60;
+/// How often a submitter, and perhaps a worker, is killed before the queue is drained.
+const ROUNDS: usize = 4;
 
-/// How often somebody is killed before the queue is drained.
-const KILLS: usize = 4;
+/// Documents that each submitter has.
+const DOCUMENTS: usize = 40;
 
 /// How long the queue may take to be drained; the leases of the dead have to run out first.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -35,6 +35,7 @@ pub(super) const AREA: Area = Area {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
+        fs::create_dir_all(&folder)?;
         let (server, url) = match case {
             "sqlite" => (Server::None, format!("sqlite:{}", folder.join("queue.db").display())),
             "postgres" => of(Postgres::durable(), Postgres::url, Server::Postgres),
@@ -70,49 +71,52 @@ struct Fleet {
 
 impl Fleet {
     fn point(&self, random: &mut Random) -> Result<Outcome> {
-        let documents = self.folder.join("in");
-        fs::create_dir_all(&documents)?;
-        for i in 0..DOCUMENTS {
-            // Longer ones among them, so that a worker is killed in the middle of one.
-            let text = format!("<h1>Document {i}</h1><p>It speaks of number {i} and of nothing else.</p>");
-            fs::write(documents.join(format!("{i}.html")), text.repeat(if i % 10 == 0 { 5000 } else { 40 }))?;
-        }
         let mut workers: Vec<_> = (0..2).map(|side| self.worker(side)).collect();
-        let mut acknowledged = BTreeMap::new();
-        for _ in 0..KILLS {
-            let mut submitter = self.submitter(&documents);
-            let victim = usize::try_from(random.below(3))?;
-            let moment = random.duration(Duration::from_millis(10), Duration::from_millis(300));
-            match workers.get_mut(victim) {
-                Some(worker) => {
-                    worker.kill_after(moment);
-                    *worker = self.worker(victim);
-                    submitter.kill_after(random.duration(Duration::ZERO, Duration::from_millis(100)));
-                }
-                None => {
-                    submitter.kill_after(moment);
-                }
-            }
+        let mut acknowledged = BTreeSet::new();
+        for round in 0..ROUNDS {
+            // Each submitter has documents of its own: nobody hands in again what one of them lost.
+            let mut submitter = self.submitter(&self.write(round)?);
+            submitter.kill_after(random.duration(Duration::from_millis(10), Duration::from_millis(250)));
             acknowledged.extend(queued(&submitter.output()));
+            let victim = usize::try_from(random.below(3))?;
+            if let Some(worker) = workers.get_mut(victim) {
+                worker.kill_after(random.duration(Duration::ZERO, Duration::from_millis(150)));
+                *worker = self.worker(victim);
+            }
         }
-        let before = self.results()?;
-        let mut last = self.submitter(&documents);
-        ensure!(last.wait().success(), "the submission after the crashes failed:\n{}", last.output());
-        acknowledged.extend(queued(&last.output()));
         self.drained(&mut workers)?;
+        let drained = self.results()?;
+        let lost = acknowledged.iter().filter(|id| !drained.contains_key(*id)).count();
 
-        let after = self.results()?;
+        // Handed in a second time, what is done stays as it is and the rest is done.
+        let mut last = self.submitter(&self.documents());
+        ensure!(last.wait().success(), "the submission after the crashes failed:\n{}", last.output());
+        self.drained(&mut workers)?;
+        let results = self.results()?;
+        let changed = drained.iter().filter(|(id, result)| results.get(*id) != Some(result)).count();
+        let wrong = changed + (ROUNDS * DOCUMENTS).abs_diff(results.len());
         let dead = self.queue()?.get("dead").and_then(Value::as_u64).context("no count of dead letters")?;
-        let lost = acknowledged.keys().filter(|id| !after.contains_key(*id)).count();
-        let changed = before.iter().filter(|(id, result)| after.get(*id) != Some(result)).count();
         let disorderly =
             workers.into_iter().filter_map(stopped_badly).inspect(|log| eprintln!("{log}")).count();
-        let violated = changed + DOCUMENTS.abs_diff(after.len()) + disorderly;
-        Ok(Outcome {
-            acknowledged: acknowledged.len() as u64,
-            lost: lost as u64,
-            violated: violated as u64 + dead,
-        })
+        let violated = (wrong + disorderly) as u64 + dead;
+        Ok(Outcome { acknowledged: acknowledged.len() as u64, lost: lost as u64, violated })
+    }
+
+    fn documents(&self) -> PathBuf {
+        self.folder.join("in")
+    }
+
+    /// The documents of one round.
+    fn write(&self, round: usize) -> Result<PathBuf> {
+        let folder = self.documents().join(round.to_string());
+        fs::create_dir_all(&folder)?;
+        for i in 0..DOCUMENTS {
+            let text =
+                format!("<h1>Document {i} of {round}</h1><p>It speaks of itself and of nothing else.</p>");
+            // Longer ones among them, so that a worker is killed in the middle of one.
+            fs::write(folder.join(format!("{i}.html")), text.repeat(if i % 10 == 0 { 5000 } else { 40 }))?;
+        }
+        Ok(folder)
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -179,15 +183,11 @@ impl Fleet {
     }
 }
 
-/// Ids and names of the documents that a submitter had acknowledged; a last line that was torn off does not count.
-fn queued(output: &str) -> BTreeMap<String, String> {
+/// Ids of the documents that a submitter had acknowledged; a last line that was torn off does not count.
+fn queued(output: &str) -> Vec<String> {
     let lines = output.split_inclusive('\n').filter(|line| line.ends_with('\n'));
     lines
-        .filter_map(|line| {
-            let said: Value = serde_json::from_str(line).ok()?;
-            let text = |name: &str| said.get(name).and_then(Value::as_str).map(str::to_owned);
-            Some((text("id")?, text("name")?))
-        })
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?.get("id")?.as_str().map(str::to_owned))
         .collect()
 }
 
