@@ -39,8 +39,8 @@ fn method(findings: &Findings, args: &Options) -> String {
         .map(|(engine, version)| format!("{} {version}", engine.name))
         .collect();
     let mut text = format!(
-        "\n## How\n\n- {}. {}.\n- Input: {source}; at most {} of a format, drawn with seed {}; at least {STANDARD} \
-         characters of text.\n- One warm worker process for each engine, one engine at a time, in turns; {} runs, \
+        "\n## How\n\n- {}. {}.\n- Input: {source}; at most {} of a format, drawn with seed {}; standard ones: \
+         of {STANDARD} characters of text or more, or as a table of classes says.\n- One warm worker process for each engine, one engine at a time, in turns; {} runs, \
          the median for each file. At most {} s for an engine on a format, {} s for a document.\n- CPU is user and \
          system time of all threads and children, from the path to the text. A file without text is a failure, and \
          no success.\n- Ours ends with tidy text, as the rivals do; `{OURS}, all stages` adds statistics, language, \
