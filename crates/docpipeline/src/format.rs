@@ -11,6 +11,8 @@ pub enum Format {
     Text,
     /// Markdown (`CommonMark` with tables).
     Markdown,
+    /// Jupyter notebook (nbformat 3 and 4).
+    Ipynb,
     /// HTML or XHTML.
     Html,
     /// PDF (ISO 32000).
@@ -33,6 +35,8 @@ pub enum Format {
     Epub,
     /// A mail message (RFC 5322, MIME).
     Eml,
+    /// A mailbox: messages one after another (RFC 4155).
+    Mbox,
     /// Comma-separated values (RFC 4180), also with semicolons.
     Csv,
     /// Tab-separated values.
@@ -51,9 +55,10 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Text,
         Self::Markdown,
+        Self::Ipynb,
         Self::Html,
         Self::Pdf,
         Self::Docx,
@@ -65,6 +70,7 @@ impl Format {
         Self::Rtf,
         Self::Epub,
         Self::Eml,
+        Self::Mbox,
         Self::Csv,
         Self::Tsv,
         Self::Json,
@@ -80,6 +86,7 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::Markdown => "markdown",
+            Self::Ipynb => "ipynb",
             Self::Html => "html",
             Self::Pdf => "pdf",
             Self::Docx => "docx",
@@ -91,6 +98,7 @@ impl Format {
             Self::Rtf => "rtf",
             Self::Epub => "epub",
             Self::Eml => "eml",
+            Self::Mbox => "mbox",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::Json => "json",

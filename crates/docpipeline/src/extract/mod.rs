@@ -6,8 +6,10 @@ mod eml;
 mod epub;
 mod grid;
 mod html;
+mod ipynb;
 mod json;
 mod markdown;
+pub(crate) mod mbox;
 mod odf;
 mod ooxml;
 mod ordinals;
@@ -66,6 +68,7 @@ impl Extractors {
         Self::none()
             .with(Format::Text, text::Text)
             .with(Format::Markdown, markdown::Markdown)
+            .with(Format::Ipynb, ipynb::Ipynb)
             .with(Format::Html, html::Html { main_text_only })
             .with(Format::Pdf, pdf::Pdf)
             .with(Format::Docx, ooxml::Docx)
@@ -77,6 +80,7 @@ impl Extractors {
             .with(Format::Epub, epub::Epub)
             .with(Format::Rtf, rtf::Rtf)
             .with(Format::Eml, eml::Eml)
+            .with(Format::Mbox, mbox::Mbox)
             .with(Format::Zip, archive::Zip)
             .with(Format::Tar, archive::Tar)
             .with(Format::Gzip, archive::Gzip)
