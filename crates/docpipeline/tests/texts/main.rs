@@ -2,8 +2,10 @@
 //!
 //! Inputs are built here, so that each test shows what it is about.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)] // A failed step is a failed test.
+#![allow(clippy::format_collect)] // Small inputs, built once.
 
 mod archives;
+mod html;
 mod ipynb;
 mod json;
 mod mail;
