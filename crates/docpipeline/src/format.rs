@@ -11,6 +11,8 @@ pub enum Format {
     Text,
     /// Markdown (`CommonMark` with tables).
     Markdown,
+    /// reStructuredText, as Docutils and Sphinx have it.
+    Rst,
     /// Jupyter notebook (nbformat 3 and 4).
     Ipynb,
     /// HTML or XHTML.
@@ -55,9 +57,10 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Text,
         Self::Markdown,
+        Self::Rst,
         Self::Ipynb,
         Self::Html,
         Self::Pdf,
@@ -86,6 +89,7 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::Markdown => "markdown",
+            Self::Rst => "rst",
             Self::Ipynb => "ipynb",
             Self::Html => "html",
             Self::Pdf => "pdf",

@@ -16,6 +16,7 @@ mod ordinals;
 mod package;
 mod pdf;
 mod pictures;
+mod rst;
 mod rtf;
 mod text;
 mod xml;
@@ -69,6 +70,7 @@ impl Extractors {
             .with(Format::Text, text::Text)
             .with(Format::Markdown, markdown::Markdown)
             .with(Format::Ipynb, ipynb::Ipynb)
+            .with(Format::Rst, rst::Rst)
             .with(Format::Html, html::Html { main_text_only })
             .with(Format::Pdf, pdf::Pdf)
             .with(Format::Docx, ooxml::Docx)

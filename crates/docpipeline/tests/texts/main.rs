@@ -10,6 +10,7 @@ mod ipynb;
 mod json;
 mod mail;
 mod mbox;
+mod rst;
 
 use buttress_docpipeline::{Document, Error, Pipeline, PipelineConfig, Source};
 
