@@ -13,6 +13,10 @@ pub enum Format {
     Markdown,
     /// reStructuredText, as Docutils and Sphinx have it.
     Rst,
+    /// LaTeX.
+    Latex,
+    /// Org, of Emacs' Org mode.
+    Org,
     /// Jupyter notebook (nbformat 3 and 4).
     Ipynb,
     /// HTML or XHTML.
@@ -57,10 +61,12 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Text,
         Self::Markdown,
         Self::Rst,
+        Self::Latex,
+        Self::Org,
         Self::Ipynb,
         Self::Html,
         Self::Pdf,
@@ -90,6 +96,8 @@ impl Format {
             Self::Text => "text",
             Self::Markdown => "markdown",
             Self::Rst => "rst",
+            Self::Latex => "latex",
+            Self::Org => "org",
             Self::Ipynb => "ipynb",
             Self::Html => "html",
             Self::Pdf => "pdf",

@@ -19,3 +19,34 @@ pub(super) fn looks_like_rst(text: &str) -> bool {
     }
     marks >= 2
 }
+
+/// Whether a text without a telling name is LaTeX.
+pub(super) fn looks_like_latex(text: &str) -> bool {
+    let says = |mark: &str| text.contains(mark);
+    let begins =
+        text.lines().find(|line| !line.trim_start().is_empty() && !line.trim_start().starts_with('%'));
+    begins.is_some_and(|line| line.trim_start().starts_with("\\documentclass"))
+        || says("\\begin{document}") && says("\\usepackage")
+        || says("\\section{") && says("\\label{")
+}
+
+/// Whether a text without a telling name is Org: a setting or a block, and a headline or a drawer.
+pub(super) fn looks_like_org(text: &str) -> bool {
+    let settings = [
+        "#+title:",
+        "#+author:",
+        "#+startup:",
+        "#+options:",
+        "#+begin_src",
+        "#+begin_example",
+        "#+begin_quote",
+    ];
+    let (mut set, mut structured) = (0, 0);
+    for line in text.lines().take(200) {
+        let lower = line.get(..line.floor_char_boundary(20)).unwrap_or_default().to_ascii_lowercase();
+        set += usize::from(settings.iter().any(|setting| lower.starts_with(setting)));
+        structured +=
+            usize::from(line.starts_with("* ") || line.starts_with("** ") || lower.trim() == ":properties:");
+    }
+    set >= 2 || set >= 1 && structured >= 1
+}

@@ -8,11 +8,13 @@ mod grid;
 mod html;
 mod ipynb;
 mod json;
+mod latex;
 mod markdown;
 pub(crate) mod mbox;
 mod odf;
 mod ooxml;
 mod ordinals;
+mod org;
 mod package;
 mod pdf;
 mod pictures;
@@ -71,6 +73,8 @@ impl Extractors {
             .with(Format::Markdown, markdown::Markdown)
             .with(Format::Ipynb, ipynb::Ipynb)
             .with(Format::Rst, rst::Rst)
+            .with(Format::Latex, latex::Latex)
+            .with(Format::Org, org::Org)
             .with(Format::Html, html::Html { main_text_only })
             .with(Format::Pdf, pdf::Pdf)
             .with(Format::Docx, ooxml::Docx)

@@ -8,8 +8,10 @@ mod archives;
 mod html;
 mod ipynb;
 mod json;
+mod latex;
 mod mail;
 mod mbox;
+mod org;
 mod rst;
 
 use buttress_docpipeline::{Document, Error, Pipeline, PipelineConfig, Source};
