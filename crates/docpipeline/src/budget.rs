@@ -230,23 +230,21 @@ impl Budget {
         BudgetedReader { budget: self, inner, compressed_bytes, produced: 0, refusal: None }
     }
 
-    /// Reads a decompressor of `compressed_bytes` to its end, charging every byte.
+    /// Reads a decompressor of `compressed_bytes` as far as it goes, charging every byte. Gives what came out, and its
+    /// complaint where it stopped before its end: what came before the damage is worth having.
     ///
     /// # Errors
     ///
-    /// A limit, or what `damaged` makes of the decompressor's complaint.
-    pub fn read_to_end(
+    /// A limit, the time, or cancellation.
+    pub fn read_available(
         &self,
         inner: impl Read,
         compressed_bytes: u64,
-        damaged: impl FnOnce(io::Error) -> Error,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<(Vec<u8>, Option<io::Error>)> {
         let mut reader = self.reader(inner, compressed_bytes);
         let mut bytes = Vec::new();
-        match reader.read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(complaint) => Err(reader.refusal.take().unwrap_or_else(|| damaged(complaint))),
-        }
+        let complaint = reader.read_to_end(&mut bytes).err();
+        reader.refusal.take().map_or(Ok((bytes, complaint)), Err)
     }
 
     fn ratio(&self, produced: u64, compressed: u64) -> Result<()> {

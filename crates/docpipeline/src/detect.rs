@@ -3,10 +3,13 @@
 //! Magic numbers decide first, then the members of a ZIP package, then the look of the text. The name is asked only
 //! where the content leaves the kind open: plain text, Markdown and delimited values all are text.
 
+mod markup;
+
 use std::io::{Cursor, Read};
 
 use crate::draft::Source;
 use crate::error::{Error, Result};
+use crate::extract::mbox;
 use crate::extract::ole::{self, CompoundFile};
 use crate::format::Format;
 
@@ -42,7 +45,8 @@ pub fn detect(source: &Source<'_>) -> Result<Format> {
     if sample.is_binary() {
         return Err(Error::Unsupported { found: "binary data of no known kind".to_owned() });
     }
-    Ok(by_look(&sample, &source.extension()))
+    let extension = source.extension();
+    Ok(if is_mailbox(bytes, &extension) { Format::Mbox } else { by_look(&sample, &extension) })
 }
 
 fn by_magic(bytes: &[u8]) -> Option<Format> {
@@ -213,7 +217,7 @@ fn by_raw_names(bytes: &[u8]) -> Format {
 }
 
 /// First bytes of well-known kinds that are no documents.
-const FOREIGN: [(&[u8], &str); 21] = [
+const FOREIGN: [(&[u8], &str); 22] = [
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
@@ -223,6 +227,7 @@ const FOREIGN: [(&[u8], &str); 21] = [
     (b"\x7fELF", "an ELF program"),
     (b"MZ", "a Windows program"),
     (b"\xca\xfe\xba\xbe", "a Java class or Mach-O program"),
+    (b"\x78\x9f\x3e\x22", "a TNEF file (winmail.dat, Outlook's own form of mail)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"BZh", "a bzip2 file"),
@@ -279,7 +284,7 @@ fn by_look(sample: &Sample, extension: &str) -> Format {
         return format;
     }
     if looks_like_json(text, extension) {
-        return Format::Json;
+        return if markup::is_notebook(text, extension) { Format::Ipynb } else { Format::Json };
     }
     if looks_like_mail(text.as_bytes()) {
         return Format::Eml;
@@ -288,9 +293,15 @@ fn by_look(sample: &Sample, extension: &str) -> Format {
         "csv" => Format::Csv,
         "tsv" | "tab" => Format::Tsv,
         "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
+        "rst" | "rest" => Format::Rst,
+        "tex" | "latex" | "ltx" => Format::Latex,
+        "org" => Format::Org,
         "htm" | "html" | "xhtml" if text.contains('<') => Format::Html,
         "eml" if text.lines().next().is_some_and(is_mail_header) => Format::Eml,
         "txt" | "text" | "log" => Format::Text,
+        _ if markup::looks_like_latex(text) => Format::Latex,
+        _ if markup::looks_like_org(text) => Format::Org,
+        _ if markup::looks_like_rst(text) => Format::Rst,
         _ if is_delimited(text, '\t') => Format::Tsv,
         _ if is_delimited(text, ',') || is_delimited(text, ';') => Format::Csv,
         _ if looks_like_markdown(text) => Format::Markdown,
@@ -346,7 +357,7 @@ fn markup(text: &str) -> Option<Format> {
 }
 
 fn looks_like_json(text: &str, extension: &str) -> bool {
-    let named = matches!(extension, "json" | "jsonl" | "ndjson" | "geojson");
+    let named = matches!(extension, "json" | "jsonl" | "ndjson" | "geojson" | "ipynb");
     let mut rest = text.chars().filter(|c| !c.is_whitespace());
     match (rest.next(), rest.next()) {
         (Some('{'), Some('"' | '}')) => true,
@@ -356,6 +367,17 @@ fn looks_like_json(text: &str, extension: &str) -> bool {
         (Some('"' | '{' | '-' | '0'..='9'), _) => named,
         _ => named && !text.is_empty(),
     }
+}
+
+/// Whether the first line separates messages, and there is another such line, or the name says that there might be. One
+/// message may come with the line that stood before it in its mailbox.
+fn is_mailbox(bytes: &[u8], extension: &str) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let another = || {
+        memchr::memmem::find_iter(bytes, b"\nFrom ")
+            .any(|at| mbox::after_separator(bytes.get(at + 1..).unwrap_or_default()).is_some())
+    };
+    mbox::after_separator(bytes).is_some() && (matches!(extension, "mbox" | "mbx") || another())
 }
 
 /// Header fields that hardly anything but a mail message begins with.

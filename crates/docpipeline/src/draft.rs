@@ -63,6 +63,14 @@ impl<'b> Draft<'b> {
         &mut self.metadata
     }
 
+    /// Takes the first heading of the highest level as the title, where the document names none.
+    pub(crate) fn title_from_heading(&mut self) {
+        let span = self.headings.iter().find(|heading| heading.level == 1).map(|heading| heading.span);
+        if let Some(title) = span.and_then(|span| self.text.get(span.range())) {
+            self.metadata.set_title(title);
+        }
+    }
+
     /// The text so far.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -271,6 +279,20 @@ impl<'b> Draft<'b> {
     ///
     /// A limit, the time, or cancellation.
     pub fn embed(&mut self, name: &str, bytes: Bytes) -> Result<()> {
+        self.embed_part(name, None, bytes)
+    }
+
+    /// As [`embed`](Draft::embed), for a part whose format the container tells, and whose `name` it makes up: its own
+    /// title heads it, where it has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`embed`](Draft::embed).
+    pub fn embed_as(&mut self, format: Format, name: &str, bytes: Bytes) -> Result<()> {
+        self.embed_part(name, Some(format), bytes)
+    }
+
+    fn embed_part(&mut self, name: &str, known: Option<Format>, bytes: Bytes) -> Result<()> {
         self.budget.entry()?;
         let inside = self.budget.enter()?;
         let refused = |draft: &mut Self, error: Error| {
@@ -285,7 +307,7 @@ impl<'b> Draft<'b> {
             return refused(self, Error::Empty);
         }
         let source = Source { name: Some(name), bytes };
-        let format = match self.extractors.detect(&source) {
+        let format = match known.map_or_else(|| self.extractors.detect(&source), Ok) {
             Ok(format) => format,
             Err(error) => return refused(self, error),
         };
@@ -295,12 +317,13 @@ impl<'b> Draft<'b> {
         if let Err(error) = read {
             return refused(self, error);
         }
+        let title = part.metadata.title.clone().filter(|_| known.is_some());
+        self.heading(1, title.as_deref().unwrap_or(name))?;
         self.append(name, format, part)
     }
 
     fn append(&mut self, name: &str, format: Format, mut part: Draft<'_>) -> Result<()> {
         part.end_heading()?;
-        self.heading(1, name)?;
         let start = self.text.len();
         // Already charged when the part was written.
         self.text.push_str(&part.text);

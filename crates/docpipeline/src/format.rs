@@ -11,6 +11,14 @@ pub enum Format {
     Text,
     /// Markdown (`CommonMark` with tables).
     Markdown,
+    /// reStructuredText, as Docutils and Sphinx have it.
+    Rst,
+    /// LaTeX.
+    Latex,
+    /// Org, of Emacs' Org mode.
+    Org,
+    /// Jupyter notebook (nbformat 3 and 4).
+    Ipynb,
     /// HTML or XHTML.
     Html,
     /// PDF (ISO 32000).
@@ -39,6 +47,8 @@ pub enum Format {
     Epub,
     /// A mail message (RFC 5322, MIME).
     Eml,
+    /// A mailbox: messages one after another (RFC 4155).
+    Mbox,
     /// Comma-separated values (RFC 4180), also with semicolons.
     Csv,
     /// Tab-separated values.
@@ -57,9 +67,13 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the enum.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::Text,
         Self::Markdown,
+        Self::Rst,
+        Self::Latex,
+        Self::Org,
+        Self::Ipynb,
         Self::Html,
         Self::Pdf,
         Self::Docx,
@@ -74,6 +88,7 @@ impl Format {
         Self::Rtf,
         Self::Epub,
         Self::Eml,
+        Self::Mbox,
         Self::Csv,
         Self::Tsv,
         Self::Json,
@@ -89,6 +104,10 @@ impl Format {
         match self {
             Self::Text => "text",
             Self::Markdown => "markdown",
+            Self::Rst => "rst",
+            Self::Latex => "latex",
+            Self::Org => "org",
+            Self::Ipynb => "ipynb",
             Self::Html => "html",
             Self::Pdf => "pdf",
             Self::Docx => "docx",
@@ -103,6 +122,7 @@ impl Format {
             Self::Rtf => "rtf",
             Self::Epub => "epub",
             Self::Eml => "eml",
+            Self::Mbox => "mbox",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
             Self::Json => "json",

@@ -149,9 +149,12 @@ def by_pandoc():
         "odt": ["harbour.en", "garden.de", "island.el", "tea.zh"],
         "epub": ["harbour.en", "soup.fr", "retries.en"],
         "html": ["harbour.en", "garden.de", "library.ru", "museum.ja", "reading-room.ar"],
+        "rst": ["harbour.en", "museum.ja"],
+        "latex": ["harbour.en", "garden.de"],
+        "org": ["harbour.en", "library.ru"],
     }.items():
         for name in names:
-            file = path(kind, f"{name.split('.')[0]}.{kind}")
+            file = path(kind, f"{name.split('.')[0]}.{'tex' if kind == 'latex' else kind}")
             run("pandoc", "--standalone", "--wrap=preserve", "-o", file, source(name))
             listed(file, kind, name)
 
@@ -388,6 +391,44 @@ def mail():
                      "achtzehn Mitglieder des Gartenvereins Grüner Winkel"])
 
 
+def mailbox():
+    """The messages of `mail`, as a mail program keeps them in one file."""
+    file = path("mbox", "council.mbox")
+    lines = []
+    for message in ["plain.eml", "umlauts.eml", "html-only.eml"]:
+        lines.append("From ines@pell.example Thu Mar 14 09:30:00 2024")
+        lines += (HERE / "eml" / message).read_text().splitlines() + [""]
+    file.write_text("\n".join(lines) + "\n")
+    listed(file, "mbox", headings=["The new lamp", "Schlüssel gefunden: er hing am Nagel", "New prices"],
+           contains=["it is brighter than we feared", "Der Schlüssel hing am Nagel neben der Gießkanne"],
+           parts=["message 1", "message 2", "message 3"], absent=["color:red"])
+
+
+def notebooks():
+    """A notebook of each version that is read."""
+    code = "tides = [6, 12, 18]\nprint(max(tides))"
+    four = dict(nbformat=4, nbformat_minor=5, metadata=dict(title="Tides of Pell", kernelspec=dict(
+        name="python3", language="python", display_name="Python 3")), cells=[
+            dict(cell_type="markdown", id="a", metadata={}, source=["# Tides of Pell\n", "\n", "High water comes *late* in spring."]),
+            dict(cell_type="code", id="b", metadata={}, execution_count=1, source=code.splitlines(keepends=True), outputs=[
+                dict(output_type="stream", name="stdout", text=["18\n"]),
+                dict(output_type="display_data", metadata={}, data={"image/png": "iVBORw0KGgo=", "text/plain": ["<Figure of tides>"]})]),
+            dict(cell_type="markdown", id="c", metadata={}, source="| Hour | Water |\n|---|---|\n| six | rising |")])
+    three = dict(nbformat=3, nbformat_minor=0, metadata=dict(name="Old tides"), worksheets=[dict(metadata={}, cells=[
+        dict(cell_type="heading", level=2, metadata={}, source=["What the harbour master counted"]),
+        dict(cell_type="code", language="python", collapsed=False, prompt_number=1, metadata={}, input=[code], outputs=[
+            dict(output_type="pyout", prompt_number=1, metadata={}, text=["eighteen boats"])])])])
+    for name, notebook, expected in [
+        ("tides.ipynb", four, dict(title="Tides of Pell", headings=["Tides of Pell"], table_cells=["six", "rising"],
+                                   contains=["High water comes late in spring", "print(max(tides))"], absent=["Figure of tides"])),
+        ("old-tides.ipynb", three, dict(title="Old tides", headings=["What the harbour master counted"],
+                                        contains=["tides = [6, 12, 18]", "eighteen boats"])),
+    ]:
+        file = path("ipynb", name)
+        file.write_text(json.dumps(notebook, indent=1) + "\n")
+        listed(file, "ipynb", **expected)
+
+
 def data():
     rows = [["name", "landed", "note"], ["mackerel", "41.5", "early, and many"], ["herring", "58.9", 'the "silver" run'],
             ["cod", "7.2", "none after May"]]
@@ -442,8 +483,8 @@ def archives():
     listed(file, "gzip", "harbour.en", title=None, author=None, headings=None, table_cells=None)
 
 
-for make in [texts, markdown, by_pandoc, by_libreoffice, by_chromium, manual, scan, pages_around_text, sheets, slides, before_2007, mail,
-             data, archives]:
+for make in [texts, markdown, by_pandoc, by_libreoffice, by_chromium, manual, scan, pages_around_text, sheets, slides, before_2007,
+             mail, mailbox, notebooks, data, archives]:
     make()
     print(f"{make.__name__:20} {len(manifest):3} documents so far")
 manifest.sort(key=lambda entry: entry["path"])

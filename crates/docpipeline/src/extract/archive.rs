@@ -26,6 +26,10 @@ impl Extractor for Zip {
             if !is_wanted(name, draft) {
                 continue;
             }
+            if package.is_link(index) {
+                draft.warn(format!("{name}: left out, it is no file but a link"));
+                continue;
+            }
             match package.read_index(index) {
                 Ok(bytes) => draft.embed(name, bytes.into())?,
                 Err(error) if error.concerns_only_this_part() => {
@@ -71,11 +75,11 @@ impl Extractor for Tar {
             }
             let start = usize::try_from(entry.raw_file_position()).unwrap_or(usize::MAX);
             let end = start.saturating_add(usize::try_from(entry.size()).unwrap_or(usize::MAX));
-            if end > source.bytes.len() {
+            let there = source.bytes.len();
+            if end > there {
                 draft.warn(format!("{name}: the archive ends in the middle of it"));
-                continue;
             }
-            draft.embed(&name, source.bytes.slice(start..end))?;
+            draft.embed(&name, source.bytes.slice(start.min(there)..end.min(there)))?;
         }
         something_was_read(draft)
     }
@@ -91,8 +95,14 @@ impl Extractor for Gzip {
         let stored_name = decoder.header().and_then(|header| header.filename());
         let name = stored_name.map(|name| String::from_utf8_lossy(name).into_owned());
         let name = name.or_else(|| source.name.map(inner_name));
-        let damaged = |error: IoError| Error::malformed(Format::Gzip, error);
-        let bytes = budget.read_to_end(decoder, source.bytes.len() as u64, damaged)?;
+        let (bytes, complaint) = budget.read_available(decoder, source.bytes.len() as u64)?;
+        if let Some(complaint) = complaint {
+            let problem = format!("{complaint}, after {} bytes", bytes.len());
+            if bytes.is_empty() {
+                return Err(Error::malformed(Format::Gzip, problem));
+            }
+            draft.warn(format!("the gzip stream: {problem}; what came before is kept"));
+        }
         let inside = budget.enter()?;
         let inner = Source { name: name.as_deref(), bytes: Bytes::from(bytes) };
         let format = draft.extractors().detect(&inner)?;

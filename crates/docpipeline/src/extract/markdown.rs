@@ -15,23 +15,32 @@ impl Extractor for Markdown {
     fn extract(&self, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()> {
         let (text, encoding) = decode(&source.bytes, None, draft.budget())?;
         draft.metadata().encoding = Some(encoding.to_owned());
-        let options = Options::ENABLE_TABLES
-            | Options::ENABLE_FOOTNOTES
-            | Options::ENABLE_STRIKETHROUGH
-            | Options::ENABLE_TASKLISTS
-            | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
-            | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
-        let mut writer =
-            Writer { draft, lists: Vec::new(), table: None, html: String::new(), front_matter: false };
-        for event in Parser::new_ext(&text, options) {
-            writer.event(event)?;
-        }
-        let title = draft.headings.iter().find(|heading| heading.level == 1).map(|heading| heading.span);
-        if let Some(title) = title.and_then(|span| draft.text.get(span.range())).map(str::to_owned) {
-            draft.metadata().set_title(&title);
-        }
+        let front_matter =
+            Options::ENABLE_YAML_STYLE_METADATA_BLOCKS | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
+        read(&text, front_matter, draft)?;
+        draft.title_from_heading();
         Ok(())
     }
+}
+
+impl Markdown {
+    /// Reads Markdown that is a part of something else.
+    pub(crate) fn read_fragment(text: &str, draft: &mut Draft<'_>) -> Result<()> {
+        read(text, Options::empty(), draft)
+    }
+}
+
+fn read(text: &str, front_matter: Options, draft: &mut Draft<'_>) -> Result<()> {
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_FOOTNOTES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS;
+    let mut writer =
+        Writer { draft, lists: Vec::new(), table: None, html: String::new(), front_matter: false };
+    for event in Parser::new_ext(text, options | front_matter) {
+        writer.event(event)?;
+    }
+    Ok(())
 }
 
 struct Writer<'d, 'b> {

@@ -7,17 +7,22 @@ mod eml;
 mod epub;
 mod grid;
 mod html;
+mod ipynb;
 mod json;
+mod latex;
 mod markdown;
+pub(crate) mod mbox;
 mod numbering;
 mod numbers;
 mod odf;
 pub(crate) mod ole;
 mod ooxml;
 mod ordinals;
+mod org;
 mod package;
 mod pdf;
 mod pictures;
+mod rst;
 mod rtf;
 mod text;
 mod xml;
@@ -71,6 +76,10 @@ impl Extractors {
         Self::none()
             .with(Format::Text, text::Text)
             .with(Format::Markdown, markdown::Markdown)
+            .with(Format::Ipynb, ipynb::Ipynb)
+            .with(Format::Rst, rst::Rst)
+            .with(Format::Latex, latex::Latex)
+            .with(Format::Org, org::Org)
             .with(Format::Html, html::Html { main_text_only: config.main_text_only })
             .with(Format::Pdf, pdf::Pdf { ocr: config.ocr.clone() })
             .with(Format::Docx, ooxml::Docx)
@@ -85,6 +94,7 @@ impl Extractors {
             .with(Format::Epub, epub::Epub)
             .with(Format::Rtf, rtf::Rtf)
             .with(Format::Eml, eml::Eml)
+            .with(Format::Mbox, mbox::Mbox)
             .with(Format::Zip, archive::Zip)
             .with(Format::Tar, archive::Tar)
             .with(Format::Gzip, archive::Gzip)

@@ -76,6 +76,19 @@ impl<'b> Package<'b> {
         &self.names
     }
 
+    /// Whether the member at `index` is no file but the name of one (a symbolic link, as Unix archivers store it).
+    pub(crate) fn is_link(&mut self, index: usize) -> bool {
+        const KIND: u32 = 0o170_000;
+        const LINK: u32 = 0o120_000;
+        match &mut self.members {
+            Members::Listed(archive) => archive
+                .by_index_raw(index)
+                .is_ok_and(|member| member.unix_mode().is_some_and(|mode| mode & KIND == LINK)),
+            // Only the directory tells.
+            Members::Found(_) => false,
+        }
+    }
+
     /// The bytes of the member at `index`, decompressed and charged.
     pub(crate) fn read_index(&mut self, index: usize) -> Result<Vec<u8>> {
         let contents = self.contents(index)?;
@@ -176,17 +189,9 @@ pub(in crate::extract) fn resolve(folder: &str, target: &str) -> String {
 }
 
 fn read_member(inner: impl Read, compressed: &[u8], name: &str, budget: &Budget) -> Result<Contents> {
-    let mut reader = budget.reader(inner, compressed.len() as u64);
-    let mut bytes = Vec::new();
-    let read = reader.read_to_end(&mut bytes);
-    match (read, reader.refusal()) {
-        (_, Some(refusal)) => Err(refusal),
-        (Ok(_), None) => Ok(Contents { bytes, damage: None }),
-        (Err(complaint), None) => {
-            let damage = Some(format!("{name}: {complaint}, after {} bytes", bytes.len()));
-            Ok(Contents { bytes, damage })
-        }
-    }
+    let (bytes, complaint) = budget.read_available(inner, compressed.len() as u64)?;
+    let damage = complaint.map(|complaint| format!("{name}: {complaint}, after {} bytes", bytes.len()));
+    Ok(Contents { bytes, damage })
 }
 
 /// Where a member stands.

@@ -583,9 +583,14 @@ fn is_hidden(tag: &Tag) -> bool {
 /// site gives them.
 fn is_boilerplate(tag: &Tag) -> bool {
     const ROLES: [&str; 5] = ["navigation", "banner", "contentinfo", "complementary", "search"];
-    const HINTS: [&str; 18] = [
+    const HINTS: [&str; 23] = [
         "nav",
         "navbar",
+        "navheader",
+        "navfooter",
+        "navigation",
+        "pagination",
+        "pager",
         "menu",
         "sidebar",
         "footer",
