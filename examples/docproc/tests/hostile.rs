@@ -168,7 +168,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
         ("truncated.pdf", half(sample("pdf/harbour.pdf")), None),
         ("truncated.docx", half(sample("docx/harbour.docx")), None),
         ("truncated.zip", half(sample("zip/papers.zip")), None),
-        ("truncated.gz", half(sample("gzip/harbour.txt.gz")), Some("gzip document is damaged")),
+        ("truncated.gz", half(sample("gzip/harbour.txt.gz")), None),
         ("truncated.rtf", b"{\\rtf1{\\fonttbl".to_vec(), Some("ends before its text begins")),
         ("locked.pdf", locked, Some("encrypted")),
         ("locked.zip", encrypted(zip(&[("a.txt", b"secret")])), Some("encrypted")),
