@@ -281,6 +281,7 @@ fn a_program_that_hangs_is_killed_with_its_children() {
     };
     for process in fs::read_to_string(noted).unwrap().split_whitespace() {
         let dies = (0..100).any(|_| {
+            #[allow(clippy::disallowed_methods)] // Another process is waited for, in real time.
             std::thread::sleep(Duration::from_millis(50));
             !lives(process)
         });
