@@ -149,6 +149,32 @@ fn paragraphs_headings_and_tables_come_in_order() {
     assert!(document.warnings.is_empty(), "{:?}", document.warnings);
 }
 
+/// The end of a row whose cells have these edges.
+fn ends_row(edges: &[u16]) -> Vec<u8> {
+    let count = u8::try_from(edges.len() - 1).unwrap();
+    let size = halves(&[u16::try_from(2 + 2 * edges.len()).unwrap()]);
+    [&ENDS_ROW[..], &[0x08, 0xd6], &size, &[count], &halves(edges)].concat()
+}
+
+#[test]
+fn cells_that_cover_columns_leave_those_empty() {
+    let (wide, narrow) = (ends_row(&[0, 1000, 3000]), ends_row(&[20, 1010, 2000, 2990]));
+    let document = read(
+        "a.doc",
+        word(&[
+            ("Who\u{7}", 0, &IN_TABLE),
+            ("When\u{7}", 0, &IN_TABLE),
+            ("\u{7}", 0, &wide),
+            ("Ada\u{7}", 0, &IN_TABLE),
+            ("May\u{7}", 0, &IN_TABLE),
+            ("June\u{7}", 0, &IN_TABLE),
+            ("\u{7}", 0, &narrow),
+        ])
+        .file(),
+    );
+    assert_eq!(document.text, "| Who | When | |\n| --- | --- | --- |\n| Ada | May | June |");
+}
+
 #[test]
 fn pieces_lie_anywhere_and_in_eight_bits_or_sixteen() {
     let (mut stream, _) = word(&[("zwei\r", 0, &[])]).streams();

@@ -58,7 +58,7 @@ pub(crate) struct Entry<'f> {
 impl<'a> CompoundFile<'a> {
     /// Opens the file; `None` when it is no compound file, or when nothing of its directory is there.
     ///
-    /// Takes time and memory in proportion to the tables of the file, at most 1/60 of its size.
+    /// Reads its tables alone, which are a small part of a sound file and never more than all of it.
     pub(crate) fn open(bytes: &'a [u8]) -> Option<Self> {
         if !bytes.starts_with(MAGIC) {
             return None;
@@ -128,7 +128,13 @@ impl<'a> CompoundFile<'a> {
         let size = self.size(stream);
         let most = usize::try_from(size).unwrap_or(usize::MAX);
         let bytes = if size < self.cutoff {
-            let small = self.small.get_or_init(|| self.open_small());
+            let small = if let Some(small) = self.small.get() {
+                small
+            } else {
+                let small = self.open_small();
+                budget.expanded(small.sectors.len())?;
+                self.small.get_or_init(|| small)
+            };
             chain(&small.sectors, SMALL_SECTOR, &small.next, stream.first_sector(), most)
         } else {
             chain(self.sectors, self.sector_size, &self.next, stream.first_sector(), most)

@@ -21,6 +21,9 @@ pub(super) struct Stories<'s> {
     pub(super) labels: Labels,
 }
 
+/// The most cells of a row that there can be; where the mark of its end is lost, it ends here.
+const LONGEST_ROW: usize = 63;
+
 /// What of a part of the text is not written yet.
 struct Open<'s> {
     /// How far lists have been counted, through all parts.
@@ -91,7 +94,7 @@ impl Stories<'_> {
         } else {
             paragraph.ends_row
         };
-        if ends_row {
+        if ends_row || open.row.len() > LONGEST_ROW {
             open.paragraph.clear();
             return open.end_row(self.paragraphs.edges(paragraph), draft.budget());
         }
