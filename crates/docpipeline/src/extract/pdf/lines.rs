@@ -5,7 +5,7 @@
 
 use hayro_font::kurbo::{Point, Vec2};
 
-/// A gap of this share of the size is a space. Letters are kerned by up to a tenth; the narrowest spaces that are set
+/// A gap of this share of the smaller size is a space. Letters are kerned by up to a tenth; the narrowest spaces that are set
 /// have a sixth.
 const SPACE: f64 = 0.16;
 
@@ -186,6 +186,7 @@ impl LineBuilder {
         let Some(last) = &self.last else { return Step::Join };
         let direction = self.line.direction;
         let size = mark.size.max(last.size);
+        let space = SPACE * mark.size.min(last.size);
         let from_last = mark.origin - last.origin;
         let along = mark.advance.dot(direction);
         let turned = along < 0.7 * mark.advance.hypot() && mark.advance != Vec2::ZERO;
@@ -201,11 +202,11 @@ impl LineBuilder {
             let gap_leftwards = (last.origin - mark.end()).dot(direction);
             if gap_leftwards > -BACK * size && gap < 0.0 {
                 self.visual_order -= 1;
-                return if gap_leftwards > SPACE * size { Step::Space } else { Step::Join };
+                return if gap_leftwards > space { Step::Space } else { Step::Join };
             }
             self.visual_order += 1;
         }
-        if gap > SPACE * size {
+        if gap > space {
             Step::Space
         } else if gap >= -BACK * size || gap >= -BACK * last.advance.hypot() {
             Step::Join
