@@ -12,7 +12,7 @@ use crate::{DeadLetter, Error, Job, Pushed, Stats, Verdict};
 /// [`WorkQueue`](crate::WorkQueue)'s, so that they are the same everywhere.
 ///
 /// What a method has acknowledged survives `kill -9` of both sides. A call whose answer was lost may have been carried
-/// out; every one of them can be repeated.
+/// out; every one of them can be repeated, and a verdict that was carried out is answered with [`Error::LeaseLost`] then.
 pub trait Queue: Send + Sync + 'static {
     /// Puts a job in, unless one of that key is waiting, in hand or dead; [`Error::Full`] where there is no room.
     fn push(&self, key: &Key, payload: Bytes) -> impl Future<Output = Result<Pushed, Error>> + Send;

@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use buttress_core::{
-    Classify, Clock, Ctx, ErrorClass, Key, Probe, Rejection, RejectionReason, Validate, Vitality,
-};
+use buttress_core::{Classify, Ctx, ErrorClass, Key, Probe, Validate, Vitality};
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -316,7 +314,8 @@ impl Probe for WorkQueue {
     }
 
     async fn check(&self) -> Vitality {
-        match self.stats().await {
+        // The cheapest question that the back end itself has to answer.
+        match self.dead_letters(1).await {
             Ok(_) => Vitality::Pass,
             Err(error) => Vitality::Fail(error.to_string()),
         }
@@ -350,19 +349,4 @@ fn shortened(mut reason: String) -> String {
         reason.push('…');
     }
     reason
-}
-
-/// The refusal of a back end that holds as many as `depth` allows.
-pub(crate) fn full(config: &QueueConfig, of: &str) -> Error {
-    Error::Full {
-        queue: config.name.clone(),
-        full: format!("{} {of}; raise `depth`, or let workers catch up", config.depth),
-        rejection: Rejection::new(RejectionReason::Full).after(Duration::from_secs(1)),
-    }
-}
-
-/// Time of day in milliseconds since 1970, as back ends keep it.
-pub(crate) fn wall_ms(clock: &dyn Clock) -> i64 {
-    let since = clock.wall().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

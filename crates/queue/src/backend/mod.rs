@@ -6,17 +6,20 @@ mod nats;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-use std::time::Duration;
-
 use buttress_connect::Backend;
-use buttress_core::{Ctx, Key};
+use buttress_core::Ctx;
 
-use crate::{AnyQueue, Error, QueueConfig, Stats};
+use crate::{AnyQueue, Error, QueueConfig};
 
 /// The back end that `config` names.
+#[cfg_attr(
+    not(any(feature = "nats", feature = "postgres", feature = "redis", feature = "sqlite")),
+    allow(clippy::unused_async, reason = "nothing is waited for where nothing is compiled in")
+)]
 pub(crate) async fn open(config: &QueueConfig, ctx: &Ctx) -> Result<AnyQueue, Error> {
     match config.url.backend() {
         #[cfg(feature = "sqlite")]
@@ -27,39 +30,9 @@ pub(crate) async fn open(config: &QueueConfig, ctx: &Ctx) -> Result<AnyQueue, Er
         Backend::Redis => redis::RedisQueue::open(config, ctx).await.map(AnyQueue::new),
         #[cfg(feature = "nats")]
         Backend::Nats => nats::NatsQueue::open(config, ctx).await.map(AnyQueue::new),
-        // Only with features left out is anything left here.
-        #[allow(unreachable_patterns)]
         other => {
-            let _ = ctx;
-            Err(other.not_compiled().into())
+            let _ = ctx; // With no back end compiled in, nobody asks for it.
+            Err(Backend::not_compiled(other).into())
         }
     }
-}
-
-/// A stored key; it was checked when it was pushed.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis", feature = "nats"))]
-fn key(text: &str) -> Result<Key, Error> {
-    Key::new(text).map_err(|error| Error::Corrupt { problem: format!("its key: {error}") })
-}
-
-/// The figures of a table: ready, leased, delayed, dead, and the age of the oldest ready job in milliseconds.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-fn stats([ready, leased, delayed, dead, oldest]: [i64; 5]) -> Stats {
-    Stats::new(unsigned(ready), unsigned(leased), unsigned(delayed), unsigned(dead), unsigned(oldest))
-}
-
-/// Databases count with a sign, and what is counted has none.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or_default()
-}
-
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

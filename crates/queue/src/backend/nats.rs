@@ -18,8 +18,7 @@ use buttress_core::{Ctx, ErrorClass, Key, SharedClock};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::key;
-use crate::work_queue::{full, wall_ms};
+use super::shared::{full, key, wall_ms};
 use crate::{DeadLetter, DeadLetters, Error, Job, Pushed, Queue, QueueConfig, Stats, Verdict};
 
 const ATTEMPTS: &str = "Buttress-Attempts";

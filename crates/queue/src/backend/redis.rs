@@ -16,8 +16,7 @@ use buttress_connect::redis::client::{Script, ScriptInvocation};
 use buttress_core::{Ctx, Key, SharedClock};
 use bytes::Bytes;
 
-use super::{key, millis};
-use crate::work_queue::full;
+use super::shared::{full, key, millis};
 use crate::{DeadLetter, DeadLetters, Error, Job, Pushed, Queue, QueueConfig, Stats, Verdict};
 
 /// Names for the keys, and the time.

@@ -9,21 +9,21 @@ use buttress_connect::sqlite::client::{
 use buttress_core::{Ctx, Key, SharedClock};
 use bytes::Bytes;
 
-use super::{key, millis, signed, stats, unsigned};
-use crate::work_queue::{full, wall_ms};
+use super::shared::{full, key, millis, signed, stats, unsigned, wall_ms};
 use crate::{DeadLetter, DeadLetters, Error, Job, Pushed, Queue, QueueConfig, Stats, Verdict};
 
+/// The payload is the last column: what is counted does not read past it.
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS buttress_jobs (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
     queue    TEXT NOT NULL,
     key      TEXT NOT NULL,
-    payload  BLOB NOT NULL,
     state    TEXT NOT NULL CHECK (state IN ('waiting', 'leased', 'dead')),
     attempts INTEGER NOT NULL DEFAULT 0,
     due      INTEGER NOT NULL,
     class    TEXT,
     reason   TEXT,
+    payload  BLOB NOT NULL,
     UNIQUE (queue, key)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS buttress_jobs_alive ON buttress_jobs (queue, due, seq) WHERE state <> 'dead';
