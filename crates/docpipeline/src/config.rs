@@ -1,5 +1,6 @@
 //! What a pipeline is allowed to do, and how it cuts text.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use buttress_core::{ByteSize, Validate, Violations};
@@ -15,6 +16,7 @@ use crate::stage::LEAST_TOKENS;
 /// | `limits` | see [`Limits`] | what a document may cost |
 /// | `chunks` | see [`ChunkConfig`] | how text is cut |
 /// | `main_text_only` | `false` | HTML without navigation, banners and footers |
+/// | `pdf` | see [`PdfConfig`] | what reads PDF |
 /// | `ocr` | see [`OcrConfig`] | whether pictures of text are read; then the result depends on that program too |
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +28,8 @@ pub struct PipelineConfig {
     pub chunks: ChunkConfig,
     /// Whether HTML is reduced to its main text.
     pub main_text_only: bool,
+    /// What reads PDF.
+    pub pdf: PdfConfig,
     /// How pictures of text are read.
     pub ocr: OcrConfig,
 }
@@ -49,6 +53,7 @@ impl Validate for PipelineConfig {
         let mut wrong = Violations::new();
         wrong.nest("limits", &self.limits);
         wrong.nest("chunks", &self.chunks);
+        wrong.nest("pdf", &self.pdf);
         wrong.nest("ocr", &self.ocr);
         wrong.into_result()
     }
@@ -192,6 +197,48 @@ impl Validate for ChunkConfig {
             "overlap_tokens",
             self.overlap_tokens,
             "must be at most half of max_tokens",
+        );
+        wrong.into_result()
+    }
+}
+
+/// What reads PDF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PdfEngine {
+    /// The reader of this crate: pure Rust, every step under the limits.
+    #[default]
+    Native,
+    /// Chromium's pdfium, for what the native reader does not read well. It is C++: the limits hold between its pages
+    /// and not within them, so it belongs into worker processes; in threads of one process it reads one document at a
+    /// time. It reads no pictures.
+    Pdfium,
+}
+
+/// How PDF is read.
+///
+/// | field | default | |
+/// |---|---|---|
+/// | `engine` | `"native"` | `"pdfium"` needs the feature `pdfium` and the library |
+/// | `library` | `""` | path of pdfium's library; empty means the system's search path |
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PdfConfig {
+    /// What reads it.
+    pub engine: PdfEngine,
+    /// The path of pdfium's library.
+    pub library: PathBuf,
+}
+
+impl Validate for PdfConfig {
+    fn validate(&self) -> Result<(), Violations> {
+        let mut wrong = Violations::new();
+        wrong.require(
+            self.engine == PdfEngine::Native || cfg!(feature = "pdfium"),
+            "engine",
+            "pdfium",
+            "must be \"native\" unless the program is built with the feature `pdfium` of buttress-docpipeline",
         );
         wrong.into_result()
     }

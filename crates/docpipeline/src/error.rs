@@ -117,6 +117,22 @@ pub enum Error {
         /// How it ended.
         how: String,
     },
+    /// The configuration names an engine that this program was built without.
+    #[error("{backend} is not built in; build with the feature `{feature}` of buttress-docpipeline")]
+    BackendNotCompiled {
+        /// The engine.
+        backend: String,
+        /// The feature that brings it.
+        feature: String,
+    },
+    /// A library that the configuration asks for cannot be loaded.
+    #[error("the library {library} cannot be loaded: {problem}")]
+    NoLibrary {
+        /// The library, and where it was looked for.
+        library: String,
+        /// What the system says.
+        problem: String,
+    },
     /// The pipeline itself cannot work: a worker process does not start, say.
     #[error("the pipeline cannot work: {problem}")]
     Broken {
@@ -144,6 +160,8 @@ impl Error {
             Self::Cancelled => "cancelled",
             Self::Panicked { .. } => "panicked",
             Self::WorkerDied { .. } => "worker_died",
+            Self::BackendNotCompiled { .. } => "backend_not_compiled",
+            Self::NoLibrary { .. } => "no_library",
             Self::Broken { .. } => "broken",
         }
     }
@@ -164,11 +182,11 @@ impl Classify for Error {
         match self {
             Self::Empty | Self::Encrypted { .. } | Self::Malformed { .. } => ErrorClass::Invalid,
             Self::OverLimit { .. } => ErrorClass::TooLarge,
-            Self::Unsupported { .. } => ErrorClass::Unsupported,
+            Self::Unsupported { .. } | Self::BackendNotCompiled { .. } => ErrorClass::Unsupported,
             Self::TimedOut { .. } => ErrorClass::Timeout,
             Self::Cancelled => ErrorClass::Cancelled,
             Self::Panicked { .. } => ErrorClass::Internal,
-            Self::WorkerDied { .. } | Self::Broken { .. } => ErrorClass::Unavailable,
+            Self::WorkerDied { .. } | Self::NoLibrary { .. } | Self::Broken { .. } => ErrorClass::Unavailable,
         }
     }
 }

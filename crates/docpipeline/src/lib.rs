@@ -66,7 +66,7 @@ mod worker;
 mod workers;
 
 pub use budget::{Budget, BudgetedReader, CancelToken, Inside};
-pub use config::{ChunkConfig, Limits, OcrConfig, OcrMode, PipelineConfig};
+pub use config::{ChunkConfig, Limits, OcrConfig, OcrMode, PdfConfig, PdfEngine, PipelineConfig};
 pub use detect::detect;
 pub use document::{Chunk, Document, Fingerprint, Heading, Language, Metadata, Part, Span, Statistics};
 pub use draft::{Draft, Source, Table};

@@ -81,7 +81,7 @@ impl Extractors {
             .with(Format::Latex, latex::Latex)
             .with(Format::Org, org::Org)
             .with(Format::Html, html::Html { main_text_only: config.main_text_only })
-            .with(Format::Pdf, pdf::Pdf { ocr: config.ocr.clone() })
+            .with(Format::Pdf, pdf::Pdf { config: config.pdf.clone(), ocr: config.ocr.clone() })
             .with(Format::Docx, ooxml::Docx)
             .with(Format::Xlsx, ooxml::Xlsx)
             .with(Format::Pptx, ooxml::Pptx)

@@ -14,6 +14,8 @@ mod layers;
 mod layout;
 mod lines;
 mod metadata;
+#[cfg(feature = "pdfium")]
+mod pdfium;
 mod picture;
 mod scans;
 mod state;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf as Parsed};
 
-use crate::config::OcrConfig;
+use crate::config::{OcrConfig, PdfConfig, PdfEngine};
 use crate::draft::{Draft, Source};
 use crate::error::{Error, Result};
 use crate::extract::Extractor;
@@ -39,12 +41,18 @@ use walk::{Finished, Shared};
 
 /// PDF. Invisible text, as OCR leaves it, is read.
 pub(crate) struct Pdf {
+    /// What reads it.
+    pub(crate) config: PdfConfig,
     /// How pages of pictures are read.
     pub(crate) ocr: OcrConfig,
 }
 
 impl Extractor for Pdf {
     fn extract(&self, source: &Source<'_>, draft: &mut Draft<'_>) -> Result<()> {
+        if self.config.engine == PdfEngine::Pdfium {
+            let pages = pdfium::pages(source, &self.config.library, draft)?;
+            return write(&pages, &HashMap::new(), draft);
+        }
         let budget = draft.budget();
         guard::refuse_bombs(&source.bytes, budget)?;
         let parsed = Parsed::new(Arc::new(source.bytes.clone())).map_err(|error| match error {
@@ -86,6 +94,18 @@ impl Extractor for Pdf {
         }
         let recognised = scans::read(&scans, &self.ocr, draft)?;
         write(&pages, &recognised, draft)
+    }
+}
+
+#[cfg(not(feature = "pdfium"))]
+mod pdfium {
+    use std::path::Path;
+
+    use super::{Draft, Error, Line, Result, Source};
+
+    pub(super) fn pages(_: &Source<'_>, _: &Path, _: &mut Draft<'_>) -> Result<Vec<Vec<Line>>> {
+        let (backend, feature) = ("pdfium".to_owned(), "pdfium".to_owned());
+        Err(Error::BackendNotCompiled { backend, feature })
     }
 }
 

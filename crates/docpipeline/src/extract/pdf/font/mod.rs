@@ -138,7 +138,7 @@ impl<'a, 'b> Fonts<'a, 'b> {
 }
 
 /// Whether a font's name says that it is bold: the words in use, and the bold series of Computer Modern.
-fn names_bold(name: &[u8]) -> bool {
+pub(super) fn names_bold(name: &[u8]) -> bool {
     const MARKS: [&[u8]; 8] = [b"Bold", b"bold", b"BOLD", b"Black", b"Heavy", b"Demi", b"CMBX", b"SFBX"];
     MARKS.iter().any(|mark| memchr::memmem::find(name, mark).is_some())
 }
