@@ -28,7 +28,9 @@ fuzz_target!(|bytes: &[u8]| {
         [beginning, kept].concat()
     };
     let (name, file) = match kind % 5 {
-        0 => ("a.doc", compound(&[("WordDocument", &behind(&WORD_97)), ("1Table", second), ("Data", second)])),
+        0 => {
+            ("a.doc", compound(&[("WordDocument", &behind(&WORD_97)), ("1Table", second), ("Data", second)]))
+        }
         1 => ("a.doc", compound(&[("WordDocument", &behind(&WORD_6)), ("\u{5}SummaryInformation", second)])),
         2 => ("a.xls", compound(&[("Workbook", &behind(&EXCEL_97)), ("\u{5}SummaryInformation", second)])),
         3 => ("a.xls", compound(&[("Book", &behind(&EXCEL_5)), ("\u{5}SummaryInformation", second)])),
