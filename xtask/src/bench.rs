@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: ours beside its rivals, measured in one run on the same work.
 //!
-//! An area is a criterion bench; only `documents` is measured by our own [`documents`](crate::documents), as its rivals
+//! An area is a criterion bench; only `documents` is measured by our own [`crate::documents`], as its rivals
 //! are not Rust.
 
 use std::path::{Path, PathBuf};
