@@ -53,6 +53,7 @@ pub async fn holds(open: impl AsyncFn(QueueConfig) -> WorkQueue) {
     a_job_that_kills_its_workers_is_a_dead_letter(&open).await;
     a_full_queue_refuses(&open).await;
     claimers_never_share_a_job(&open).await;
+    a_claimer_that_comes_too_late_goes_empty(&open).await;
     the_figures_add_up(&open).await;
 }
 
@@ -311,6 +312,23 @@ async fn claimers_never_share_a_job(open: &impl AsyncFn(QueueConfig) -> WorkQueu
     let distinct: BTreeSet<_> = taken.iter().collect();
     assert_eq!(distinct.len(), taken.len(), "a job was given to two");
     assert_eq!(taken.len(), JOBS, "every job was given out");
+}
+
+async fn a_claimer_that_comes_too_late_goes_empty(open: &impl AsyncFn(QueueConfig) -> WorkQueue) {
+    const CLAIMERS: usize = 8;
+    let queue = open(QueueConfig { lease: PATIENCE, ..config("late") }).await;
+    for round in 0..50 {
+        push(&queue, &key(&format!("job-{round}"))).await;
+        let mut claims = tokio::task::JoinSet::new();
+        for _ in 0..CLAIMERS {
+            let queue = queue.clone();
+            claims.spawn(async move { queue.claim(1).await.expect("claimed").len() });
+        }
+        let claimed = tokio::time::timeout(PATIENCE, claims.join_all()).await;
+        let claimed: usize =
+            claimed.expect("a claim comes back also when another was quicker").into_iter().sum();
+        assert_eq!(claimed, 1, "one job");
+    }
 }
 
 async fn the_figures_add_up(open: &impl AsyncFn(QueueConfig) -> WorkQueue) {

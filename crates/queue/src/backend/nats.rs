@@ -6,6 +6,8 @@
 //! again when `ack_wait`, the lease, has passed. It has no `max_deliver`: past it the server would only stop, and tell
 //! whoever happens to listen; who claims sees the number and makes the dead letter.
 
+use std::time::Duration;
+
 use buttress_connect::BoxError;
 use buttress_connect::nats::Nats;
 use buttress_connect::nats::client::jetstream::consumer::{AckPolicy, PullConsumer, pull};
@@ -14,7 +16,7 @@ use buttress_connect::nats::client::jetstream::stream::{
     Config, DeleteMessageErrorKind, DiscardPolicy, Info, LastRawMessageErrorKind, RetentionPolicy, Stream,
 };
 use buttress_connect::nats::client::{HeaderMap, HeaderValue};
-use buttress_core::{Ctx, ErrorClass, Key, SharedClock};
+use buttress_core::{Ctx, ErrorClass, Key, SharedClock, timeout};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
@@ -25,6 +27,10 @@ const ATTEMPTS: &str = "Buttress-Attempts";
 const CLASS: &str = "Buttress-Class";
 /// In hexadecimal: a header cannot hold every text.
 const REASON: &str = "Buttress-Reason";
+
+/// How long a claim waits for a first job. Without a limit the server forgets to answer one whose job another took just
+/// before, and later gives it a job that nobody waits for any more.
+const LONGEST_CLAIM: Duration = Duration::from_millis(100);
 
 pub(crate) struct NatsQueue {
     nats: Nats,
@@ -182,10 +188,12 @@ impl Queue for NatsQueue {
             return Ok(Vec::new());
         }
         let held_since = self.clock.now();
-        let batch = self.workers.fetch().max_messages(at_most).messages().await;
+        let batch = self.workers.fetch().max_messages(at_most).expires(LONGEST_CLAIM).messages().await;
         let mut batch = batch.map_err(|error| self.failed(error))?;
         let mut jobs = Vec::new();
-        while let Some(message) = batch.next().await {
+        let patience = LONGEST_CLAIM + self.config.connection.timeout;
+        // A server that says no more has given what it has: what came counts.
+        while let Ok(Some(message)) = timeout(&*self.clock, patience, batch.next()).await {
             let message = message.map_err(|error| self.failed(error))?;
             let delivery = message.info().map_err(|error| self.failed(error))?;
             let attempt = u32::try_from(delivery.delivered).unwrap_or(u32::MAX);
