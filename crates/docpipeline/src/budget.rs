@@ -185,7 +185,7 @@ impl Budget {
         charge(&self.pages, 1, Limit::Pages, self.limits.pages)
     }
 
-    /// Charges table cells.
+    /// Charges table cells, or what is like them in number: lines of a PDF page.
     ///
     /// # Errors
     ///

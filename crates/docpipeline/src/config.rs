@@ -73,7 +73,7 @@ impl Validate for PipelineConfig {
 /// | `nesting` | 256 | elements, arrays, groups inside one another |
 /// | `attributes` | 1024 | attributes of one element |
 /// | `pages` | 10000 | pages, slides, sheets |
-/// | `cells` | 2000000 | table cells |
+/// | `cells` | 2000000 | table cells, and lines of PDF pages |
 /// | `time` | 60s | wall time |
 /// | `memory` | 1GiB | address space that a worker process may add while it runs (isolated workers only) |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ pub struct Limits {
     pub attributes: u64,
     /// Pages, slides or sheets.
     pub pages: u64,
-    /// Table cells.
+    /// Table cells, and lines of PDF pages.
     pub cells: u64,
     /// Wall time.
     #[serde(with = "buttress_core::units::duration")]

@@ -90,6 +90,24 @@ fn page_of(content: Vec<u8>) -> Vec<u8> {
     )
 }
 
+/// A page that draws the first of the forms; each can draw every other as `/X0`, `/X1` and so on, and set text in `/F`.
+fn page_of_forms(forms: &[&str]) -> Vec<u8> {
+    let names: String = (0..forms.len()).map(|i| format!("/X{i} {} 0 R ", i + 6)).collect();
+    let mut objects = vec![
+        b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_vec(),
+        format!(
+            "<< /Type /Page /Parent 2 0 R /Contents 4 0 R /MediaBox [0 0 100 100] \
+             /Resources << /Font << /F 5 0 R >> /XObject << {names} >> >> >>"
+        )
+        .into_bytes(),
+        stream("", b"/X0 Do"),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_vec(),
+    ];
+    objects.extend(forms.iter().map(|form| stream("/Type /XObject /Subtype /Form", form.as_bytes())));
+    pdf(&objects, "")
+}
+
 fn deflated(content: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(content).unwrap();
@@ -139,10 +157,11 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
         ],
         "/Prev 9 /Info 2 0 R",
     );
-    let itself = page_of(stream(
-        "/Type /XObject /Subtype /Form /Resources << /XObject << /X 4 0 R >> >>",
-        b"/X Do /X Do",
-    ));
+    let itself = page_of_forms(&["BT /F 9 Tf (once) Tj ET /X0 Do /X0 Do"]);
+    let forms: Vec<String> = (1..=20)
+        .map(|next| format!("BT /F 9 Tf (lol) Tj ET {}", format!("1 0 0 1 9 20 cm /X{next} Do ").repeat(10)))
+        .collect();
+    let forms = page_of_forms(&forms.iter().map(String::as_str).collect::<Vec<_>>());
     let arrays = page_of(stream("", &[b"[".repeat(100_000), b"]".repeat(100_000), b" TJ".to_vec()].concat()));
     let swelling = page_of(stream("/Filter /FlateDecode", &deflated(&zeros)));
     let swelling_twice = page_of(stream("/Filter [/FlateDecode /FlateDecode]", &deflated(&deflated(&zeros))));
@@ -203,6 +222,7 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, Option<&'static str>)> {
         ("climbing.tar", tar(&[("../../../etc/passwd", b"root")]), Some("points outside the archive")),
         ("circle.pdf", circle, None),
         ("itself.pdf", itself, None),
+        ("forms.pdf", forms, Some("cells")),
         ("arrays.pdf", arrays, None),
     ]
 }
@@ -223,7 +243,8 @@ fn each_gets_its_reason_and_the_others_do_not_notice() {
         let name = Path::new(path).file_name().unwrap();
         fs::copy(folder("samples").join(path), input.join(name)).unwrap();
     }
-    let summary = process(&[&input], &out, &["--set", "pipeline.limits.time=10s"]);
+    let limits = ["--set", "pipeline.limits.time=10s", "--set", "pipeline.limits.cells=100000"];
+    let summary = process(&[&input], &out, &limits);
 
     let (reasons, records) = (dead_letters(&out), records(&out));
     let read = |name: &str| records.keys().any(|path| path.ends_with(&format!("/{name}")));
@@ -246,6 +267,9 @@ fn each_gets_its_reason_and_the_others_do_not_notice() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let once =
+        records.iter().find(|(path, _)| path.ends_with("/itself.pdf")).map(|(_, record)| &record["text"]);
+    assert_eq!(once.unwrap(), "once", "a form inside itself is read once");
     for path in good {
         assert!(read(path.rsplit('/').next().unwrap()), "{path} is read as if it were alone");
     }

@@ -1,6 +1,7 @@
 //! Documents through the whole pipeline, within limits that keep a run short.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use buttress_core::ByteSize;
 use buttress_docpipeline::{Pipeline, PipelineConfig, Source};
@@ -10,6 +11,7 @@ static PIPELINE: LazyLock<Pipeline> = LazyLock::new(|| {
     config.limits.output_bytes = ByteSize::mib(1);
     config.limits.expanded_bytes = ByteSize::mib(4);
     config.limits.cells = 20_000;
+    config.limits.time = Duration::from_secs(10);
     Pipeline::new(config)
 });
 

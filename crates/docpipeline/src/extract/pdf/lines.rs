@@ -79,6 +79,8 @@ impl Script {
 #[derive(Default)]
 pub(super) struct LineBuilder {
     lines: Vec<Line>,
+    /// Bytes of text in them and in the line that is not finished.
+    text_bytes: usize,
     line: Line,
     last: Option<Mark>,
     /// The byte at which the last glyph's text begins.
@@ -130,6 +132,7 @@ impl LineBuilder {
             self.space();
         } else {
             self.line.text.push_str(text);
+            self.text_bytes += text.len();
             self.right_to_left |= script == Script::RightToLeft;
             self.line.bold &= mark.bold;
             self.count_size(mark.size);
@@ -142,6 +145,16 @@ impl LineBuilder {
         if let Some(last) = &mut self.last {
             last.advance = mark.end() - last.origin;
         }
+    }
+
+    /// Lines that are finished.
+    pub(super) fn count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Bytes of text that were taken.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     /// All lines.

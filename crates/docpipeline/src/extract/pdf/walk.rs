@@ -56,13 +56,29 @@ pub(super) struct Shared<'a, 'b> {
     pub(super) budget: &'b Budget,
     pub(super) fonts: Fonts<'a, 'b>,
     pub(super) layers: Layers,
-    pub(super) forms: HashMap<ObjectIdentifier, Rc<[u8]>>,
-    pub(super) form_bytes: usize,
+    forms: HashMap<ObjectIdentifier, Form>,
+    form_bytes: usize,
+    /// Bytes of text of the pages before this one.
+    text_bytes: usize,
+}
+
+/// What is known of a form after its first reading.
+enum Form {
+    Content(Rc<[u8]>),
+    /// It shows no text and leads nowhere: symbols on maps are so, and are drawn by the thousand.
+    Silent,
 }
 
 impl<'a, 'b> Shared<'a, 'b> {
     pub(super) fn new(budget: &'b Budget, layers: Layers) -> Self {
-        Self { budget, fonts: Fonts::new(budget), layers, forms: HashMap::new(), form_bytes: 0 }
+        Self {
+            budget,
+            fonts: Fonts::new(budget),
+            layers,
+            forms: HashMap::new(),
+            form_bytes: 0,
+            text_bytes: 0,
+        }
     }
 
     /// Reads a page.
@@ -74,26 +90,31 @@ impl<'a, 'b> Shared<'a, 'b> {
             glyphs: 0,
             unmapped: 0,
             marked: Vec::new(),
+            open: Vec::new(),
+            lines_charged: 0,
         };
         let content = walk.page_content(page.raw())?;
-        walk.content(&content, page.resources(), State::new(Affine::IDENTITY), 0)?;
+        walk.content(&content, page.resources(), State::new(Affine::IDENTITY))?;
         walk.annotations(page)?;
         let Walk { lines, pictures, glyphs, unmapped, .. } = walk;
         self.fonts.refusal()?;
+        self.text_bytes += lines.text_bytes();
         Ok(Finished { lines: lines.finish(), pictures, glyphs, unmapped })
     }
 
-    /// The decoded content of a form.
-    fn form(&mut self, stream: &Stream<'a>) -> Result<Rc<[u8]>> {
-        if let Some(known) = self.forms.get(&stream.obj_id()) {
-            return Ok(Rc::clone(known));
+    /// The decoded content of a form; `None` if there is no text in it.
+    fn form(&mut self, stream: &Stream<'a>) -> Result<Option<Rc<[u8]>>> {
+        match self.forms.get(&stream.obj_id()) {
+            Some(Form::Content(content)) => return Ok(Some(Rc::clone(content))),
+            Some(Form::Silent) => return Ok(None),
+            None => {}
         }
         let content: Rc<[u8]> = filters::decode(stream, self.budget)?.as_ref().into();
         if self.form_bytes + content.len() <= KEPT_FORM_BYTES {
             self.form_bytes += content.len();
-            self.forms.insert(stream.obj_id(), Rc::clone(&content));
+            self.forms.insert(stream.obj_id(), Form::Content(Rc::clone(&content)));
         }
-        Ok(content)
+        Ok(Some(content))
     }
 }
 
@@ -106,6 +127,10 @@ struct Walk<'w, 'a, 'b> {
     unmapped: usize,
     /// The open marked content.
     marked: Vec<Marked>,
+    /// The forms that are being read, each inside the one before it.
+    open: Vec<ObjectIdentifier>,
+    /// Lines that the budget knows of.
+    lines_charged: usize,
 }
 
 /// Marked content (14.6).
@@ -127,7 +152,8 @@ struct Run<'r, 'a, 'b> {
     /// States that were not saved because there were too many.
     unsaved: usize,
     fonts: HashMap<Vec<u8>, Rc<Font<'a, 'b>>>,
-    depth: usize,
+    /// Whether an operator came that shows text or something that may have text in it.
+    shows: bool,
     /// The marked content that was open when the stream began, which only its own stream ends.
     outer: usize,
 }
@@ -165,40 +191,46 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
                     stretch(shown.height(), place.height()),
                 )
                 * Affine::translate((-shown.x0, -shown.y0));
-            self.form(&form, page.resources(), State::new(fit), 0)?;
+            self.form(&form, page.resources(), State::new(fit))?;
         }
         Ok(())
     }
 
-    /// Reads a form (8.10).
-    fn form(
-        &mut self,
-        form: &Stream<'a>,
-        outer: &Resources<'a>,
-        mut state: State<'a, 'b>,
-        depth: usize,
-    ) -> Result<()> {
-        if depth >= DEEPEST_FORM || !self.shared.layers.shows(form.dict(), OC) {
+    /// Reads a form (8.10), unless it is inside itself.
+    fn form(&mut self, form: &Stream<'a>, outer: &Resources<'a>, mut state: State<'a, 'b>) -> Result<()> {
+        let id = form.obj_id();
+        if self.open.len() >= DEEPEST_FORM
+            || self.open.contains(&id)
+            || !self.shared.layers.shows(form.dict(), OC)
+        {
             return Ok(());
         }
-        let bytes = self.shared.form(form)?;
+        let Some(bytes) = self.shared.form(form)? else { return Ok(()) };
         state.transform(matrix(form.dict()));
-        match form.dict().get::<Dict<'a>>(RESOURCES) {
-            Some(own) => self.content(&bytes, &Resources::new(own), state, depth + 1),
-            None => self.content(&bytes, outer, state, depth + 1),
+        self.open.push(id);
+        let shows = match form.dict().get::<Dict<'a>>(RESOURCES) {
+            Some(own) => self.content(&bytes, &Resources::new(own), state)?,
+            None => self.content(&bytes, outer, state)?,
+        };
+        self.open.pop();
+        if !shows && let Some(Form::Content(content)) = self.shared.forms.insert(id, Form::Silent) {
+            self.shared.form_bytes -= content.len();
         }
+        Ok(())
     }
 
-    fn content(
-        &mut self,
-        bytes: &[u8],
-        resources: &Resources<'a>,
-        state: State<'a, 'b>,
-        depth: usize,
-    ) -> Result<()> {
+    /// Reads a content stream. Says whether there is anything in it that may show text.
+    fn content(&mut self, bytes: &[u8], resources: &Resources<'a>, state: State<'a, 'b>) -> Result<bool> {
         let outer = self.marked.len();
-        let mut run =
-            Run { resources, state, saved: Vec::new(), unsaved: 0, fonts: HashMap::new(), depth, outer };
+        let mut run = Run {
+            resources,
+            state,
+            saved: Vec::new(),
+            unsaved: 0,
+            fonts: HashMap::new(),
+            shows: false,
+            outer,
+        };
         let mut tokens = Tokens::new(bytes);
         let mut operands = Vec::new();
         while let Some(token) = tokens.next() {
@@ -213,7 +245,10 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
                 b"ID" => tokens.skip_image(),
                 b"q" => run.save(),
                 b"Q" => run.restore(),
-                b"Do" => self.object(&operands, &run)?,
+                b"Do" => {
+                    run.shows = true;
+                    self.object(&operands, &run)?;
+                }
                 b"BMC" | b"BDC" => self.begin_marked(operator, &operands, &run),
                 b"EMC" => {
                     if self.marked.len() > run.outer {
@@ -222,7 +257,7 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
                 }
                 b"Tf" => self.select_font(&operands, &mut run)?,
                 b"gs" => self.graphics_state(&operands, &mut run)?,
-                b"Tj" | b"TJ" => self.show(&operands, &mut run),
+                b"Tj" | b"TJ" => self.show(&operands, &mut run)?,
                 b"'" | b"\"" => {
                     if operator == b"\"" {
                         let [word_spacing, character_spacing] = numbers(&operands);
@@ -230,14 +265,14 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
                         run.state.set_character_spacing(character_spacing);
                     }
                     run.state.line_feed();
-                    self.show(&operands, &mut run);
+                    self.show(&operands, &mut run)?;
                 }
                 _ => place(operator, &operands, &mut run.state),
             }
             operands.clear();
         }
         self.marked.truncate(outer);
-        Ok(())
+        Ok(run.shows)
     }
 
     /// `Do`: reads the content of a form, and notes a picture.
@@ -245,7 +280,7 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
         let Some(name) = name(operands) else { return Ok(()) };
         let Some(object) = run.resources.x_objects.get::<Stream<'a>>(name) else { return Ok(()) };
         match object.dict().get::<Name<'_>>(SUBTYPE).as_deref() {
-            Some(FORM) => self.form(&object, run.resources, run.state.clone(), run.depth)?,
+            Some(FORM) => self.form(&object, run.resources, run.state.clone())?,
             Some(IMAGE) if self.pictures.len() < MOST_PICTURES => {
                 let hidden = self.marked.last().is_some_and(|marked| marked.hidden);
                 if !hidden && self.shared.layers.shows(object.dict(), OC) {
@@ -318,7 +353,8 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
     }
 
     /// Shows the strings among the operands; the numbers between them move.
-    fn show(&mut self, operands: &[Token<'_>], run: &mut Run<'_, 'a, 'b>) {
+    fn show(&mut self, operands: &[Token<'_>], run: &mut Run<'_, 'a, 'b>) -> Result<()> {
+        run.shows = true;
         let hidden = self.marked.last().is_some_and(|marked| marked.hidden);
         for operand in operands {
             match operand {
@@ -348,6 +384,15 @@ impl<'a, 'b> Walk<'_, 'a, 'b> {
                 _ => {}
             }
         }
+        self.charge()
+    }
+
+    /// Holds the text that was gathered to the limits: forms can show the same text many times over.
+    fn charge(&mut self) -> Result<()> {
+        let lines = self.lines.count();
+        self.shared.budget.cells(lines - self.lines_charged)?;
+        self.lines_charged = lines;
+        self.shared.budget.room(self.shared.text_bytes + self.lines.text_bytes())
     }
 }
 
