@@ -32,6 +32,7 @@ enum Answer {
 }
 
 fn main() -> anyhow::Result<()> {
+    buttress_docpipeline::avoid_huge_pages();
     let whole = Pipeline::new(PipelineConfig::default());
     let pipeline = match std::env::args().nth(1).as_deref() {
         Some("text") => whole.without_stages().with_stage(NormaliseStage),

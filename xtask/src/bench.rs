@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: ours beside its rivals, measured in one run on the same work.
 //!
 //! An area is a criterion bench; only `documents` is measured by our own [`crate::documents`], as its rivals
-//! are not Rust.
+//! are not Rust, and `memory` by [`crate::memory`], as it is no time.
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::documents;
+use crate::memory;
 use crate::output::{self, Row};
 use crate::workspace::{Workspace, succeeds};
 
@@ -22,7 +23,7 @@ const OURS: &str = "buttress";
 /// An area is a criterion bench `benches/AREA.rs`: a group is a case, a function in it a subject, ours is called
 /// `buttress`. Values are medians. The ratio says how many times better ours is, above 1 is ahead, for time and for
 /// throughput alike. The area `documents` instead has our document pipeline and its rivals, which it installs, read the
-/// same files, and writes docs/bench/documents.md.
+/// same files, and writes docs/bench/documents.md; the area `memory` tells what documents cost in memory.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The area; left out, the areas are listed.
@@ -73,6 +74,9 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
     if area == documents::AREA {
         return documents::run(&args.documents, workspace, json);
     }
+    if area == memory::AREA {
+        return memory::run(args.documents.corpus.as_deref(), workspace, json);
+    }
     // A folder of its own, emptied first: what an earlier run measured is not mixed in.
     let results = workspace.scratch("bench").join(area);
     if results.exists() {
@@ -97,7 +101,7 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
 /// The names of the areas there are.
 pub(crate) fn areas(workspace: &Workspace) -> Result<Vec<String>> {
     let criterion = workspace.package(PACKAGE)?.targets("bench");
-    let mut areas: Vec<_> = criterion.chain([documents::AREA]).map(str::to_owned).collect();
+    let mut areas: Vec<_> = criterion.chain([documents::AREA, memory::AREA]).map(str::to_owned).collect();
     areas.sort();
     Ok(areas)
 }

@@ -15,6 +15,7 @@ mod ci;
 mod documents;
 mod faults;
 mod fuzz;
+mod memory;
 mod output;
 mod pgo;
 mod setup;

@@ -59,6 +59,7 @@ mod kernel;
 pub mod metrics;
 mod ocr;
 mod pipeline;
+mod processes;
 mod stage;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
@@ -79,5 +80,5 @@ pub use stage::{
     ChunkStage, ContentHasher, FingerprintStage, LanguageStage, NormaliseStage, SIGNATURE_LENGTH,
     StatisticsStage, chunk, count_tokens, normalise,
 };
-pub use worker::{is_worker, serve_worker};
+pub use worker::{avoid_huge_pages, is_worker, serve_worker};
 pub use workers::{Isolation, Place, Workers, WorkersConfig};

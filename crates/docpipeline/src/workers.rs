@@ -1,25 +1,22 @@
 //! Many documents at once, with bounded memory, and each on its own.
 
-use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use buttress_core::{ByteSize, Ctx, Rejection, RejectionReason, SharedClock, Validate, Violations, timeout};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::budget::CancelToken;
+use crate::budget::{Budget, CancelToken};
 use crate::config::PipelineConfig;
 use crate::draft::Source;
 use crate::error::{Error, Result};
-use crate::frame;
 use crate::metrics::WorkerMetrics;
 use crate::pipeline::{Pipeline, Processed};
-use crate::worker::{self, Hello, Reply, Request, STACK_BYTES, WORKER_VARIABLE};
+use crate::processes::Processes;
+use crate::worker::{self, STACK_BYTES};
 
 /// What stands between documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -102,13 +99,22 @@ struct Shared {
     config: WorkersConfig,
     count: usize,
     clock: SharedClock,
-    /// One permit a worker.
-    free: Arc<Semaphore>,
+    engine: Engine,
     /// One permit a KiB of documents in hand.
     room: Arc<Semaphore>,
-    idle: Mutex<Vec<WorkerProcess>>,
-    peak_bytes: AtomicU64,
     metrics: WorkerMetrics,
+}
+
+/// Who reads the documents.
+enum Engine {
+    Processes(Processes),
+    Threads(Threads),
+}
+
+struct Threads {
+    /// One permit a thread.
+    free: Arc<Semaphore>,
+    peak_bytes: AtomicU64,
 }
 
 /// Room for one document among those in hand, until it is done.
@@ -132,14 +138,24 @@ impl Workers {
     pub fn new(pipeline: PipelineConfig, config: WorkersConfig, ctx: &Ctx) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let count = if config.count == 0 { cores } else { config.count };
+        let engine = match config.isolation {
+            Isolation::Process => Engine::Processes(Processes::new(
+                pipeline.clone(),
+                count,
+                config.recycle_after,
+                config.recycle_memory.bytes(),
+            )),
+            Isolation::Thread => Engine::Threads(Threads {
+                free: Arc::new(Semaphore::new(count)),
+                peak_bytes: AtomicU64::new(0),
+            }),
+        };
         Self(Arc::new(Shared {
             pipeline: Arc::new(Pipeline::new(pipeline).with_clock(ctx.clock.clone())),
             count,
             clock: ctx.clock.clone(),
-            free: Arc::new(Semaphore::new(count)),
+            engine,
             room: Arc::new(Semaphore::new(permits(config.queue_bytes.bytes()) as usize)),
-            idle: Mutex::default(),
-            peak_bytes: AtomicU64::new(0),
             metrics: WorkerMetrics::new(),
             config,
         }))
@@ -154,7 +170,10 @@ impl Workers {
     /// The most memory that any worker has had in use.
     #[must_use]
     pub fn peak_memory(&self) -> ByteSize {
-        ByteSize::b(self.0.peak_bytes.load(Ordering::Relaxed))
+        ByteSize::b(match &self.0.engine {
+            Engine::Processes(processes) => processes.peak_bytes(),
+            Engine::Threads(threads) => threads.peak_bytes.load(Ordering::Relaxed),
+        })
     }
 
     /// Waits for room for a document of `bytes`.
@@ -201,17 +220,10 @@ impl Workers {
     /// Why the document is refused; see [`Error`].
     pub async fn process_in(&self, place: Place, name: Option<&str>, bytes: Bytes) -> Result<Processed> {
         let shared = &self.0;
-        // The semaphore is never closed.
-        let Ok(worker) = Arc::clone(&shared.free).acquire_owned().await else { return Err(Error::Cancelled) };
-        let started = shared.clock.now();
-        let busy = shared.metrics.busy();
-        let outcome = match shared.config.isolation {
-            Isolation::Process => shared.in_process(name, &bytes).await,
-            Isolation::Thread => shared.in_thread(name, bytes, (worker, place)).await,
-        };
-        drop(busy);
-        shared.metrics.done(&outcome, shared.clock.now().saturating_duration_since(started));
-        outcome
+        match &shared.engine {
+            Engine::Processes(processes) => shared.in_process(processes, place, name, bytes).await,
+            Engine::Threads(threads) => shared.in_thread(threads, place, name, bytes).await,
+        }
     }
 }
 
@@ -221,62 +233,71 @@ fn permits(bytes: u64) -> u32 {
 }
 
 impl Shared {
-    async fn in_process(&self, name: Option<&str>, bytes: &Bytes) -> Result<Processed> {
-        let limits = &self.pipeline.config().limits;
-        // What the limits refuse unread needs no worker, and no trip through a pipe.
-        drop(crate::Budget::open(limits, bytes.len(), self.clock.clone(), CancelToken::default())?);
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut worker = match idle {
-            Some(worker) => worker,
-            None => WorkerProcess::start(self.pipeline.config()).await?,
-        };
-        // Dropped at any point from here, the worker is killed.
-        let deadline = limits.time + self.config.grace;
-        let Ok(reply) = timeout(&*self.clock, deadline, worker.ask(name, bytes)).await else {
-            return Err(Error::TimedOut { limit: limits.time });
-        };
-        let Ok((reply, text)) = reply else { return Err(worker.post_mortem().await) };
-        self.peak_bytes.fetch_max(reply.peak_bytes, Ordering::Relaxed);
-        worker.documents += 1;
-        let spent = worker.documents >= self.config.recycle_after
-            || reply.resident_bytes > self.config.recycle_memory.bytes();
-        if !spent {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-        }
-        let mut processed = reply.outcome?;
-        processed.document.text = text;
-        Ok(processed)
-    }
-
-    /// `held` is what the document occupies; a thread that outlives its time goes on occupying it.
-    async fn in_thread(
+    async fn in_process(
         &self,
+        processes: &Processes,
+        place: Place,
         name: Option<&str>,
         bytes: Bytes,
-        held: (OwnedSemaphorePermit, Place),
     ) -> Result<Processed> {
+        let limits = &self.pipeline.config().limits;
+        // What the limits refuse unread needs no worker, and no trip through a pipe.
+        if let Err(refusal) = Budget::open(limits, bytes.len(), self.clock.clone(), CancelToken::default()) {
+            return self.count(Duration::ZERO, Err(refusal));
+        }
+        let running = match processes.start(place, name, bytes).await {
+            Ok(running) => running,
+            Err(error) => return self.count(Duration::ZERO, Err(error)),
+        };
+        self.time(running.outcome()).await
+    }
+
+    /// Waits for a document that a worker has begun, no longer than it may take.
+    async fn time(&self, outcome: impl Future<Output = Result<Processed>>) -> Result<Processed> {
+        let busy = self.metrics.busy();
+        let started = self.clock.now();
+        let limit = self.pipeline.config().limits.time;
+        let outcome = timeout(&*self.clock, limit + self.config.grace, outcome).await;
+        drop(busy);
+        let took = self.clock.now().saturating_duration_since(started);
+        self.count(took, outcome.unwrap_or(Err(Error::TimedOut { limit })))
+    }
+
+    fn count(&self, took: Duration, outcome: Result<Processed>) -> Result<Processed> {
+        self.metrics.done(&outcome, took);
+        outcome
+    }
+
+    async fn in_thread(
+        &self,
+        threads: &Threads,
+        place: Place,
+        name: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<Processed> {
+        // The semaphore is never closed.
+        let Ok(free) = Arc::clone(&threads.free).acquire_owned().await else { return Err(Error::Cancelled) };
         let cancel = CancelOnDrop(CancelToken::default());
         let (done, outcome) = oneshot::channel();
         let (pipeline, token, name) = (Arc::clone(&self.pipeline), cancel.0.clone(), name.map(str::to_owned));
-        std::thread::Builder::new()
-            .name("document".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
+        let spawned = std::thread::Builder::new().name("document".to_owned()).stack_size(STACK_BYTES).spawn(
+            move || {
                 let source = Source { name: name.as_deref(), bytes };
                 let outcome = pipeline.process_cancellable(&source, &token);
-                drop(held);
+                // A thread that outlives its document's time goes on occupying what it does.
+                drop((free, place));
                 // Nobody waits any longer for a document that was given up.
                 let _ = done.send(outcome);
-            })
-            .map_err(|error| Error::Broken { problem: format!("no thread for a document: {error}") })?;
-        let limit = self.pipeline.config().limits.time;
-        let outcome = timeout(&*self.clock, limit + self.config.grace, outcome).await;
-        self.peak_bytes.fetch_max(worker::memory().1, Ordering::Relaxed);
-        match outcome {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Error::WorkerDied { how: "its thread ended without an answer".to_owned() }),
-            Err(_) => Err(Error::TimedOut { limit }),
+            },
+        );
+        if let Err(error) = spawned {
+            let problem = format!("no thread for a document: {error}");
+            return self.count(Duration::ZERO, Err(Error::Broken { problem }));
         }
+        let no_answer = || Error::WorkerDied { how: "its thread ended without an answer".to_owned() };
+        let outcome = self.time(async { outcome.await.unwrap_or_else(|_| Err(no_answer())) }).await;
+        threads.peak_bytes.fetch_max(worker::memory().1, Ordering::Relaxed);
+        outcome
     }
 }
 
@@ -285,61 +306,5 @@ struct CancelOnDrop(CancelToken);
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
-    }
-}
-
-/// A worker process and the pipes to it. Killed when dropped.
-struct WorkerProcess {
-    child: Child,
-    input: ChildStdin,
-    output: ChildStdout,
-    documents: u64,
-}
-
-impl WorkerProcess {
-    /// Starts this very program as a worker.
-    async fn start(config: &PipelineConfig) -> Result<Self> {
-        let broken = |problem: String| Error::Broken {
-            problem: format!(
-                "a worker process does not start: {problem}; `isolation = \"thread\"` needs none"
-            ),
-        };
-        let program = std::env::current_exe().map_err(|error| broken(error.to_string()))?;
-        let mut child = Command::new(program)
-            .env(WORKER_VARIABLE, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| broken(error.to_string()))?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(broken("it has no pipes".to_owned()));
-        };
-        let mut worker = Self { child, input, output, documents: 0 };
-        let hello = Hello { config: config.clone() };
-        frame::send(&mut worker.input, &hello, &[]).await.map_err(|error| broken(error.to_string()))?;
-        Ok(worker)
-    }
-
-    /// Has one document read; the text comes apart from the reply.
-    async fn ask(&mut self, name: Option<&str>, bytes: &[u8]) -> std::io::Result<(Reply, String)> {
-        let request = Request { name: name.map(str::to_owned) };
-        frame::send(&mut self.input, &request, bytes).await?;
-        let (reply, text) = frame::receive::<Reply>(&mut self.output).await?;
-        Ok((reply, String::from_utf8(text).map_err(std::io::Error::other)?))
-    }
-
-    /// Why a worker that broke off did so.
-    async fn post_mortem(mut self) -> Error {
-        // Whatever broke the pipe, the process is of no more use.
-        let _ = self.child.start_kill();
-        let status = self.child.wait().await.ok();
-        let mut last_words = Vec::new();
-        if let Some(errors) = self.child.stderr.take() {
-            // It is dead, so its pipe ends; a pipe holds at most 64 KiB.
-            let _ = errors.take(4096).read_to_end(&mut last_words).await;
-        }
-        worker::died(status, &String::from_utf8_lossy(&last_words))
     }
 }

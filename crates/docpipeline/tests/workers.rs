@@ -32,6 +32,7 @@ impl Extractor for Misbehave {
                 let memory = black_box(vec![1_u8; 8 << 30]);
                 draft.push(&memory.len().to_string())
             }
+            "who" => draft.paragraph(&std::process::id().to_string()),
             text => draft.paragraph(text),
         }
     }
@@ -108,6 +109,40 @@ async fn giving_a_document_up_frees_its_worker() {
     assert_eq!(read(&workers, "next").await.unwrap().document.text, "next");
 }
 
+/// Whatever is given up, and whenever: its worker may be killed, its neighbours and followers must not notice.
+async fn what_is_given_up_costs_nobody_else() {
+    let workers = workers(2, ByteSize::mib(64));
+    let mut tasks = tokio::task::JoinSet::new();
+    for i in 0..300_u64 {
+        let workers = workers.clone();
+        tasks.spawn(async move {
+            match i % 3 {
+                0 => {
+                    let patience = Duration::from_micros(i * 37 % 5000);
+                    let text = if i % 2 == 0 { "hang" } else { "short" };
+                    // Given up before it begins, while it is read, or not at all.
+                    let _ = timeout(&SystemClock, patience, read(&workers, text)).await;
+                }
+                _ => assert_eq!(read(&workers, "a good one").await.unwrap().document.text, "a good one"),
+            }
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+}
+
+async fn a_worker_that_did_its_share_is_replaced() {
+    let mut config = WorkersConfig::default();
+    (config.count, config.recycle_after) = (1, 2);
+    let workers = Workers::new(PipelineConfig::default(), config, &Ctx::default());
+    let mut processes = std::collections::BTreeSet::new();
+    for _ in 0..6 {
+        processes.insert(read(&workers, "who").await.unwrap().document.text);
+    }
+    assert_eq!(processes.len(), 3, "{processes:?}");
+}
+
 async fn documents_beyond_the_queue_are_refused_or_wait() {
     let workers = workers(1, ByteSize::mib(1));
     let first = workers.try_reserve(700 << 10).unwrap();
@@ -156,6 +191,8 @@ fn main() -> std::io::Result<()> {
             "documents_beyond_the_queue_are_refused_or_wait",
             documents_beyond_the_queue_are_refused_or_wait(),
         ),
+        trial("what_is_given_up_costs_nobody_else", what_is_given_up_costs_nobody_else()),
+        trial("a_worker_that_did_its_share_is_replaced", a_worker_that_did_its_share_is_replaced()),
         trial("the_text_crosses_the_pipe_as_it_is", the_text_crosses_the_pipe_as_it_is()),
     ];
     libtest_mimic::run(&Arguments::from_args(), tests).exit();

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use buttress_config::Loader;
 use buttress_core::Ctx;
-use buttress_docpipeline::{Isolation, Pipeline, is_worker, serve_worker};
+use buttress_docpipeline::{Isolation, Pipeline, avoid_huge_pages, is_worker, serve_worker};
 use clap::{Args, Parser, Subcommand};
 use docproc::batch::{Run, Summary};
 use docproc::config::DocprocConfig;
@@ -149,6 +149,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
+    avoid_huge_pages();
     match run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

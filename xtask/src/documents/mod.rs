@@ -39,9 +39,9 @@ const STANDARD: u64 = 1000;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of the area documents")]
 pub(crate) struct Options {
-    /// Documents, as `DIR/FORMAT/*` [default: the samples of docproc].
+    /// Documents, as `DIR/FORMAT/*`; for the area memory any folder [default: the samples of docproc].
     #[arg(long, value_name = "DIR")]
-    corpus: Option<PathBuf>,
+    pub(crate) corpus: Option<PathBuf>,
     /// Which files are standard: tab-separated, name without extension first, a column `class` [default:
     /// DIR/documents.tsv; without one, those in which ours finds 1,000 characters].
     #[arg(long, value_name = "FILE")]
