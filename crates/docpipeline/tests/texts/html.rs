@@ -44,3 +44,16 @@ fn cells_that_span_more_than_a_page_are_paid_for() {
     let few = "<table><tr><td colspan=1000000000 rowspan=1000000000>x</td><td>y</td></tr></table>";
     assert!(process("a.html", few).unwrap().text.len() < 1000);
 }
+
+#[test]
+fn formulas_and_pictures_part_words() {
+    let read =
+        |body: &str| crate::read("a.html", format!("<!doctype html><html><body>{body}</body></html>")).text;
+    let formula = "<math><mi>E</mi><mo>=</mo><mi>m</mi><msup><mi>c</mi><mn>2</mn></msup>\
+                   <annotation encoding=tex>E=mc^2</annotation></math>";
+    assert_eq!(
+        read(&format!("<p>So {formula}.</p>")).split_whitespace().collect::<Vec<_>>().join(" "),
+        "So E = m c 2."
+    );
+    assert_eq!(read("<p>one<img src=a.png alt=two>three</p>"), "one two three");
+}

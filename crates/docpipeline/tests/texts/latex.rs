@@ -74,6 +74,15 @@ fn macros_of_the_document_are_read_as_what_they_stand_for() {
 }
 
 #[test]
+fn names_in_a_macro_are_those_of_where_it_was_defined() {
+    let inner = "\\makeatletter\\def\\meta@font{of }\\def\\meta#1{\\meta@font\\meta@font#1}\\makeatother";
+    assert_eq!(
+        text(&format!("{inner} The tale \\meta{{tides}}\\meta@moons")),
+        "The tale of of tidesof of @moons"
+    );
+}
+
+#[test]
 fn macros_without_end_are_left_out() {
     for bomb in ["\\def\\a{x\\a}Before \\a after", "\\def\\a{\\b}\\def\\b{\\a}Before \\a after"] {
         let document = read("a.tex", bomb);

@@ -13,6 +13,7 @@ mod mail;
 mod mbox;
 mod org;
 mod rst;
+mod rtf;
 
 use buttress_docpipeline::{Document, Error, Pipeline, PipelineConfig, Source};
 

@@ -13,6 +13,8 @@ struct Piece {
     text: Rc<str>,
     at: usize,
     depth: usize,
+    /// Whether `@` was a letter where the macro was defined: TeX makes names of its text there, not where it is called.
+    at_is_letter: Option<bool>,
 }
 
 /// What is left to be read.
@@ -22,7 +24,7 @@ pub(super) struct Input<'b> {
     pieces: Vec<Piece>,
     /// How many macros the name that was read last is the text of.
     caller: usize,
-    /// Whether `@` is a letter in the names of macros.
+    /// Whether `@` is a letter in the names of macros that the document itself calls.
     pub(super) at_is_letter: bool,
 }
 
@@ -30,7 +32,7 @@ impl<'b> Input<'b> {
     pub(super) fn new(text: &str, budget: &'b Budget) -> Self {
         Self {
             budget,
-            pieces: vec![Piece { text: text.into(), at: 0, depth: 0 }],
+            pieces: vec![Piece { text: text.into(), at: 0, depth: 0, at_is_letter: None }],
             caller: 0,
             at_is_letter: false,
         }
@@ -43,14 +45,15 @@ impl<'b> Input<'b> {
 
     /// Puts the text of a macro before what is left. Its bytes are charged: macros that double each other grow fast.
     /// `false` where macros call each other too deep, as one does that calls itself.
-    pub(super) fn expand(&mut self, text: &Rc<str>, caller: usize) -> Result<bool> {
+    pub(super) fn expand(&mut self, text: &Rc<str>, at_is_letter: bool, caller: usize) -> Result<bool> {
         let depth = caller + 1;
         if depth > DEEPEST_EXPANSION {
             return Ok(false);
         }
         self.budget.expanded(text.len() + 1)?;
         self.drop_finished();
-        self.pieces.push(Piece { text: Rc::clone(text), at: 0, depth });
+        let at_is_letter = Some(at_is_letter);
+        self.pieces.push(Piece { text: Rc::clone(text), at: 0, depth, at_is_letter });
         Ok(true)
     }
 
@@ -131,8 +134,9 @@ impl<'b> Input<'b> {
 
     /// The name of a macro, behind its backslash: letters, or one other character.
     pub(super) fn name(&mut self) -> String {
-        let with_at = self.at_is_letter;
-        self.caller = self.pieces.last().map_or(0, |piece| piece.depth);
+        let piece = self.pieces.last();
+        let with_at = piece.and_then(|piece| piece.at_is_letter).unwrap_or(self.at_is_letter);
+        self.caller = piece.map_or(0, |piece| piece.depth);
         let rest = self.rest();
         let is_letter = |c: char| c.is_ascii_alphabetic() || with_at && c == '@';
         let length = rest.find(|c| !is_letter(c)).unwrap_or(rest.len());

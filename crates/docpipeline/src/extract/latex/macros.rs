@@ -14,6 +14,8 @@ pub(super) struct Macro {
     /// What the first is where it is left out; it stands between brackets, then.
     default: Option<String>,
     body: Rc<str>,
+    /// Whether `@` was a letter of names where it was defined.
+    pub(super) at_is_letter: bool,
 }
 
 /// The macros of a document, by their names.
@@ -27,6 +29,7 @@ impl Macros {
 
     /// Reads the rest of a definition that `command` begins; `false` if it begins none.
     pub(super) fn define(&mut self, command: &str, input: &mut Input<'_>) -> Result<bool> {
+        let at_is_letter = input.at_is_letter;
         match command {
             "newcommand" | "renewcommand" | "providecommand" | "DeclareRobustCommand" => {
                 self.new_command(input)?;
@@ -41,7 +44,7 @@ impl Macros {
                 let count = arguments.chars().filter(|c| *c == 'm').count();
                 // Optional arguments have a grammar of their own; a macro with such is known by what it is called with.
                 if arguments.split_whitespace().all(|kind| kind.bytes().all(|b| b == b'm')) {
-                    self.insert(name, Macro { arguments: count, default: None, body });
+                    self.insert(name, Macro { arguments: count, default: None, body, at_is_letter });
                 }
             }
             "def" | "gdef" | "edef" | "xdef" => self.def(input)?,
@@ -54,7 +57,7 @@ impl Macros {
                 let same = defined_name(input)?;
                 let body = format!("\\{same} ").into();
                 if same.chars().all(|c| c.is_ascii_alphabetic()) && same != name {
-                    self.insert(name, Macro { arguments: 0, default: None, body });
+                    self.insert(name, Macro { arguments: 0, default: None, body, at_is_letter });
                 }
             }
             _ => return Ok(false),
@@ -68,7 +71,7 @@ impl Macros {
         let arguments = input.option()?.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
         let default = input.option()?;
         let body = input.argument()?.into();
-        self.insert(name, Macro { arguments, default, body });
+        self.insert(name, Macro { arguments, default, body, at_is_letter: input.at_is_letter });
         Ok(())
     }
 
@@ -82,7 +85,7 @@ impl Macros {
         input.skip(length);
         let body = input.argument()?.into();
         if plain {
-            self.insert(name, Macro { arguments, default: None, body });
+            self.insert(name, Macro { arguments, default: None, body, at_is_letter: input.at_is_letter });
         }
         Ok(())
     }

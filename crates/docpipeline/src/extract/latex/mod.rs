@@ -269,7 +269,7 @@ impl Reader<'_, '_> {
                 self.skip_space_behind_name();
             }
             let text = defined.text(&mut self.input)?;
-            self.looped |= !self.input.expand(&text, caller)?;
+            self.looped |= !self.input.expand(&text, defined.at_is_letter, caller)?;
             return Ok(());
         }
         if let Some(mark) = symbols::accent(name) {

@@ -231,14 +231,21 @@ impl Reader<'_, '_> {
     }
 
     fn word(&mut self, word: &str, number: Option<i32>) -> Result<()> {
+        // Though they may be passed over, these are read, and go where what is around them goes: text in Unicode, to which
+        // `\\upr` and its first group are the alternative, and formulas.
+        let around = match word {
+            "ud" => Some(1),
+            "moMath" | "moMathPara" => Some(0),
+            _ => None,
+        };
+        if let Some(around) = around {
+            self.flush();
+            let group = self.groups.iter().rev().nth(around);
+            self.group.destination = group.map_or(Destination::Body, |group| group.destination);
+            return Ok(());
+        }
         if let Some(destination) = destination(word) {
             self.flush();
-            if word == "ud" {
-                // The same as what `\\upr` holds before it, in Unicode: it goes where that would have gone.
-                let around = self.groups.iter().rev().nth(1);
-                self.group.destination = around.map_or(Destination::Body, |group| group.destination);
-                return Ok(());
-            }
             // A property is one only in the information group: `\title` elsewhere is something else.
             let is_info = matches!(destination, Destination::Property(_) | Destination::Date(_));
             if !is_info || self.group.destination == Destination::Info {
@@ -413,13 +420,15 @@ fn destination(word: &str) -> Option<Destination> {
         "creatim" => Destination::Date("creatim"),
         "revtim" => Destination::Date("revtim"),
         // What stands in them is read, though they may be passed over.
-        "ud" | "shptxt" | "object" | "result" => Destination::Body,
+        "shptxt" | "object" | "result" => Destination::Body,
         "colortbl" | "pict" | "objdata" | "themedata" | "colorschememapping" | "datastore"
         | "latentstyles" | "listtable" | "listoverridetable" | "rsidtbl" | "generator" | "xmlnstbl"
         | "fldinst" | "header" | "headerl" | "headerr" | "headerf" | "footer" | "footerl" | "footerr"
         | "footerf" | "upr" | "nonshppict" | "bkmkstart" | "bkmkend" | "filetbl" | "revtbl" | "operator"
         | "doccomm" | "hlinkbase" | "printim" | "buptim" | "xe" | "tc" | "pgdsctbl" | "private"
-        | "template" | "sp" => Destination::Nowhere,
+        | "template" | "sp" | "mmathPict" => Destination::Nowhere,
+        // Properties of parts of formulas: `\mfPr`, `\mradPr`…
+        _ if word.starts_with('m') && word.ends_with("Pr") => Destination::Nowhere,
         _ => return None,
     })
 }
