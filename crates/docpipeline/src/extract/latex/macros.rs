@@ -124,13 +124,28 @@ impl Macro {
                 .and_then(|digit| digit.checked_sub(1));
             let argument = index.and_then(|index| arguments.get(usize::try_from(index).ok()?));
             if let Some(argument) = argument {
-                input.charge(argument.len())?;
+                input.charge(argument.len() + 1)?;
+                if ends_in_name(&text) && argument.starts_with(is_letter) {
+                    // The argument does not go on with the name.
+                    text.push(' ');
+                }
                 text.push_str(argument);
             }
             text.push_str(if index.is_some() { piece.get(1..).unwrap_or_default() } else { piece });
         }
         Ok(text.into())
     }
+}
+
+/// Whether a character may go on with the name of a macro, here or elsewhere.
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '@'
+}
+
+/// Whether a text ends in the name of a macro.
+fn ends_in_name(text: &str) -> bool {
+    let before = text.trim_end_matches(is_letter);
+    before.len() < text.len() && before.ends_with('\\') && !before.ends_with("\\\\")
 }
 
 /// The name in `\newcommand{\name}` or `\def\name`.
