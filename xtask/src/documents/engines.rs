@@ -32,8 +32,10 @@ enum Start {
     Program(&'static str, &'static str),
 }
 
-const ALL_FORMATS: &[&str] =
-    &["pdf", "docx", "xlsx", "pptx", "odt", "ods", "odp", "rtf", "epub", "html", "md", "eml"];
+const ALL_FORMATS: &[&str] = &[
+    "pdf", "docx", "xlsx", "pptx", "doc", "xls", "ppt", "odt", "ods", "odp", "rtf", "epub", "html", "md",
+    "eml",
+];
 
 /// The first is the side that all others are compared with, the second the same with all stages. Of the rivals, the
 /// first that reads a format is the one to look at when texts differ.
