@@ -1,7 +1,6 @@
 //! A process that reads documents for another one, so that a document can take down no more than it.
 
 use std::io::{self, BufReader};
-use std::sync::mpsc::sync_channel;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -80,23 +79,54 @@ pub fn serve_worker(build: impl FnOnce(PipelineConfig) -> Pipeline) -> io::Resul
     avoid_huge_pages();
     let pipeline = build(hello.config);
 
-    // The documents are read on another thread, so that this one sees the input end meanwhile.
-    let (documents, inbox) = sync_channel::<(Request, Vec<u8>)>(1);
+    let (watched, at_end) = io::pipe()?;
+    let reader =
+        std::thread::Builder::new().name("document".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+            let outcome = read_documents(&pipeline, &mut input);
+            drop(at_end);
+            outcome
+        })?;
+    if wait_for_the_end(&watched)? {
+        return reader
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the thread that reads documents panicked")));
+    }
+    // What it reads is for nobody.
+    Ok(())
+}
+
+fn read_documents(pipeline: &Pipeline, input: &mut impl io::Read) -> io::Result<()> {
     let mut output = unbuffered_output()?;
-    std::thread::Builder::new().name("document".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-        for (request, bytes) in inbox {
-            let (reply, text) = answer(&pipeline, &request, bytes.into());
-            if frame::write(&mut output, &reply, text.as_bytes()).is_err() {
-                return;
-            }
-        }
-    })?;
-    while let Some(message) = frame::read(&mut input)? {
-        if documents.send((message.header()?, message.body)).is_err() {
-            return Err(io::Error::other("the thread that reads documents has ended"));
-        }
+    while let Some(message) = frame::read(input)? {
+        let request: Request = message.header()?;
+        let (reply, text) = answer(pipeline, &request, message.body.into());
+        frame::write(&mut output, &reply, text.as_bytes())?;
     }
     Ok(())
+}
+
+/// Waits until the other end of standard input is closed, even if something is left to be read in it, or until the
+/// thread that reads has dropped its end of `watched`; then it is `true`.
+#[cfg(unix)]
+fn wait_for_the_end(watched: &io::PipeReader) -> io::Result<bool> {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let stdin = io::stdin();
+    // Asked for nothing, `poll` tells of hang-ups.
+    let mut ends = [PollFd::new(&stdin, PollFlags::empty()), PollFd::new(watched, PollFlags::empty())];
+    loop {
+        match poll(&mut ends, None) {
+            Ok(_) => return Ok(ends.iter().skip(1).any(|end| !end.revents().is_empty())),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until the thread that reads has dropped its end of `watched`.
+#[cfg(not(unix))]
+fn wait_for_the_end(mut watched: &io::PipeReader) -> io::Result<bool> {
+    io::copy(&mut watched, &mut io::sink()).map(|_| true)
 }
 
 /// Standard output, without the search for ends of lines that Rust's own has.

@@ -21,6 +21,7 @@ use buttress_docpipeline::{
     WorkersConfig,
 };
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use dead_letters::{DeadLetters, Reason};
@@ -316,9 +317,9 @@ impl<S: Sink> Dispatcher<S> {
     }
 
     fn load(&mut self, input: Input) {
-        let (workers, limit) = (self.workers.clone(), self.limit);
-        self.tasks.spawn(async move {
-            let loaded = read_file(&workers, &input.path, limit).await;
+        let (workers, limit, runtime) = (self.workers.clone(), self.limit, Handle::current());
+        self.tasks.spawn_blocking(move || {
+            let loaded = read_file(&workers, &input.path, limit, &runtime);
             Step::Loaded(input, loaded)
         });
     }
@@ -424,26 +425,22 @@ async fn attempt(workers: &Workers, place: Place, name: &str, bytes: &Bytes) -> 
     outcome
 }
 
-/// Reads a file once there is room for it.
-async fn read_file(workers: &Workers, path: &Path, limit: u64) -> std::io::Result<Loaded> {
-    let path = path.to_owned();
-    let size = tokio::fs::metadata(&path).await?.len();
+/// Reads a file once there is room for it. Blocks its thread.
+fn read_file(workers: &Workers, path: &Path, limit: u64, runtime: &Handle) -> std::io::Result<Loaded> {
+    let mut file = std::fs::File::open(path)?;
+    let size = file.metadata()?.len();
     if size > limit {
         return Ok(Loaded::TooLarge { bytes: size });
     }
-    let place = workers.reserve(usize::try_from(size).unwrap_or(usize::MAX)).await;
-    let read = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        // A file that grows meanwhile is caught here.
-        std::fs::File::open(&path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        let content = Fingerprint::of_bytes(&bytes);
-        Ok::<_, std::io::Error>((Bytes::from(bytes), content))
-    });
-    let (bytes, content) = read.await.map_err(std::io::Error::other)??;
+    let place = runtime.block_on(workers.reserve(usize::try_from(size).unwrap_or(usize::MAX)));
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    // A file that grows meanwhile is caught here.
+    file.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Ok(Loaded::TooLarge { bytes: bytes.len() as u64 });
     }
-    Ok(Loaded::Document { bytes, content, place })
+    let content = Fingerprint::of_bytes(&bytes);
+    Ok(Loaded::Document { bytes: bytes.into(), content, place })
 }
 
 /// What stands for the content of a document that is too large to be read: its path and size.
