@@ -18,6 +18,9 @@ use crate::workspace::Workspace;
 /// Every area, in the order in which they are listed.
 const AREAS: &[Area] = &[docproc::AREA, documents::AREA, queue::AREA];
 
+/// Points after which a case tells how far it is.
+const TOLD_EVERY: u64 = 10;
+
 /// Crash an area's program at random moments and count what it lost of what it had acknowledged.
 ///
 /// Fails if anything was lost or any invariant violated. The seed is printed: the same seed draws the same moments.
@@ -28,6 +31,9 @@ pub(crate) struct Args {
     /// How many faults each case goes through.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     points: u64,
+    /// Only these cases [default: all].
+    #[arg(long, value_delimiter = ',', value_name = "CASES")]
+    cases: Vec<String>,
     /// Repeat a run: its seed, as it printed it.
     #[arg(long)]
     seed: Option<u64>,
@@ -92,6 +98,9 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
     let Some(area) = AREAS.iter().find(|area| area.name == name) else {
         bail!("there is no fault area `{name}`; the areas are: {listed}");
     };
+    if let Some(unknown) = args.cases.iter().find(|case| !area.cases.contains(&case.as_str())) {
+        bail!("{name} has no case `{unknown}`; its cases are: {}", area.cases.join(", "));
+    }
     let seed = args.seed.unwrap_or_else(seed_of_the_moment);
     eprintln!(
         "seed {seed}: `cargo xtask faults {name} --points {} --seed {seed}` repeats this run",
@@ -100,6 +109,7 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
     let sums = area
         .cases
         .iter()
+        .filter(|case| args.cases.is_empty() || args.cases.iter().any(|asked| asked == *case))
         .map(|case| sum(area, case, args.points, seed, workspace))
         .collect::<Result<Vec<_>>>()?;
     output::print(&sums, json)?;
@@ -114,6 +124,9 @@ pub(crate) fn areas() -> Vec<&'static str> {
 fn sum(area: &Area, case: &str, points: u64, seed: u64, workspace: &Workspace) -> Result<Sum> {
     let mut sum = Outcome::default();
     for point in 0..points {
+        if point > 0 && point.is_multiple_of(TOLD_EVERY) {
+            eprintln!("{case}: {point} of {points}, {} acknowledged", sum.acknowledged);
+        }
         // Each point has a seed of its own: what one of them draws does not move the others.
         let mut random = Random::new(seed.wrapping_add(point));
         let outcome = (area.point)(case, &mut random, workspace)
