@@ -35,7 +35,7 @@ pub struct PipelineConfig {
 }
 
 /// Goes up with every change to what comes out of the same bytes and the same configuration.
-const OUTPUT_VERSION: u32 = 2;
+const OUTPUT_VERSION: u32 = 3;
 
 impl PipelineConfig {
     /// Sixteen hex digits that differ when anything differs that decides what comes out of a document: this

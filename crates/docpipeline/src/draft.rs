@@ -11,6 +11,13 @@ use crate::format::Format;
 /// The most warnings kept of one document.
 const MAX_WARNINGS: usize = 100;
 
+/// A table with more than this many places for each cell up to the last used one of its row is sparse: filled up to its
+/// widest row, a sheet of a few kilobytes becomes megabytes of bars.
+const SPARSE: usize = 4;
+
+/// Places of a table that nobody minds, however few of them are used.
+const SMALL_TABLE: usize = 10_000;
+
 /// A document being written by an [`Extractor`](crate::Extractor).
 ///
 /// Text goes in as blocks: whatever is pushed between two calls of [`end_block`](Draft::end_block) is one
@@ -214,9 +221,13 @@ impl<'b> Draft<'b> {
         }
         self.end_block()?;
         let start = self.text.len();
+        let used: usize = rows.iter().map(|row| used_cells(row)).sum();
+        let is_sparse = rows.len() * columns > SPARSE * used + SMALL_TABLE;
         for (i, row) in rows.iter().enumerate() {
+            // The first row says how many columns there are; others may end before the last (GFM, 4.10).
+            let cells = if is_sparse && i > 0 { used_cells(row).max(1) } else { columns };
             self.push("|")?;
-            for column in 0..columns {
+            for column in 0..cells {
                 self.push(" ")?;
                 self.cell(row.get(column).map_or("", String::as_str))?;
                 self.push(" |")?;

@@ -14,6 +14,7 @@ mod mbox;
 mod org;
 mod rst;
 mod rtf;
+mod tables;
 
 use buttress_docpipeline::{Document, Error, Pipeline, PipelineConfig, Source};
 
