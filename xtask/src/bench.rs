@@ -3,7 +3,7 @@
 //! An area is a criterion bench; only `documents` is measured by our own [`crate::documents`], as its rivals
 //! are not Rust, and `memory` by [`crate::memory`], as it is no time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::documents;
 use crate::memory;
 use crate::output::{self, Row};
-use crate::workspace::{Workspace, succeeds};
+use crate::workspace::{Workspace, files_below, succeeds};
 
 /// The package whose bench targets are the areas.
 const PACKAGE: &str = "buttress-benches";
@@ -178,21 +178,9 @@ impl Measurement {
 
 /// Every result below `folder`: criterion writes `CASE/SUBJECT/new/{benchmark,estimates}.json`.
 fn read(folder: &Path) -> Result<Vec<Measurement>> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.ends_with("new/benchmark.json") {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
+    files_below(folder)?
         .iter()
+        .filter(|path| path.ends_with("new/benchmark.json"))
         .map(|path| Ok(Measurement::new(load(path)?, &load(&path.with_file_name("estimates.json"))?)))
         .collect()
 }

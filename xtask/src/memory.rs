@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::documents;
 use crate::output::{self, Row};
 use crate::workspace::{self, Workspace, succeeds};
 
@@ -78,9 +79,12 @@ pub(crate) fn run(corpus: Option<&Path>, workspace: &Workspace, json: bool) -> R
     let corpus = corpus.map_or_else(|| workspace.root.join("examples/docproc/samples"), Path::to_path_buf);
     let list = workspace.scratch("bench").join("memory.txt");
     fs::create_dir_all(list.parent().context("a scratch folder has a parent")?)?;
-    let files = files(&corpus)?;
+    let files = workspace::files_below(&corpus)?;
     ensure!(!files.is_empty(), "there is no file below {}", corpus.display());
-    fs::write(&list, files.join("\n"))?;
+    // Shuffled, so that formats are mixed.
+    let lines = documents::sample(files, usize::MAX, 1);
+    let lines: Vec<&str> = lines.iter().filter_map(|path| path.to_str()).collect();
+    fs::write(&list, lines.join("\n"))?;
 
     let counted: Vec<Counted> = example("documents_allocations", &[], &list, workspace)?;
     let measured: Vec<Measured> = example("documents_memory", &[&DOCUMENTS.to_string()], &list, workspace)?;
@@ -115,47 +119,24 @@ fn costs(counted: &[Counted], measured: &[Measured]) -> Vec<Cost> {
         }
     }
     let cost = |(format, (counted, grown)): (&str, (Vec<&Counted>, Vec<u64>))| {
-        let figure =
-            |of: fn(&Counted) -> u64, percent| percentile(counted.iter().map(|one| of(one)), percent);
+        let figure = |of: fn(&Counted) -> u64, share| quantile(counted.iter().map(|one| of(one)), share);
         Cost {
             format: format.to_owned(),
             documents: counted.len(),
-            allocations: [50, 99].map(|percent| figure(|one| one.allocations, percent)),
-            allocated: figure(|one| one.allocated, 50),
-            held: [50, 100].map(|percent| figure(|one| one.held, percent)),
-            grown: [99, 100].map(|percent| percentile(grown.iter().copied(), percent)),
+            allocations: [0.5, 0.99].map(|share| figure(|one| one.allocations, share)),
+            allocated: figure(|one| one.allocated, 0.5),
+            held: [0.5, 1.0].map(|share| figure(|one| one.held, share)),
+            grown: [0.99, 1.0].map(|share| quantile(grown.iter().copied(), share)),
         }
     };
     formats.into_iter().map(cost).collect()
 }
 
-/// The smallest value that `percent` of all do not exceed.
-fn percentile(values: impl Iterator<Item = u64>, percent: usize) -> u64 {
+/// The nearest rank of values in any order; 0 of none.
+fn quantile(values: impl Iterator<Item = u64>, share: f64) -> u64 {
     let mut values: Vec<u64> = values.collect();
     values.sort_unstable();
-    let rank = (values.len() * percent).div_ceil(100).saturating_sub(1);
-    values.get(rank).copied().unwrap_or_default()
-}
-
-/// Every file below a folder, in the order of their names' digests, so that formats are mixed.
-fn files(folder: &Path) -> Result<Vec<String>> {
-    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path: PathBuf = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if let Some(path) = path.to_str() {
-                found.push(path.to_owned());
-            }
-        }
-    }
-    found.sort();
-    let mut random = buttress_testkit::Random::new(1);
-    let mut keyed: Vec<(u64, String)> =
-        found.into_iter().map(|path| (random.below(u64::MAX), path)).collect();
-    keyed.sort();
-    Ok(keyed.into_iter().map(|(_, path)| path).collect())
+    workspace::quantile(&values, share).unwrap_or_default()
 }
 
 /// Runs an example of the benches on a list of files, and reads its lines.
@@ -177,14 +158,14 @@ fn example<T: serde::de::DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
-    use super::percentile;
+    use super::quantile;
 
     #[test]
     fn percentiles_are_values_that_were_seen() {
-        assert_eq!(percentile(1..=100, 50), 50);
-        assert_eq!(percentile(1..=100, 99), 99);
-        assert_eq!(percentile(1..=100, 100), 100);
-        assert_eq!(percentile([7].into_iter(), 99), 7);
-        assert_eq!(percentile([].into_iter(), 99), 0);
+        assert_eq!(quantile(1..=100, 0.5), 50);
+        assert_eq!(quantile(1..=100, 0.99), 99);
+        assert_eq!(quantile(1..=100, 1.0), 100);
+        assert_eq!(quantile([7].into_iter(), 0.99), 7);
+        assert_eq!(quantile([].into_iter(), 0.99), 0);
     }
 }

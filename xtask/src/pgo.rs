@@ -106,15 +106,7 @@ fn host() -> Result<String> {
 fn divide(from: &Path, training: &Path, measuring: &Path) -> Result<()> {
     emptied(training)?;
     emptied(measuring)?;
-    let mut files = Vec::new();
-    let mut folders = vec![from.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("{} does not read", folder.display()))? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
+    let files = workspace::files_below(from)?;
     if files.len() < 2 {
         bail!("{} holds {} documents: some must train and some measure", from.display(), files.len());
     }

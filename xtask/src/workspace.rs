@@ -143,6 +143,28 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
     serde_json::from_str(&output(&mut command)?).context("cargo metadata printed something unexpected")
 }
 
+/// Every file below a folder, sorted.
+pub(crate) fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("{} does not read", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The smallest of `sorted` that is not below `share` of them all, the nearest rank; `None` of nothing.
+pub(crate) fn quantile<T: Copy>(sorted: &[T], share: f64) -> Option<T> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank, within the length")]
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
 /// Runs a command to its end and returns whether it succeeded. What it prints goes to standard error.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool> {
     let status = command

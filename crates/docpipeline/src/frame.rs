@@ -28,7 +28,6 @@ pub(crate) fn write(to: &mut impl io::Write, header: &impl Serialize, body: &[u8
     let head = head(header, body)?;
     let mut parts = [IoSlice::new(&head), IoSlice::new(body)];
     let mut parts = parts.as_mut_slice();
-    IoSlice::advance_slices(&mut parts, 0);
     while !parts.is_empty() {
         match to.write_vectored(parts) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -18,7 +18,7 @@ use crate::config::PipelineConfig;
 use crate::error::{Error, Result};
 use crate::frame::{self, Message};
 use crate::pipeline::Processed;
-use crate::worker::{self, Hello, Reply, Request, WORKER_VARIABLE};
+use crate::worker::{self, Hello, Reply, Request, WORKER_VARIABLE, no_answer};
 use crate::workers::Place;
 
 /// Worker processes, as many as are needed, up to a bound. They end when this is dropped.
@@ -78,10 +78,6 @@ impl Running {
         drop(hold);
         outcome
     }
-}
-
-fn no_answer() -> Error {
-    Error::WorkerDied { how: "its thread ended without an answer".to_owned() }
 }
 
 /// A document for a process, and whom to tell.
@@ -160,7 +156,6 @@ struct Feeder {
 
 /// A document that was sent to the process.
 struct InHand {
-    ticket: u64,
     done: oneshot::Sender<Result<Processed>>,
     _place: Place,
 }
@@ -189,8 +184,8 @@ impl Feeder {
     fn feed(&mut self, mut job: Job, crew: &Crew) -> Receiver<Job> {
         loop {
             let mut in_hand = self.begin(job, crew);
-            while let Some(InHand { ticket, done, .. }) = in_hand.take() {
-                let reply = self.receive(ticket);
+            while let Some(InHand { done, .. }) = in_hand.take() {
+                let reply = self.receive();
                 // The process goes on while its answer is taken apart.
                 if reply.is_ok() {
                     in_hand = crew.next().and_then(|next| self.begin(next, crew));
@@ -208,10 +203,7 @@ impl Feeder {
     /// Sends a document to the process, unless it was given up before.
     fn begin(&mut self, job: Job, crew: &Crew) -> Option<InHand> {
         let Job { request, bytes, started, done, place } = job;
-        if self.process.as_ref().is_some_and(|process| process.is_spent(crew)) {
-            self.process = None;
-        }
-        let process = match self.process.take() {
+        let process = match self.process.take().filter(|process| !process.is_spent(crew)) {
             Some(process) => Ok(process),
             None => Process::start(&crew.config),
         };
@@ -232,11 +224,11 @@ impl Feeder {
             let _ = done.send(Err(self.post_mortem()));
             return None;
         }
-        Some(InHand { ticket, done, _place: place })
+        Some(InHand { done, _place: place })
     }
 
-    fn receive(&mut self, ticket: u64) -> Result<Message> {
-        let message = self.process.as_mut().and_then(|process| process.receive(ticket));
+    fn receive(&mut self) -> Result<Message> {
+        let message = self.process.as_mut().and_then(Process::receive);
         message.ok_or_else(|| self.post_mortem())
     }
 
@@ -256,7 +248,7 @@ impl Feeder {
 
     /// Why a process that broke off did so.
     fn post_mortem(&mut self) -> Error {
-        let Some(mut process) = self.process.take() else { return no_answer() };
+        let Some(process) = self.process.take() else { return no_answer() };
         let (status, errors) = {
             let child = &mut lock(&process.gate).child;
             // Whatever broke the pipe, the process is of no more use.
@@ -268,7 +260,6 @@ impl Feeder {
             // It is dead, so its pipe ends; a pipe holds at most 64 KiB.
             let _ = errors.take(4096).read_to_end(&mut last_words);
         }
-        process.ended = true;
         worker::died(status, &String::from_utf8_lossy(&last_words))
     }
 }
@@ -281,8 +272,6 @@ struct Process {
     documents: u64,
     /// Memory in use after the last document whose answer was taken apart.
     resident_bytes: u64,
-    /// Whether it was waited for.
-    ended: bool,
 }
 
 /// Whose the process is at the moment.
@@ -333,7 +322,7 @@ impl Process {
             return Err(broken("it has no pipes".to_owned()));
         };
         let output = BufReader::with_capacity(1 << 16, output);
-        let mut process = Self { gate, input, output, documents: 0, resident_bytes: 0, ended: false };
+        let mut process = Self { gate, input, output, documents: 0, resident_bytes: 0 };
         let hello = Hello { config: config.clone() };
         frame::write(&mut process.input, &hello, &[]).map_err(|error| broken(error.to_string()))?;
         Ok(process)
@@ -351,24 +340,20 @@ impl Process {
     }
 
     /// Reads the answer; `None` if the process ended or was killed.
-    fn receive(&mut self, ticket: u64) -> Option<Message> {
+    fn receive(&mut self) -> Option<Message> {
         let message = frame::read(&mut self.output).ok().flatten();
         let mut gate = lock(&self.gate);
-        if gate.current == Some(ticket) {
-            gate.current = None;
-        }
+        gate.current = None;
         message.filter(|_| !gate.killed)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if !self.ended {
-            let child = &mut lock(&self.gate).child;
-            // Both fail only where it has ended.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let child = &mut lock(&self.gate).child;
+        // Both do nothing where it was waited for.
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }
 

@@ -209,6 +209,11 @@ pub fn avoid_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
+/// Of a document whose worker's thread ended without a word.
+pub(crate) fn no_answer() -> Error {
+    Error::WorkerDied { how: "its thread ended without an answer".to_owned() }
+}
+
 /// What the end of a worker process says about its document.
 pub(crate) fn died(status: Option<std::process::ExitStatus>, last_words: &str) -> Error {
     let how = match status {

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::metrics::WorkerMetrics;
 use crate::pipeline::{Pipeline, Processed};
 use crate::processes::Processes;
-use crate::worker::{self, STACK_BYTES};
+use crate::worker::{self, STACK_BYTES, no_answer};
 
 /// What stands between documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -294,7 +294,6 @@ impl Shared {
             let problem = format!("no thread for a document: {error}");
             return self.count(Duration::ZERO, Err(Error::Broken { problem }));
         }
-        let no_answer = || Error::WorkerDied { how: "its thread ended without an answer".to_owned() };
         let outcome = self.time(async { outcome.await.unwrap_or_else(|_| Err(no_answer())) }).await;
         threads.peak_bytes.fetch_max(worker::memory().1, Ordering::Relaxed);
         outcome

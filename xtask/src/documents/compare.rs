@@ -9,6 +9,7 @@ use super::corpus::Set;
 use super::measure::Measured;
 use super::score::Words;
 use crate::output::Row;
+use crate::workspace;
 
 /// One rival on one set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -184,11 +185,9 @@ fn side(engine: &Measured, files: &[usize]) -> Side {
     }
 }
 
-/// The smallest value that is not below `share` of all; the values are sorted.
+/// The nearest rank; no number of no values.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank, within the length")]
-    let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    workspace::quantile(sorted, share).unwrap_or(f64::NAN)
 }
 
 impl Row for Comparison {

@@ -64,7 +64,7 @@ pub(super) fn standard_by_table(table: &Path) -> Result<BTreeSet<String>> {
 }
 
 /// At most `most` of the files, the same ones for the same seed.
-pub(super) fn sample(mut files: Vec<PathBuf>, most: usize, seed: u64) -> Vec<PathBuf> {
+pub(crate) fn sample(mut files: Vec<PathBuf>, most: usize, seed: u64) -> Vec<PathBuf> {
     let mut random = Random::new(seed);
     for place in (1..files.len()).rev() {
         let other = random.below(place as u64 + 1);

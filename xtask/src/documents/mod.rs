@@ -23,6 +23,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::compare::{Compared, Comparison};
 use self::corpus::Set;
+pub(crate) use self::corpus::sample;
 use self::engines::{ENGINES, Engine, Ready};
 use self::measure::Plan;
 use crate::output;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::docproc::program;
 use super::{Area, Outcome};
-use crate::workspace::{Workspace, output};
+use crate::workspace::{Workspace, files_below, output};
 
 /// Documents of one point.
 const DOCUMENTS: usize = 500;
@@ -77,19 +77,9 @@ struct Read {
 fn sources(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let samples = workspace.root.join("examples/docproc/samples");
     let folder = std::env::var_os("BUTTRESS_DOCUMENTS").map_or(samples, PathBuf::from);
-    let (mut files, mut folders) = (Vec::new(), vec![folder.clone()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("{} does not read", folder.display()))? {
-            let path = entry?.path();
-            match path.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(path),
-                Ok(metadata) if (1..=LARGEST).contains(&metadata.len()) => files.push(path),
-                _ => {}
-            }
-        }
-    }
+    let mut files = files_below(&folder)?;
+    files.retain(|path| path.metadata().is_ok_and(|metadata| (1..=LARGEST).contains(&metadata.len())));
     ensure!(!files.is_empty(), "{} holds no document", folder.display());
-    files.sort();
     Ok(files)
 }
 

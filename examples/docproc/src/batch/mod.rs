@@ -427,7 +427,7 @@ async fn attempt(workers: &Workers, place: Place, name: &str, bytes: &Bytes) -> 
 
 /// Reads a file once there is room for it. Blocks its thread.
 fn read_file(workers: &Workers, path: &Path, limit: u64, runtime: &Handle) -> std::io::Result<Loaded> {
-    let mut file = std::fs::File::open(path)?;
+    let file = std::fs::File::open(path)?;
     let size = file.metadata()?.len();
     if size > limit {
         return Ok(Loaded::TooLarge { bytes: size });
@@ -435,7 +435,7 @@ fn read_file(workers: &Workers, path: &Path, limit: u64, runtime: &Handle) -> st
     let place = runtime.block_on(workers.reserve(usize::try_from(size).unwrap_or(usize::MAX)));
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     // A file that grows meanwhile is caught here.
-    file.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Ok(Loaded::TooLarge { bytes: bytes.len() as u64 });
     }
