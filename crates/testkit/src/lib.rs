@@ -9,6 +9,7 @@
 //! | [`Nats`] | `nats-server` | `BUTTRESS_NATS_SERVER` | `nats-server` |
 //! | [`Postgres`] | `postgres`, and `initdb` beside it | `BUTTRESS_POSTGRES` | `postgresql` |
 //! | [`Chromium`] | `chromium` | `BUTTRESS_CHROMIUM` | `chromium` |
+//! | [`Program::HEADLESS_SHELL`] | `chromium-headless-shell` | `BUTTRESS_HEADLESS_SHELL` | `chromium-headless-shell` |
 //! | [`promtool_check_metrics`] | `promtool` | `BUTTRESS_PROMTOOL` | `prometheus` |
 //! | [`Program::TESSERACT`] | `tesseract` | `BUTTRESS_TESSERACT` | `tesseract-ocr` |
 //!

@@ -48,6 +48,13 @@ impl Program {
             "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
         ],
     };
+    /// The same browser without its user interface: what the browser service runs.
+    pub const HEADLESS_SHELL: Self = Self {
+        name: "chromium-headless-shell",
+        variable: "BUTTRESS_HEADLESS_SHELL",
+        package: "chromium-headless-shell",
+        places: &[],
+    };
     /// Prometheus' checker of metrics and rules.
     pub const PROMTOOL: Self = Self {
         name: "promtool",
@@ -63,8 +70,15 @@ impl Program {
         places: &["/opt/homebrew/bin/tesseract"],
     };
     /// Every program that some test needs.
-    pub const ALL: [Self; 6] =
-        [Self::REDIS, Self::NATS, Self::POSTGRES, Self::CHROMIUM, Self::PROMTOOL, Self::TESSERACT];
+    pub const ALL: [Self; 7] = [
+        Self::REDIS,
+        Self::NATS,
+        Self::POSTGRES,
+        Self::CHROMIUM,
+        Self::HEADLESS_SHELL,
+        Self::PROMTOOL,
+        Self::TESSERACT,
+    ];
 
     /// Where the program lies on this machine, or `None` if it is in none of its places.
     #[must_use]

@@ -1,0 +1,1 @@
+//! Workflows: what a job does, as people write it.

@@ -1,0 +1,1 @@
+//! What pages may reach: a proxy that refuses addresses of private networks.

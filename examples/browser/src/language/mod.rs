@@ -1,0 +1,1 @@
+//! Plain sentences turned into workflow steps.

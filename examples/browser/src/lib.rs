@@ -1,0 +1,6 @@
+//! browser: workflows for a web browser, run by pooled Chromium as durable jobs.
+
+pub mod chromium;
+pub mod flow;
+pub mod guard;
+pub mod language;
