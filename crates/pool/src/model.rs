@@ -188,6 +188,10 @@ impl World {
                 self.state.passed(lent.slot, self.now);
             }
             self.state.give_back(lent.slot, lent.object, self.now, effects);
+            if self.below(4) == 0 {
+                // Whoever was served just now may leave before looking.
+                self.leave(effects);
+            }
         }
     }
 

@@ -163,3 +163,56 @@ impl<G> Waiters<G> {
         self.lines.iter().flatten().filter_map(waker).collect()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // Failing is what a test is for.
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn ask(priority: Priority, first: bool) -> Ask {
+        let by = Location::caller();
+        Ask { now: Time::ZERO, deadline: Time::NEVER, priority, wait: true, first, by }
+    }
+
+    #[test]
+    fn whoever_looked_last_is_woken() {
+        let mut waiters = Waiters::<u32>::new();
+        let (before, after) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let seat = waiters.join(&ask(Priority::Normal, false), Arc::clone(&before).into());
+        assert_eq!(seat.poll(&Arc::clone(&after).into()), None);
+        waiters.next().unwrap().serve(7).unwrap().wake();
+        assert_eq!((before.0.load(Ordering::Relaxed), after.0.load(Ordering::Relaxed)), (0, 1));
+        assert_eq!(seat.poll(Waker::noop()), Some(7));
+    }
+
+    #[test]
+    fn lines_are_served_by_priority_and_those_who_left_are_forgotten() {
+        let mut waiters = Waiters::<u32>::new();
+        let mut join = |priority, first| waiters.join(&ask(priority, first), Waker::noop().clone());
+        let (low, normal) = (join(Priority::Low, false), join(Priority::Normal, false));
+        let (again, high) = (join(Priority::Normal, true), join(Priority::High, false));
+        for number in 0..3 {
+            let _ = waiters.next().unwrap().serve(number);
+        }
+        let seats = [&high, &again, &normal, &low].map(|seat| seat.poll(Waker::noop()));
+        assert_eq!(seats, [Some(0), Some(1), Some(2), None]);
+        for _ in 0..10_000 {
+            let seat = waiters.join(&ask(Priority::Normal, false), Waker::noop().clone());
+            assert_eq!(waiters.leave(&seat), None);
+        }
+        assert_eq!(waiters.len(), 1);
+        assert!(waiters.lines.iter().map(VecDeque::len).sum::<usize>() < 32, "those who left take no room");
+    }
+}
