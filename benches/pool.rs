@@ -249,9 +249,8 @@ async fn crowd<S: Subject, F: Future<Output: Send + 'static> + Send + 'static>(
 }
 
 fn pools(criterion: &mut Criterion) {
-    let runtime = Arc::new(
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
-    );
+    let runtime =
+        Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
     let mut group = criterion.benchmark_group("get and return, one task");
     subjects(&runtime, &mut group, &Uncontended);
     group.finish();

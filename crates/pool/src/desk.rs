@@ -72,20 +72,18 @@ impl<T, S: Shell<T> + ?Sized> Future for InLine<'_, T, S> {
                 this.shell.act(effects);
                 poll
             }
-            Step::Wait(seat) => match seat.poll(cx.waker()) {
-                Some(served) => {
+            Step::Wait(seat) => {
+                if let Some(served) = seat.poll(cx.waker()) {
                     this.step = Step::Over;
-                    Poll::Ready(served)
+                    return Poll::Ready(served);
                 }
-                None => {
-                    if !this.shell.is_attended() {
-                        let mut effects = Effects::default();
-                        effects.more().alarm = true;
-                        this.shell.act(effects);
-                    }
-                    Poll::Pending
+                if !this.shell.is_attended() {
+                    let mut effects = Effects::default();
+                    effects.more().alarm = true;
+                    this.shell.act(effects);
                 }
-            },
+                Poll::Pending
+            }
             // Nobody polls a future that has ended.
             Step::Over => Poll::Pending,
         }

@@ -14,6 +14,17 @@ pub(crate) struct BoxedError {
     pub(crate) source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl BoxedError {
+    pub(crate) fn of<E: Classify + std::error::Error + Send + Sync + 'static>(error: E) -> Self {
+        Self { class: error.class(), source: error.into() }
+    }
+
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { class: ErrorClass::Internal, source: error.into() }
+    }
+}
+
 /// Why a pool did not hand out an object.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +91,12 @@ impl std::error::Error for Cause {
 impl Error {
     pub(crate) fn rejected(pool: &Arc<str>, rejection: Rejection) -> Self {
         Self::Rejected { pool: Arc::clone(pool), rejection }
+    }
+
+    /// By an engine that knows no circuit.
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub(crate) fn create(pool: &Arc<str>, cause: BoxedError) -> Self {
+        Self::circuit_open(pool, Duration::ZERO, Arc::new(cause))
     }
 
     pub(crate) fn circuit_open(pool: &Arc<str>, retry_after: Duration, cause: Arc<BoxedError>) -> Self {

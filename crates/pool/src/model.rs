@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::Location;
 use std::sync::Arc;
-use std::task::Waker;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 use std::time::Duration;
 
 use buttress_core::ErrorClass;
@@ -15,7 +16,7 @@ use crate::random::Random;
 use crate::state::{Ask, Effects, Lent, Refusal, Rules, Served, State, Turn};
 use crate::status::Closed;
 use crate::time::Time;
-use crate::waiters::{Priority, Seat};
+use crate::waiters::{Priority, Seat, Waiters};
 
 /// An object is its number: no two are the same.
 type Object = u64;
@@ -337,7 +338,11 @@ impl World {
         assert_eq!(status.waiting, self.waiting.len());
         assert_eq!(status.creating, self.creating + self.retrying);
         let inspected = usize::from(self.inspected.is_some());
-        assert_eq!(status.size, status.idle + self.lent.len() + self.busy.len() + inspected, "no slot is lost");
+        assert_eq!(
+            status.size,
+            status.idle + self.lent.len() + self.busy.len() + inspected,
+            "no slot is lost"
+        );
         let all = status.size + status.creating;
         assert!(all <= self.limit || all <= self.most_before, "{all} objects where {} may be", self.limit);
         self.most_before = all;
@@ -446,4 +451,48 @@ fn a_closed_pool_hands_out_nothing_and_closes_what_comes_back() {
         world.note(effects);
     }
     assert_eq!(world.state.status(world.now).size, 0);
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn ask(priority: Priority, first: bool) -> Ask {
+    let by = Location::caller();
+    Ask { now: Time::ZERO, deadline: Time::NEVER, priority, wait: true, first, by }
+}
+
+#[test]
+fn whoever_looked_last_is_woken() {
+    let mut waiters = Waiters::<u32>::new();
+    let (before, after) = (Arc::new(Count::default()), Arc::new(Count::default()));
+    let seat = waiters.join(&ask(Priority::Normal, false), Arc::clone(&before).into());
+    assert_eq!(seat.poll(&Arc::clone(&after).into()), None);
+    waiters.next().unwrap().serve(7).unwrap().wake();
+    assert_eq!((before.0.load(Ordering::Relaxed), after.0.load(Ordering::Relaxed)), (0, 1));
+    assert_eq!(seat.poll(Waker::noop()), Some(7));
+}
+
+#[test]
+fn lines_are_served_by_priority_and_those_who_left_are_forgotten() {
+    let mut waiters = Waiters::<u32>::new();
+    let mut join = |priority, first| waiters.join(&ask(priority, first), Waker::noop().clone());
+    let (low, normal) = (join(Priority::Low, false), join(Priority::Normal, false));
+    let (again, high) = (join(Priority::Normal, true), join(Priority::High, false));
+    for number in 0..3 {
+        let _ = waiters.next().unwrap().serve(number);
+    }
+    let seats = [&high, &again, &normal, &low].map(|seat| seat.poll(Waker::noop()));
+    assert_eq!(seats, [Some(0), Some(1), Some(2), None]);
+    for _ in 0..10_000 {
+        let seat = waiters.join(&ask(Priority::Normal, false), Waker::noop().clone());
+        assert_eq!(waiters.leave(&seat), None);
+    }
+    assert_eq!(waiters.len(), 1);
+    assert!(waiters.seats() < 32, "those who left take no room");
 }

@@ -140,7 +140,11 @@ impl<M: Manager> Pool<M> {
         self.take(checkout, Location::caller())
     }
 
-    pub(crate) async fn take(&self, checkout: Checkout, by: &'static Location<'static>) -> Result<Guard<M>, Error> {
+    pub(crate) async fn take(
+        &self,
+        checkout: Checkout,
+        by: &'static Location<'static>,
+    ) -> Result<Guard<M>, Error> {
         let inner = &self.0;
         let started = inner.now();
         let within = checkout.within.unwrap_or(inner.config.wait);
@@ -236,7 +240,7 @@ impl<M: Manager> Pool<M> {
 
     /// Ends a pause.
     pub fn resume(&self) {
-        self.0.change(|state, now, effects| state.resume(now, effects));
+        self.0.change(State::resume);
     }
 
     /// Changes how many objects there may be, at least 1. Those in excess are closed as they come back.
@@ -317,8 +321,7 @@ impl<M: Manager> Inner<M> {
             Fate::Check => self.refit(slot, object, true),
             Fate::Return => match self.condition(&object) {
                 Condition::Good => {
-                    let held =
-                        self.change(|state, now, effects| state.give_back(slot, object, now, effects));
+                    let held = self.change(|state, now, effects| state.give_back(slot, object, now, effects));
                     self.metrics.held(held);
                 }
                 Condition::Dirty => self.refit(slot, object, false),

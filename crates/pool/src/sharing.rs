@@ -93,7 +93,10 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
 
 impl<M: Manager<Object: Sync>> std::fmt::Debug for Sharing<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sharing").field("pool", &self.pool).field("users", &self.users).finish_non_exhaustive()
+        f.debug_struct("Sharing")
+            .field("pool", &self.pool)
+            .field("users", &self.users)
+            .finish_non_exhaustive()
     }
 }
 

@@ -71,11 +71,16 @@ pub(crate) enum Turn<T> {
 /// Why a caller gets nothing.
 #[derive(Debug, Clone)]
 pub(crate) enum Refusal {
-    Full { retry_after: Duration },
+    Full {
+        retry_after: Duration,
+    },
     ShuttingDown,
     TimedOut,
     /// Creating failed too often, for this reason in the end.
-    CircuitOpen { retry_after: Duration, cause: Arc<BoxedError> },
+    CircuitOpen {
+        retry_after: Duration,
+        cause: Arc<BoxedError>,
+    },
 }
 
 /// What a waiter is served.
@@ -166,13 +171,18 @@ enum Phase {
     Idle,
     /// Being reset or checked between two callers.
     Busy,
-    Lent { at: Time, by: &'static Location<'static>, reported: bool },
+    Lent {
+        at: Time,
+        by: &'static Location<'static>,
+        reported: bool,
+    },
 }
 
 /// Everything a pool knows.
 ///
 /// At rest, that is after each call: while it is not paused, nobody waits if an object is idle; and there are as many
 /// creations under way as can serve somebody.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct State<T> {
     rules: Rules,
     slots: Vec<Slot<T>>,
@@ -230,7 +240,9 @@ impl<T> State<T> {
             return Turn::Refused(Refusal::ShuttingDown);
         }
         // At rest nobody waits while an object is idle, so nobody is passed by.
-        while !self.paused && let Some(slot) = self.idle.pop_back() {
+        while !self.paused
+            && let Some(slot) = self.idle.pop_back()
+        {
             match self.worn(slot, ask.now) {
                 Some(reason) => self.remove(slot, reason, effects),
                 None => return Turn::Lent(self.take(slot, ask.now, ask.by)),
@@ -354,7 +366,15 @@ impl<T> State<T> {
         self.cause = None;
         let share = 1.0 - AGE_JITTER * self.random.fraction();
         let expires = self.rules.max_age.map_or(Time::NEVER, |age| now.after(age.mul_f64(share)));
-        let slot = Slot { object: Some(object), phase: Phase::Busy, created: now, expires, since: now, checked: now, uses: 0 };
+        let slot = Slot {
+            object: Some(object),
+            phase: Phase::Busy,
+            created: now,
+            expires,
+            since: now,
+            checked: now,
+            uses: 0,
+        };
         let index = match self.free.pop() {
             Some(index) => index,
             None => self.slots.len(),
@@ -405,7 +425,6 @@ impl<T> State<T> {
     pub(crate) fn create_abandoned(&mut self) {
         self.creating -= 1;
     }
-
 
     /// Does what time alone asks for, and returns when to come back.
     pub(crate) fn maintain(&mut self, now: Time, tick: Duration, effects: &mut Effects<T>) -> Time {
@@ -502,9 +521,7 @@ impl<T> State<T> {
                 Phase::Free => return None,
                 Phase::Idle => Standing::Idle { since: now.since(slot.since) },
                 Phase::Busy => Standing::Checking,
-                Phase::Lent { at, by, .. } => {
-                    Standing::InUse { since: now.since(at), by: by.to_string() }
-                }
+                Phase::Lent { at, by, .. } => Standing::InUse { since: now.since(at), by: by.to_string() },
             };
             Some(ObjectStatus { age: now.since(slot.created), uses: slot.uses, standing })
         };
@@ -637,7 +654,8 @@ impl<T> State<T> {
         }
         let room = |limit: usize| limit.saturating_sub(self.live + self.creating);
         let waiting = if self.paused { 0 } else { self.waiters.len() };
-        let for_waiters = waiting.saturating_sub(self.creating).min(room(self.rules.max + self.rules.overflow));
+        let for_waiters =
+            waiting.saturating_sub(self.creating).min(room(self.rules.max + self.rules.overflow));
         let for_stock = self.needed().saturating_sub(self.creating).min(room(self.rules.max));
         if self.breaker.is_half_open(now) {
             // One tries, whether it is needed or not: how else would anybody know.

@@ -31,6 +31,25 @@ pub struct Status {
     pub last_error: Option<String>,
 }
 
+impl Status {
+    /// What engines of others tell.
+    #[cfg(any(feature = "bb8", feature = "deadpool"))]
+    pub(crate) fn basic(max: usize, size: usize, in_use: usize, waiting: usize) -> Self {
+        Self {
+            max,
+            size,
+            idle: size.saturating_sub(in_use),
+            in_use,
+            creating: 0,
+            waiting,
+            paused: false,
+            closed: false,
+            circuit_open_for: None,
+            last_error: None,
+        }
+    }
+}
+
 /// One object of a pool at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
-use buttress_core::{Classify, Ctx, ErrorClass, Event, Outcome, timeout, units};
+use buttress_core::{Ctx, ErrorClass, Event, Outcome, timeout, units};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -43,7 +43,9 @@ impl<M: Manager> Inner<M> {
                 self.put_away(object);
             }
         }
-        leaks.into_iter().for_each(|leak| self.report(leak));
+        for leak in leaks {
+            self.report(leak);
+        }
         if news {
             self.news.notify_waiters();
         }
@@ -92,7 +94,8 @@ impl<M: Manager> Inner<M> {
     /// Puts the object back where it is needed if it is fit, or closes it.
     async fn make_fit(&self, mut guard: Guard<M>, check: bool) {
         if self.condition(&guard) == Condition::Dirty {
-            let reset = timeout(&*self.ctx.clock, self.config.check_within, self.manager.reset(&mut guard)).await;
+            let reset =
+                timeout(&*self.ctx.clock, self.config.check_within, self.manager.reset(&mut guard)).await;
             let failure = match reset {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(chain(&error)),
@@ -227,8 +230,8 @@ async fn try_once<M: Manager>(inner: &Inner<M>) -> ControlFlow<()> {
             }
             return ControlFlow::Break(());
         }
-        Ok(Err(error)) => BoxedError { class: error.class(), source: error.into() },
-        Err(elapsed) => BoxedError { class: elapsed.class(), source: elapsed.into() },
+        Ok(Err(error)) => BoxedError::of(error),
+        Err(elapsed) => BoxedError::of(elapsed),
     };
     match inner.creation_failed(cause) {
         AfterFailure::Open => ControlFlow::Break(()),

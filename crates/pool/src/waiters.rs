@@ -108,7 +108,11 @@ impl<G> Waiters<G> {
             Priority::Normal => normal,
             Priority::Low => low,
         };
-        if ask.first { line.push_front(Arc::clone(&seat)) } else { line.push_back(Arc::clone(&seat)) }
+        if ask.first {
+            line.push_front(Arc::clone(&seat));
+        } else {
+            line.push_back(Arc::clone(&seat));
+        }
         self.waiting += 1;
         seat
     }
@@ -130,12 +134,17 @@ impl<G> Waiters<G> {
             self.waiting -= 1;
         }
         let served = seat.change(Seat::leave);
-        if self.lines.iter().map(VecDeque::len).sum::<usize>() > 2 * self.waiting + 16 {
+        if self.seats() > 2 * self.waiting + 16 {
             for line in &mut self.lines {
                 line.retain(|seat| seat.waits());
             }
         }
         served
+    }
+
+    /// How many are in the lines, those who left included.
+    pub(crate) fn seats(&self) -> usize {
+        self.lines.iter().map(VecDeque::len).sum()
     }
 
     /// The first deadline among those who wait. Takes time in proportion to their number.
@@ -161,58 +170,5 @@ impl<G> Waiters<G> {
             })
         };
         self.lines.iter().flatten().filter_map(waker).collect()
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)] // Failing is what a test is for.
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn ask(priority: Priority, first: bool) -> Ask {
-        let by = Location::caller();
-        Ask { now: Time::ZERO, deadline: Time::NEVER, priority, wait: true, first, by }
-    }
-
-    #[test]
-    fn whoever_looked_last_is_woken() {
-        let mut waiters = Waiters::<u32>::new();
-        let (before, after) = (Arc::new(Count::default()), Arc::new(Count::default()));
-        let seat = waiters.join(&ask(Priority::Normal, false), Arc::clone(&before).into());
-        assert_eq!(seat.poll(&Arc::clone(&after).into()), None);
-        waiters.next().unwrap().serve(7).unwrap().wake();
-        assert_eq!((before.0.load(Ordering::Relaxed), after.0.load(Ordering::Relaxed)), (0, 1));
-        assert_eq!(seat.poll(Waker::noop()), Some(7));
-    }
-
-    #[test]
-    fn lines_are_served_by_priority_and_those_who_left_are_forgotten() {
-        let mut waiters = Waiters::<u32>::new();
-        let mut join = |priority, first| waiters.join(&ask(priority, first), Waker::noop().clone());
-        let (low, normal) = (join(Priority::Low, false), join(Priority::Normal, false));
-        let (again, high) = (join(Priority::Normal, true), join(Priority::High, false));
-        for number in 0..3 {
-            let _ = waiters.next().unwrap().serve(number);
-        }
-        let seats = [&high, &again, &normal, &low].map(|seat| seat.poll(Waker::noop()));
-        assert_eq!(seats, [Some(0), Some(1), Some(2), None]);
-        for _ in 0..10_000 {
-            let seat = waiters.join(&ask(Priority::Normal, false), Waker::noop().clone());
-            assert_eq!(waiters.leave(&seat), None);
-        }
-        assert_eq!(waiters.len(), 1);
-        assert!(waiters.lines.iter().map(VecDeque::len).sum::<usize>() < 32, "those who left take no room");
     }
 }

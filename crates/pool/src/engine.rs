@@ -1,1 +1,0 @@
-//! The one trait of all engines.
