@@ -1,5 +1,5 @@
 //! The guard's proxy, over real sockets of loopback.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "limits against hanging are in real time")]
 
 use std::collections::VecDeque;
@@ -155,6 +155,27 @@ async fn a_body_goes_through_and_nothing_behind_it() {
 }
 
 #[tokio::test]
+async fn a_second_request_on_the_connection_does_not_reach_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let proxy = proxy(json!({ "allow": ["127.0.0.1"] })).await;
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    let head = format!("POST http://{address}/ HTTP/1.1\r\nContent-Length: 8\r\n\r\n");
+    client.write_all(head.as_bytes()).await.unwrap();
+    let (mut server, _) = soon(listener.accept()).await.unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"\r\n\r\n") {
+        soon(server.read_buf(&mut seen)).await.unwrap();
+    }
+    client.write_all(b"the bodyGET / HTTP/1.1\r\n\r\n").await.unwrap();
+    // The body is followed by nothing until the client leaves, which closes the connection.
+    client.shutdown().await.unwrap();
+    let mut body = Vec::new();
+    let _ = soon(server.read_to_end(&mut body)).await;
+    assert_eq!(body, b"the body");
+}
+
+#[tokio::test]
 async fn a_tunnel_carries_bytes_both_ways_and_ends_on_either_side() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -218,17 +239,26 @@ async fn only_so_many_refusals_are_kept_and_all_are_counted() {
 
 #[tokio::test]
 async fn one_private_address_refuses_the_name() {
-    let resolver = Answers::new(&[&["1.1.1.1", "10.0.0.7"]]);
-    let proxy = proxy_with(json!({}), resolver).await;
-    assert_refused(&get(&proxy, "http://mixed.example/").await, Reason::Private);
+    // 127.0.0.2 stands for a public server.
+    let public = Server::start("127.0.0.2", "", page("public")).await;
+    let resolver = Answers::new(&[&["127.0.0.2", "10.0.0.7"]]);
+    let proxy = proxy_with(json!({ "allow": ["127.0.0.2"] }), resolver).await;
+    let url = format!("http://mixed.example:{}/", public.address.port());
+    assert_refused(&get(&proxy, &url).await, Reason::Private);
+    assert_eq!(public.connections(), 0);
     assert_eq!(proxy.refusals()[0].host, "mixed.example");
 }
 
 #[tokio::test]
 async fn a_name_that_changes_its_address_reaches_what_was_judged_or_nothing() {
     // 127.0.0.2 stands for a public server, and 127.0.0.1 for a private one, both at the same port.
-    let public = Server::start("127.0.0.2", "", page("public")).await;
-    let private = TcpListener::bind(("127.0.0.1", public.address.port())).await.unwrap();
+    let (public, private) = loop {
+        let public = Server::start("127.0.0.2", "", page("public")).await;
+        // Another test may have the port.
+        if let Ok(private) = TcpListener::bind(("127.0.0.1", public.address.port())).await {
+            break (public, private);
+        }
+    };
     let resolver = Answers::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
     let proxy = proxy_with(json!({ "allow": ["127.0.0.2"] }), Arc::clone(&resolver)).await;
     let url = format!("http://rebinding.example:{}/", public.address.port());

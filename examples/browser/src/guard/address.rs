@@ -30,7 +30,7 @@ const V4: [(Ipv4Addr, u32, Reason); 21] = [
     (Ipv4Addr::new(169, 254, 170, 2), 32, Reason::Metadata),   // AWS, containers
     (Ipv4Addr::new(100, 100, 100, 200), 32, Reason::Metadata), // Alibaba
     (Ipv4Addr::new(192, 0, 0, 192), 32, Reason::Metadata),     // Oracle
-    (Ipv4Addr::new(0, 0, 0, 0), 8, Reason::ThisHost),
+    (Ipv4Addr::UNSPECIFIED, 8, Reason::ThisHost),
     (Ipv4Addr::new(10, 0, 0, 0), 8, Reason::Private),
     (Ipv4Addr::new(100, 64, 0, 0), 10, Reason::Shared),
     (Ipv4Addr::new(127, 0, 0, 0), 8, Reason::Loopback),
@@ -44,7 +44,7 @@ const V4: [(Ipv4Addr, u32, Reason); 21] = [
     (Ipv4Addr::new(198, 51, 100, 0), 24, Reason::Special), // documentation
     (Ipv4Addr::new(203, 0, 113, 0), 24, Reason::Special), // documentation
     (Ipv4Addr::new(224, 0, 0, 0), 4, Reason::Multicast),
-    (Ipv4Addr::new(255, 255, 255, 255), 32, Reason::Multicast), // broadcast
+    (Ipv4Addr::BROADCAST, 32, Reason::Multicast),
     (Ipv4Addr::new(240, 0, 0, 0), 4, Reason::Reserved),
 ];
 

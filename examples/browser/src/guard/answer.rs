@@ -123,8 +123,10 @@ mod tests {
 
     use super::*;
 
+    type Read = Result<Option<(Vec<AnswerHead>, Vec<u8>)>, NotHttp>;
+
     /// All heads up to the last, and the rest, from pieces of the given size.
-    fn read(bytes: &[u8], piece: usize) -> Result<Option<(Vec<AnswerHead>, Vec<u8>)>, NotHttp> {
+    fn read(bytes: &[u8], piece: usize) -> Read {
         let (mut reader, mut heads) = (AnswerReader::default(), Vec::new());
         let mut pieces = bytes.chunks(piece);
         while let Some(piece) = pieces.next() {
@@ -163,7 +165,7 @@ mod tests {
     #[test]
     fn other_protocols_are_known_by_their_first_bytes() {
         assert_eq!(read(b"SSH-2.0-OpenSSH_9.9\r\n", 99), Err(NotHttp));
-        assert_eq!(read(&vec![b'H'; 20], 1), Err(NotHttp));
+        assert_eq!(read(&[b'H'; 20], 1), Err(NotHttp));
         let endless = [b"HTTP/1.1 200 OK\r\nA: ".to_vec(), vec![b'a'; LONGEST_HEAD]].concat();
         assert_eq!(read(&endless, 4096), Err(NotHttp));
     }

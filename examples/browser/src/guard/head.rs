@@ -99,14 +99,11 @@ impl HeadReader {
 
 /// Reads a head, whole with its empty line.
 fn parse(head: &[u8]) -> Result<RequestHead, HeadError> {
-    let head = head.strip_suffix(b"\r\n\r\n").ok_or(HeadError::Malformed("it has no end"))?;
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    // With the ends of lines gone, a `\r` or a lone `\n` is a control character like any other.
-    let ends = head.windows(2).filter(|pair| *pair == b"\r\n").count();
-    if head.iter().filter(|byte| **byte == b'\n').count() != ends {
-        return Err(HeadError::Malformed("a line ends without a carriage return"));
-    }
-    let line = lines.next().unwrap_or_default();
+    let head = head.strip_suffix(b"\r\n").ok_or(HeadError::Malformed("it has no end"))?;
+    let no_return = HeadError::Malformed("a line ends without a carriage return");
+    let mut lines =
+        head.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r\n").ok_or(no_return));
+    let line = lines.next().unwrap_or(Err(no_return))?;
     let line = std::str::from_utf8(line).map_err(|_| HeadError::Malformed("its first line is not ASCII"))?;
     if !line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
         return Err(HeadError::Malformed("its first line has characters that must be encoded"));
@@ -123,7 +120,7 @@ fn parse(head: &[u8]) -> Result<RequestHead, HeadError> {
     if !matches!(version, "HTTP/1.1" | "HTTP/1.0") {
         return Err(HeadError::Version);
     }
-    let fields = lines.map(field).collect::<Result<Vec<_>, _>>()?;
+    let fields = lines.map(|line| field(line?)).collect::<Result<Vec<_>, _>>()?;
     if method == "CONNECT" {
         let (host, port) = authority(url, None)?;
         return Ok(RequestHead { host, port, ask: Ask::Tunnel });

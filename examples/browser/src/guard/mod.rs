@@ -1,7 +1,7 @@
 //! What pages may reach: a proxy that refuses addresses of private networks.
 //!
 //! Users say which pages a browser opens, and pages load what they like: by redirects, frames, scripts, `fetch` and
-//! WebSockets. Left alone, a page reaches whatever the browser's machine reaches: other services on loopback,
+//! WebSocket connections. Left alone, a page reaches whatever the browser's machine reaches: other services on loopback,
 //! databases of the private network, the address at which a cloud hands out the machine's credentials. To look at
 //! the first URL does not help, and to look at a name's address before the browser resolves it again does not either
 //! (the second answer may differ).

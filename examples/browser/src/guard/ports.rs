@@ -2,7 +2,7 @@
 
 /// Ports that are refused unless the configuration names them, in order.
 ///
-/// They are the ["bad ports"][fetch] of the WHATWG's fetch standard, which browsers block themselves, and with them
+/// They are the [bad ports][fetch] of the WHATWG's fetch standard, which browsers block themselves, and with them
 /// the usual ports of databases, queues and machines' administration: a request that such a service misreads can do
 /// harm, and an answer can give secrets away.
 ///
