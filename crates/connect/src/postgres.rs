@@ -1,4 +1,7 @@
-//! PostgreSQL: one connection that many tasks share, made again when it is lost.
+//! PostgreSQL: [`Postgres`], one connection that many tasks share, made again when it is lost; and [`Connections`], a pool
+//! of them for what needs one of its own.
+
+mod connections;
 
 use std::sync::Arc;
 
@@ -10,6 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub use self::connections::{Connection, Connections, Reset};
 use crate::error::Told;
 use crate::{Address, ConnectionConfig, Error, tls};
 
@@ -44,17 +48,11 @@ impl Postgres {
     /// [`Error::Address`] for an address that PostgreSQL's client does not take, [`Error::Failed`] when the server
     /// cannot be reached or does not let us in.
     pub async fn connect(address: &Address, config: &ConnectionConfig, ctx: &Ctx) -> Result<Self, Error> {
-        let mut client: Config = address.expose().parse().map_err(|error: tokio_postgres::Error| {
-            Error::Address { address: address.to_string(), problem: explain(&error) }
-        })?;
-        client.connect_timeout(config.timeout);
-        if client.get_application_name().is_none() {
-            client.application_name("buttress");
-        }
+        let (client, tls) = settings(address, config)?;
         let postgres = Self(Arc::new(Shared {
             address: address.clone(),
             config: client,
-            tls: MakeRustlsConnect::new(tls::client(config.ca_file.as_deref())?),
+            tls,
             clock: ctx.clock.clone(),
             limit: config.timeout,
             client: Mutex::default(),
@@ -73,8 +71,8 @@ impl Postgres {
         let client = self.client().await?;
         let answer = timeout(&*self.0.clock, self.0.limit, client.query_typed(sql, values)).await;
         answer
-            .map_err(|elapsed| self.0.failed(elapsed.class(), elapsed))?
-            .map_err(|error| self.0.refused(&error))
+            .map_err(|elapsed| failed(&self.0.address, elapsed.class(), elapsed))?
+            .map_err(|error| refused(&self.0.address, &error))
     }
 
     /// Runs statements without values, as a schema has them.
@@ -86,8 +84,8 @@ impl Postgres {
         let client = self.client().await?;
         let answer = timeout(&*self.0.clock, self.0.limit, client.batch_execute(sql)).await;
         answer
-            .map_err(|elapsed| self.0.failed(elapsed.class(), elapsed))?
-            .map_err(|error| self.0.refused(&error))
+            .map_err(|elapsed| failed(&self.0.address, elapsed.class(), elapsed))?
+            .map_err(|error| refused(&self.0.address, &error))
     }
 
     /// The connection, a new one if the last was lost.
@@ -99,8 +97,8 @@ impl Postgres {
         let connecting = self.0.config.connect(self.0.tls.clone());
         let connected = timeout(&*self.0.clock, self.0.limit, connecting).await;
         let (client, connection) = connected
-            .map_err(|elapsed| self.0.failed(elapsed.class(), elapsed))?
-            .map_err(|error| self.0.refused(&error))?;
+            .map_err(|elapsed| failed(&self.0.address, elapsed.class(), elapsed))?
+            .map_err(|error| refused(&self.0.address, &error))?;
         // Ends by itself once the client is dropped, and tells the client when the server hangs up.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -113,28 +111,42 @@ impl Postgres {
     }
 }
 
-impl Shared {
-    fn refused(&self, error: &tokio_postgres::Error) -> Error {
-        let class = match error.code() {
-            None => ErrorClass::Unavailable,
-            Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-                ErrorClass::Unauthenticated
-            }
-            Some(&SqlState::INSUFFICIENT_PRIVILEGE) => ErrorClass::Forbidden,
-            Some(&SqlState::INVALID_CATALOG_NAME) => ErrorClass::NotFound,
-            // 08 connection, 57 intervention of an operator; 53 out of something; 40 a conflict of transactions.
-            Some(code) => match code.code().get(..2) {
-                Some("08" | "57" | "40") => ErrorClass::Unavailable,
-                Some("53") => ErrorClass::Overloaded,
-                _ => ErrorClass::Internal,
-            },
-        };
-        self.failed(class, Told(explain(error)))
+/// How to connect to `address`.
+fn settings(address: &Address, config: &ConnectionConfig) -> Result<(Config, MakeRustlsConnect), Error> {
+    let mut settings: Config = address.expose().parse().map_err(|error: tokio_postgres::Error| {
+        Error::Address { address: address.to_string(), problem: explain(&error) }
+    })?;
+    settings.connect_timeout(config.timeout);
+    if settings.get_application_name().is_none() {
+        settings.application_name("buttress");
     }
+    Ok((settings, MakeRustlsConnect::new(tls::client(config.ca_file.as_deref())?)))
+}
 
-    fn failed(&self, class: ErrorClass, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-        Error::Failed { backend: "PostgreSQL", place: self.address.to_string(), class, source: source.into() }
-    }
+fn refused(address: &Address, error: &tokio_postgres::Error) -> Error {
+    let class = match error.code() {
+        None => ErrorClass::Unavailable,
+        Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+            ErrorClass::Unauthenticated
+        }
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => ErrorClass::Forbidden,
+        Some(&SqlState::INVALID_CATALOG_NAME) => ErrorClass::NotFound,
+        // 08 connection, 57 intervention of an operator; 53 out of something; 40 a conflict of transactions.
+        Some(code) => match code.code().get(..2) {
+            Some("08" | "57" | "40") => ErrorClass::Unavailable,
+            Some("53") => ErrorClass::Overloaded,
+            _ => ErrorClass::Internal,
+        },
+    };
+    failed(address, class, Told(explain(error)))
+}
+
+fn failed(
+    address: &Address,
+    class: ErrorClass,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    Error::Failed { backend: "PostgreSQL", place: address.to_string(), class, source: source.into() }
 }
 
 /// What the server said, in one line: the client's own text is only "db error".

@@ -1,4 +1,7 @@
-//! Redis: one multiplexed connection that finds its way back.
+//! Redis: [`Redis`], one multiplexed connection that finds its way back; and [`Connections`], a pool of them for what needs
+//! one of its own.
+
+mod connections;
 
 use std::sync::Arc;
 
@@ -9,6 +12,7 @@ use redis::{
     Client, Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation, TlsCertificates,
 };
 
+pub use self::connections::{Connection, Connections};
 use crate::error::Told;
 use crate::{Address, ConnectionConfig, Error};
 
@@ -33,19 +37,7 @@ impl Redis {
     /// [`Error::Address`] for an address that the client does not take, [`Error::File`] for certificates that cannot
     /// be read, [`Error::Failed`] when the server cannot be reached or does not let us in.
     pub async fn connect(address: &Address, config: &ConnectionConfig) -> Result<Self, Error> {
-        let wrong =
-            |error: RedisError| Error::Address { address: address.to_string(), problem: error.to_string() };
-        let client = match &config.ca_file {
-            Some(path) => {
-                let root = std::fs::read(path).map_err(|error| Error::File {
-                    path: path.display().to_string(),
-                    problem: error.to_string(),
-                })?;
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(root) };
-                Client::build_with_tls(address.expose(), certificates).map_err(wrong)?
-            }
-            None => Client::open(address.expose()).map_err(wrong)?,
-        };
+        let client = client_of(address, config)?;
         let manager = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(config.timeout))
             .set_response_timeout(Some(config.timeout))
@@ -76,6 +68,16 @@ impl Redis {
         let answer = script.invoke_async(&mut self.manager.clone()).await;
         answer.map_err(|error| failed(&self.address, &error))
     }
+}
+
+fn client_of(address: &Address, config: &ConnectionConfig) -> Result<Client, Error> {
+    let wrong =
+        |error: RedisError| Error::Address { address: address.to_string(), problem: error.to_string() };
+    let Some(path) = &config.ca_file else { return Client::open(address.expose()).map_err(wrong) };
+    let root = std::fs::read(path)
+        .map_err(|error| Error::File { path: path.display().to_string(), problem: error.to_string() })?;
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(root) };
+    Client::build_with_tls(address.expose(), certificates).map_err(wrong)
 }
 
 fn failed(address: &Address, error: &RedisError) -> Error {

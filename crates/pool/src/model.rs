@@ -28,7 +28,7 @@ fn rules() -> Rules {
         overflow: 2,
         waiters: 8,
         idle: Some(Duration::from_secs(20)),
-        max_age: Some(Duration::from_secs(60)),
+        max_age: Some(Duration::from_mins(1)),
         max_uses: 50,
         unchecked: Some(Duration::from_secs(2)),
         check_every: Some(Duration::from_secs(5)),
@@ -382,7 +382,7 @@ impl World {
             if self.lent.len() < max && self.waiting.is_empty() {
                 let ask = Ask {
                     now: self.now,
-                    deadline: self.now.after(Duration::from_secs(60)),
+                    deadline: self.now.after(Duration::from_mins(1)),
                     priority: Priority::Normal,
                     wait: true,
                     first: false,

@@ -23,6 +23,8 @@
 //! A server runs in a process group of its own. The group is killed when the value is dropped, and also when the
 //! test process dies without dropping anything (see [`ProcessGroup`]).
 //!
+//! [`FaultProxy`] stands between a client and a server, and stalls or cuts what goes through.
+//!
 //! Crash tests start the program itself in a [`ProcessGroup`] and kill it at a moment drawn from [`Random`], whose
 //! seed they print.
 #![allow(
@@ -35,6 +37,7 @@
 #![allow(clippy::disallowed_methods, reason = "the servers it waits for live in real time")]
 
 mod chromium;
+mod fault_proxy;
 mod http;
 mod nats;
 mod postgres;
@@ -48,6 +51,7 @@ mod s3;
 mod wait;
 
 pub use chromium::{Chromium, Page};
+pub use fault_proxy::FaultProxy;
 pub use http::{Answer, http};
 pub use nats::Nats;
 pub use postgres::Postgres;

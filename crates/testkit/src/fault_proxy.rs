@@ -1,0 +1,141 @@
+//! A peer that misbehaves: TCP between a client and a server, passed on, held up or cut.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How often what is held up looks whether it still is.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// A TCP proxy on loopback. It ends when it is dropped, and its connections with it.
+///
+/// ```no_run
+/// let redis = buttress_testkit::Redis::start();
+/// let proxy = buttress_testkit::FaultProxy::to(redis.addr());
+/// let url = format!("redis://{}", proxy.addr());
+/// proxy.stall(); // connections stay open, and nothing comes through
+/// proxy.pass();
+/// proxy.cut(); // connections are closed; new ones pass
+/// ```
+#[derive(Debug)]
+pub struct FaultProxy {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: SocketAddr,
+    mode: AtomicU8,
+    ended: AtomicBool,
+    connections: Mutex<Vec<TcpStream>>,
+}
+
+const PASS: u8 = 0;
+const STALL: u8 = 1;
+const REFUSE: u8 = 2;
+
+impl FaultProxy {
+    /// A proxy to `upstream` that passes everything on.
+    #[must_use]
+    pub fn to(upstream: SocketAddr) -> Self {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback interface has a free port");
+        let addr = listener.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared {
+            upstream,
+            mode: AtomicU8::new(PASS),
+            ended: AtomicBool::new(false),
+            connections: Mutex::default(),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if accepting.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                accepting.open(client);
+            }
+        });
+        Self { addr, shared }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Everything is passed on.
+    pub fn pass(&self) {
+        self.shared.mode.store(PASS, Ordering::SeqCst);
+    }
+
+    /// Connections are taken and stay open, but nothing goes through in either direction.
+    pub fn stall(&self) {
+        self.shared.mode.store(STALL, Ordering::SeqCst);
+    }
+
+    /// New connections are closed at once.
+    pub fn refuse(&self) {
+        self.shared.mode.store(REFUSE, Ordering::SeqCst);
+    }
+
+    /// Closes all connections there are.
+    pub fn cut(&self) {
+        self.shared.cut();
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        self.shared.cut();
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(self.addr);
+    }
+}
+
+impl Shared {
+    fn open(self: &Arc<Self>, client: TcpStream) {
+        if self.mode.load(Ordering::SeqCst) == REFUSE {
+            return;
+        }
+        let Ok(server) = TcpStream::connect(self.upstream) else { return };
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let both = |stream: &TcpStream| stream.try_clone().expect("a socket can be doubled");
+        let (client_out, server_out) = (both(&client), both(&server));
+        self.connections().extend([both(&client), both(&server)]);
+        for (from, to) in [(client, server_out), (server, client_out)] {
+            let shared = Arc::clone(self);
+            thread::spawn(move || shared.carry(from, to));
+        }
+    }
+
+    /// Carries bytes one way until either end is closed.
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut buffer = [0; 16 << 10];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            while self.mode.load(Ordering::SeqCst) == STALL && !self.ended.load(Ordering::SeqCst) {
+                thread::sleep(GLANCE);
+            }
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    fn cut(&self) {
+        for stream in self.connections().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
