@@ -7,6 +7,7 @@ use super::model::Flow;
 use super::scope::Path;
 use super::step::{Action, Assert, Dialog, Extract, Step, Wait};
 use super::suggest;
+use super::target::TargetTemplate;
 use super::value::ValueTemplate;
 use super::{MAX_EXPANDED, compile};
 
@@ -123,7 +124,7 @@ impl<'f> Checker<'f, '_> {
         let ValueTemplate::Text(template) = items else { return };
         let Some(path) = template.as_variable().filter(|path| path.is_whole()) else { return };
         let Some(default) = self.flow.inputs.get(path.variable()) else { return };
-        let set = self.all.get(path.variable()).is_some();
+        let set = self.all.contains_key(path.variable());
         if !set && !default.is_array() && !default.is_null() {
             let found = super::scope::kind(default);
             let problem = format!(
@@ -169,7 +170,7 @@ fn uses(action: &Action, visit: &mut dyn FnMut(&'static str, &Path)) {
         Action::Download { click, .. } => click.variables().for_each(|path| visit("click", path)),
         Action::Assert(assert) => match assert {
             Assert::Text { target, text } => {
-                target.iter().flat_map(|target| target.variables()).for_each(|path| visit("target", path));
+                target.iter().flat_map(TargetTemplate::variables).for_each(|path| visit("target", path));
                 text.variables().for_each(|path| visit("text", path));
             }
             Assert::Count { target, .. } | Assert::State { target, .. } => {

@@ -200,12 +200,12 @@ impl<'n> Field<'n> {
     ) -> Option<Duration> {
         let problem = match &self.node.value {
             Value::Number(_, spelling) => {
-                format!("{} has no unit; write it like \"{spelling}s\"", quoted(spelling))
+                format!("{} has no unit; write \"{spelling}s\" or \"{spelling}ms\"", quoted(spelling))
             }
             Value::Text(text) => match units::parse_duration(text) {
                 Ok(duration) if (least..=most).contains(&duration) => return Some(duration),
                 Ok(_) => format!(
-                    "{} must be \"{}\" to \"{}\"",
+                    "{} is out of bounds; write \"{}\" to \"{}\"",
                     quoted(text),
                     units::format_duration(least),
                     units::format_duration(most)

@@ -70,11 +70,12 @@ pub(crate) fn from_text(text: &str) -> Result<Node, FlowErrors> {
             max_aliases: 0,
             max_anchors: 0,
             max_merge_keys: 0,
-            max_documents: 1,
+            // A second one has an error of its own.
+            max_documents: 2,
             max_depth: MAX_DEPTH,
             max_nodes: MAX_NODES,
             max_events: MAX_NODES * 3,
-            flow_nesting_limit: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH * 2,
             max_total_scalar_bytes: MAX_TEXT,
         },
         strict_booleans: true,
@@ -143,6 +144,9 @@ fn syntax(error: &serde_saphyr::Error) -> FlowErrors {
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("{} is given twice in one map; keep one", super::error::quoted(key))
         }
+        Error::Unexpected { expected: "string scalar", .. } => {
+            "a field's name must be text; put quotes around text that begins with a brace: \"{{name}}\"".to_owned()
+        }
         other => format!("is not YAML: {}", plain(other)),
     };
     FlowErrors::whole(line, problem)
@@ -150,10 +154,10 @@ fn syntax(error: &serde_saphyr::Error) -> FlowErrors {
 
 /// The message without the place, which the caller says in its own way.
 fn plain(error: &serde_saphyr::Error) -> String {
-    use serde_saphyr::Error;
-    match error {
-        Error::ExternalMessage { msg, .. } | Error::Message { msg, .. } => msg.clone(),
-        other => other.to_string(),
+    let shown = error.to_string();
+    match shown.rsplit_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => shown,
     }
 }
 

@@ -205,7 +205,7 @@ fn step(node: &Node, place: &Place, depth: usize, problems: &mut Problems) -> St
         }
         None if misread => {}
         None => {
-            problems.add(place, format!("has no action; a step has one of {}", listed(&read_action::KEYS)))
+            problems.add(place, format!("has no action; a step has one of {}", listed(&read_action::KEYS)));
         }
     }
     step

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::error::{Place, Problems, quoted};
-use super::fields::{Field, Fields, listed};
+use super::fields::{Fields, listed};
 use super::key::Key;
-use super::names;
 use super::node::{Node, Value};
 use super::read::{LEAST, MOST, steps};
-use super::step::{Action, Assert, Dialog, Extract, Form, State, Step, Wait};
+use super::step::{Action, Dialog, Step};
 use super::template::Template;
 use super::value::ValueTemplate;
+use super::{names, read_look};
 
 pub(crate) const KEYS: [&str; 17] = [
     "goto",
@@ -73,7 +73,7 @@ pub(crate) fn read(
         return;
     }
     if key == "wait" && matches!(node.value, Value::Text(_) | Value::Number(..)) {
-        step.action = Action::Wait(pause(node, place, problems));
+        step.action = Action::Wait(read_look::pause(node, place, problems));
         return;
     }
     let known = fields_of(key);
@@ -119,21 +119,12 @@ fn action(key: &'static str, mut fields: Fields<'_>, depth: usize, problems: &mu
             name: file_name(f, problems),
             text: f.template("text", "say what is in the file", problems),
         },
-        "wait" => Action::Wait(wait(f, problems)),
+        "wait" => Action::Wait(read_look::wait(f, problems)),
         "extract" => {
             let name = f.name("name", "the variable that holds the result", problems);
-            Action::Extract { name, what: extract(f, problems) }
+            Action::Extract { name, what: read_look::extract(f, problems) }
         }
-        "set" => Action::Set {
-            name: f.name("name", "the variable", problems),
-            value: match f.take("value") {
-                Some(field) => value(field.node, &field.place, problems),
-                None => {
-                    problems.add(&f.place.member("value", 0), "is missing; say what the variable is set to");
-                    ValueTemplate::Null
-                }
-            },
-        },
+        "set" => Action::Set { name: f.name("name", "the variable", problems), value: given(f, problems) },
         "screenshot" => Action::Screenshot {
             name: f.name("name", "the picture", problems),
             of: f.optional_target("of", "the element to show", problems),
@@ -144,7 +135,7 @@ fn action(key: &'static str, mut fields: Fields<'_>, depth: usize, problems: &mu
             click: f.target("click", "the element whose click begins the download", problems),
             name: f.name("name", "the file", problems),
         },
-        "assert" => Action::Assert(assert(f, problems)),
+        "assert" => Action::Assert(read_look::assert(f, problems)),
         "frame" => {
             Action::Frame { of: f.target("of", "the frame", problems), steps: steps(f, depth + 1, problems) }
         }
@@ -155,7 +146,7 @@ fn action(key: &'static str, mut fields: Fields<'_>, depth: usize, problems: &mu
         },
         _ => Action::When {
             target: f.target("target", "the element to look for", problems),
-            state: state(f, problems),
+            state: read_look::state(f, problems),
             steps: steps(f, depth + 1, problems),
         },
     }
@@ -210,154 +201,6 @@ fn file_name(fields: &mut Fields<'_>, problems: &mut Problems) -> String {
     text.to_owned()
 }
 
-/// `wait: 500ms`
-fn pause(node: &Node, place: &Place, problems: &mut Problems) -> Wait {
-    let field = Field { place: place.clone(), node };
-    if let Value::Text(text) = &node.value
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-    {
-        let remedy = "to wait for an element write `wait: { for: \"#result\" }`";
-        problems.add(place, format!("{} is not a duration such as \"500ms\"; {remedy}", quoted(text)));
-        return Wait::Time(LEAST);
-    }
-    Wait::Time(field.duration(LEAST, MOST, problems).unwrap_or(LEAST))
-}
-
-fn wait(fields: &mut Fields<'_>, problems: &mut Problems) -> Wait {
-    let given: Vec<&str> = ["for", "text", "url"].into_iter().filter(|name| fields.has(name)).collect();
-    if given.len() != 1 {
-        problems
-            .add(&fields.place, "needs one of `for`, `text` and `url`, or is a duration such as \"500ms\"");
-    }
-    if fields.has("state") && !fields.has("for") {
-        problems
-            .add(&fields.place.member("state", 0), "is the state of an element; name the element as `for`");
-    }
-    match given.first() {
-        Some(&"text") => Wait::Text { text: shown(fields, "text", problems) },
-        Some(&"url") => Wait::Url { url: shown(fields, "url", problems) },
-        Some(_) => Wait::For {
-            target: fields.target("for", "the element to wait for", problems),
-            state: state(fields, problems),
-        },
-        None => Wait::Time(LEAST),
-    }
-}
-
-/// A text to be found, which must not be empty.
-fn shown(fields: &mut Fields<'_>, name: &str, problems: &mut Problems) -> Template {
-    let remedy = "say which text is to be found";
-    let place = fields.place.member(name, 0);
-    let errors = problems.count();
-    let template = fields.template(name, remedy, problems);
-    if template.as_literal().is_some_and(str::is_empty) && problems.count() == errors {
-        problems.add(&place, format!("is empty; {remedy}"));
-    }
-    template
-}
-
-fn state(fields: &mut Fields<'_>, problems: &mut Problems) -> State {
-    let choice = fields.take("state").and_then(|field| field.choice(&State::ALL, problems));
-    choice.unwrap_or(State::Visible)
-}
-
-fn extract(fields: &mut Fields<'_>, problems: &mut Problems) -> Extract {
-    let facts: Vec<&str> = ["title", "url"].into_iter().filter(|name| fields.has(name)).collect();
-    if let Some(fact) = facts.first() {
-        for other in ["from", "as", "attribute", "url"] {
-            if other != *fact && fields.has(other) {
-                problems.add(&fields.place, format!("has both `{fact}` and `{other}`; make two steps"));
-            }
-        }
-        let place = fields.place.member(fact, 0);
-        let errors = problems.count();
-        if !fields.flag(fact, problems) && problems.count() == errors {
-            problems.add(&place, "must be true; leave it out to read an element, which `from` names");
-        }
-        return if *fact == "title" { Extract::Title } else { Extract::Url };
-    }
-    let from = fields.target("from", "the element to read", problems);
-    Extract::From { from, form: form(fields, problems) }
-}
-
-fn form(fields: &mut Fields<'_>, problems: &mut Problems) -> Form {
-    let known = Form::NAMES.map(|name| (name, name));
-    let attribute = fields.has("attribute");
-    let usual = if attribute { "attribute" } else { "text" };
-    let chosen = match fields.take("as") {
-        Some(field) => field.choice(&known, problems).unwrap_or(usual),
-        None => usual,
-    };
-    let wants = matches!(chosen, "attribute" | "attributes");
-    if attribute && !wants {
-        let place = fields.place.member("attribute", 0);
-        problems.add(&place, "goes with `as: attribute` or `as: attributes` only");
-        return Form::Text;
-    }
-    let remedy = "say which attribute, such as `href`";
-    let name = if wants { fields.text("attribute", remedy, problems).unwrap_or("href") } else { "" };
-    if wants
-        && (name.is_empty()
-            || name.len() > 100
-            || name.contains(|c: char| c.is_whitespace() || c.is_control()))
-    {
-        problems
-            .add(&fields.place.member("attribute", 0), format!("{} is no attribute; {remedy}", quoted(name)));
-    }
-    match chosen {
-        "html" => Form::Html,
-        "value" => Form::Value,
-        "texts" => Form::Texts,
-        "table" => Form::Table,
-        "count" => Form::Count,
-        "attribute" => Form::Attribute(name.to_owned()),
-        "attributes" => Form::Attributes(name.to_owned()),
-        _ => Form::Text,
-    }
-}
-
-fn assert(fields: &mut Fields<'_>, problems: &mut Problems) -> Assert {
-    let kinds = ["text", "count", "state", "url", "title"];
-    let given: Vec<&str> = kinds.into_iter().filter(|name| fields.has(name)).collect();
-    let what = "the element to look at";
-    let kind = match given.as_slice() {
-        [kind] => *kind,
-        [] if fields.has("target") => {
-            problems.add(&fields.place, "says nothing of its target; add `text`, `count` or `state`");
-            "state"
-        }
-        [] => {
-            problems.add(&fields.place, format!("is empty; give one of {}", listed(&kinds)));
-            return Assert::Url { url: Template::literal("") };
-        }
-        [first, ..] => {
-            problems.add(&fields.place, format!("demands {}; make a step of each", listed(&given)));
-            first
-        }
-    };
-    if matches!(kind, "url" | "title") && fields.has("target") {
-        problems.add(
-            &fields.place.member("target", 0),
-            format!("does not go with `{kind}`, which is the page's"),
-        );
-    }
-    match kind {
-        "text" => Assert::Text {
-            target: fields.optional_target("target", what, problems),
-            text: shown(fields, "text", problems),
-        },
-        "count" => Assert::Count {
-            target: fields.target("target", what, problems),
-            count: fields.count("count", 1_000_000, problems).unwrap_or(0),
-        },
-        "url" => Assert::Url { url: shown(fields, "url", problems) },
-        "title" => Assert::Title { title: shown(fields, "title", problems) },
-        _ => {
-            Assert::State { target: fields.target("target", what, problems), state: state(fields, problems) }
-        }
-    }
-}
-
 fn dialog(node: &Node, place: &Place, problems: &mut Problems) -> Dialog {
     let remedy = "write `accept`, `dismiss`, or `{ accept: \"the answer\" }`";
     match &node.value {
@@ -397,6 +240,15 @@ fn items(fields: &mut Fields<'_>, problems: &mut Problems) -> ValueTemplate {
         _ => problems.add(&field.place, format!("must be a list, not {}; {remedy}", field.node.value.kind())),
     }
     items
+}
+
+/// What `set` sets; nothing may be set, but not left out.
+fn given(fields: &mut Fields<'_>, problems: &mut Problems) -> ValueTemplate {
+    if let Some(field) = fields.take("value") {
+        return value(field.node, &field.place, problems);
+    }
+    problems.add(&fields.place.member("value", 0), "is missing; say what the variable is set to");
+    ValueTemplate::Null
 }
 
 fn value(node: &Node, place: &Place, problems: &mut Problems) -> ValueTemplate {

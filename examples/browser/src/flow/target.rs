@@ -98,7 +98,6 @@ fn check_selector(selector: &str) -> Result<(), String> {
         }
         match (quote, c) {
             (Some(begun), c) if begun == c => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '(') => open.push(')'),
             (None, '[') => open.push(']'),

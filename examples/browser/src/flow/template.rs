@@ -90,20 +90,17 @@ impl Template {
         let mut rest = source;
         while let Some((before, inside)) = rest.split_once("{{") {
             push_literal(&mut parts, before);
-            rest = match inside.trim_start().strip_prefix('"') {
-                Some(quoted) => {
-                    let (text, tail) =
-                        quoted.split_once('"').ok_or("the quote after `{{` is not closed; add `\"}}`")?;
-                    push_literal(&mut parts, text);
-                    tail.trim_start().strip_prefix("}}").ok_or("`{{\"…\"` is not closed; add `}}`")?
-                }
-                None => {
-                    let (inside, tail) = inside.split_once("}}").ok_or(
-                        "`{{` is not closed; write `{{name}}`, or `{{\"{{\"}}` for two braces that are meant as such",
-                    )?;
-                    parts.push(variable(inside)?);
-                    tail
-                }
+            rest = if let Some(quoted) = inside.trim_start().strip_prefix('"') {
+                let (text, tail) =
+                    quoted.split_once('"').ok_or("the quote after `{{` is not closed; add `\"}}`")?;
+                push_literal(&mut parts, text);
+                tail.trim_start().strip_prefix("}}").ok_or("`{{\"…\"` is not closed; add `}}`")?
+            } else {
+                let (inside, tail) = inside.split_once("}}").ok_or(
+                    "`{{` is not closed; write `{{name}}`, or `{{\"{{\"}}` for two braces that are meant as such",
+                )?;
+                parts.push(variable(inside)?);
+                tail
             };
         }
         push_literal(&mut parts, rest);
