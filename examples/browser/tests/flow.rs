@@ -139,6 +139,11 @@ flow.yaml:3: steps[0].goto: the variable `x` is not known; add it to `inputs`, o
                 "flow.yaml:3: steps[0].type.text: `t` is used before steps[1] gives it a value; move this step below it",
             ),
             (
+                "- set: { name: a, value: '{{a}}' }",
+                "flow.yaml:3: steps[0].set.value: `a` has no value yet in the step that gives it one; set it in a \
+                 step above",
+            ),
+            (
                 "- for_each:\n    in: [a]\n    as: word\n    steps:\n    - press: a\n- click: 'text={{word}}'",
                 "flow.yaml:8: steps[1].click: `word` has a value only inside of steps[0]; move this step into it",
             ),

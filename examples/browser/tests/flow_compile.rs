@@ -51,6 +51,7 @@ fn a_run_may_give_inputs() {
     );
     let large = flow.bind(object(json!({"token": "x".repeat(65 << 10)}))).unwrap_err();
     assert_eq!(large.class(), ErrorClass::TooLarge);
+    assert_eq!(large.to_string(), "inputs: come to 66572 bytes of JSON; at most 64 KiB may be given");
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     assert!(flow.bind(object(json!({ "token": deep }))).is_err());
 }

@@ -211,3 +211,19 @@ flow.yaml:3: steps[0].wait.state: is the state of an element; name the element a
         "name: t\nsteps:\n",
     );
 }
+
+#[test]
+fn maps_have_no_more_fields_than_there_are() {
+    let many: String = (0..40).map(|i| format!("    a{i}: 1\n")).collect();
+    check(
+        &[
+            (
+                &format!("- type:\n    into: '#a'\n    text: b\n{many}"),
+                "flow.yaml:3: steps[0].type: has 42 fields; there are only `into`, `text`, `clear`, `enter` and \
+                 `within`",
+            ),
+            (&format!("-\n{many}"), "flow.yaml:4: steps[0]: has 40 fields; make a step of each thing to do"),
+        ],
+        "name: t\nsteps:\n",
+    );
+}

@@ -171,6 +171,7 @@ fn addresses_are_http_with_a_host() {
         " file:///a",
         "\tjavascript:a",
         "blob:http://a",
+        "fi\tle://host/a",
     ] {
         check_address(wrong).unwrap_err();
     }

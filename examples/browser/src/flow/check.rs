@@ -97,8 +97,16 @@ impl<'f> Checker<'f, '_> {
         if self.known.contains(name) {
             return;
         }
+        if self.problems.is_full() {
+            // To look for a similar name is dear.
+            self.problems.add(at, "");
+            return;
+        }
         let shown = quoted(name);
         let problem = match self.all.get(name) {
+            Some(Definition { path, .. }) if at.path.starts_with(&format!("{path}.")) => {
+                format!("{shown} has no value yet in the step that gives it one; set it in a step above")
+            }
             Some(Definition { path, looped: true }) => {
                 format!("{shown} has a value only inside of {path}; move this step into it")
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::error::{FlowErrors, Place, Problems, quoted};
+use super::error::{FlowErrors, Place, Problems};
 use super::model::Flow;
 use super::scope::{Scope, kind};
 use super::step::{Action, Step};
@@ -99,7 +99,7 @@ impl Compiled {
         let root = Place::default().member("inputs", 0);
         let mut problems = Problems::default();
         if let Err(problem) = check_size(&given) {
-            return Err(FlowErrors::too_large(None, format!("the inputs: {problem}")));
+            return Err(FlowErrors::too_large(None, format!("inputs: {problem}")));
         }
         let known = || self.flow.inputs.keys().map(String::as_str);
         let mut scope = Scope::new();
@@ -111,7 +111,10 @@ impl Compiled {
         for (name, value) in given {
             let at = root.member(&name, 0);
             let Some(default) = self.flow.inputs.get(&name) else {
-                problems.add(&at, super::fields::unknown_input(suggest::nearest(&name, known()), known()));
+                // To look for a similar name is dear.
+                let near = || super::fields::unknown_input(suggest::nearest(&name, known()), known());
+                let problem = if problems.is_full() { String::new() } else { near() };
+                problems.add(&at, problem);
                 continue;
             };
             let shape = |value: &Value| (value.is_array(), value.is_object());
@@ -155,11 +158,7 @@ pub(crate) fn check_size(inputs: &Map<String, Value>) -> Result<(), String> {
     }
     let size = serde_json::to_vec(inputs).map_or(usize::MAX, |text| text.len());
     if size > MAX_INPUTS {
-        return Err(format!(
-            "{} has {size} bytes; at most {} KiB may be given",
-            quoted("inputs"),
-            MAX_INPUTS >> 10
-        ));
+        return Err(format!("come to {size} bytes of JSON; at most {} KiB may be given", MAX_INPUTS >> 10));
     }
     Ok(())
 }

@@ -127,6 +127,11 @@ pub(crate) struct Place {
 impl Place {
     /// The place of a member, which has a line of its own if that is known.
     pub(crate) fn member(&self, name: &str, line: u64) -> Self {
+        // A name of any length would make the paths of all below it as long.
+        let name = match name.char_indices().nth(64) {
+            Some((end, _)) => name.get(..end).unwrap_or_default(),
+            None => name,
+        };
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Self { path, line: if line == 0 { self.line } else { line } }
     }
@@ -158,6 +163,11 @@ impl Problems {
     /// Whether something is wrong at exactly this place.
     pub(crate) fn has(&self, at: &Place) -> bool {
         self.errors.iter().any(|error| error.path == at.path)
+    }
+
+    /// Whether further errors are only counted, so that nothing need be said of them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.len() == MOST
     }
 
     /// How many errors were found.

@@ -14,6 +14,9 @@ use super::suggest;
 use super::target::TargetTemplate;
 use super::template::Template;
 
+/// More fields than any map of a workflow knows.
+pub(crate) const MAX_FIELDS: usize = 32;
+
 /// A field's value and its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Field<'n> {
@@ -37,6 +40,10 @@ impl<'n> Fields<'n> {
         problems: &mut Problems,
     ) -> Option<Self> {
         let Value::Map(members) = &node.value else { return None };
+        let crowded = members.len() > MAX_FIELDS;
+        if crowded {
+            problems.add(place, format!("has {} fields; there are only {}", members.len(), listed(known)));
+        }
         let mut left: Vec<(&'n str, Field<'n>)> = Vec::new();
         for member in members {
             let place = place.member(&member.name, member.line);
@@ -44,6 +51,9 @@ impl<'n> Fields<'n> {
             let given = |name: &str| members.iter().any(|other| other.name == name);
             let mut name = member.name.as_str();
             if !known.contains(&name) {
+                if crowded {
+                    continue;
+                }
                 let near = suggest::nearest(name, known.iter().copied());
                 problems.add(&place, unknown("a field", near, known));
                 match near {
@@ -258,9 +268,9 @@ pub(crate) fn unknown(what: &str, near: Option<&str>, known: &[&str]) -> String 
     }
 }
 
-/// An input that the workflow does not have.
+/// An input that the workflow does not have; of many, 20 are told.
 pub(crate) fn unknown_input<'a>(near: Option<&str>, known: impl Iterator<Item = &'a str>) -> String {
-    unknown("an input of the workflow", near, &known.collect::<Vec<_>>())
+    unknown("an input of the workflow", near, &known.take(20).collect::<Vec<_>>())
 }
 
 /// `` `a`, `b` and `c` ``

@@ -43,6 +43,10 @@ pub fn check_address(text: &str) -> Result<Url, String> {
         return Err(format!("only http and https addresses may be visited, not {}", quoted(text)));
     }
     match Url::parse(text) {
+        // The parser drops tabs and line ends, so that only its outcome tells the scheme.
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            Err(format!("only http and https addresses may be visited, not {}", quoted(text)))
+        }
         Ok(url) if url.host_str().is_some_and(|host| !host.is_empty()) => Ok(url),
         Err(url::ParseError::RelativeUrlWithoutBase) => Err(format!(
             "{} is not a whole address; write it like \"https://example.com/page\"",

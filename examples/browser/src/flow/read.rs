@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::error::{FlowErrors, Place, Problems, quoted};
-use super::fields::{Fields, listed, unknown};
+use super::fields::{Fields, MAX_FIELDS, listed, unknown};
 use super::model::Flow;
 use super::names::{self, NAME_RULE};
 use super::node::{Node, Value};
@@ -139,6 +139,10 @@ fn step(node: &Node, place: &Place, depth: usize, problems: &mut Problems) -> St
         problems.add(place, format!("a step is a map such as `click: \"#go\"`, not {found}"));
         return step;
     };
+    if members.len() > MAX_FIELDS {
+        problems.add(place, format!("has {} fields; make a step of each thing to do", members.len()));
+        return step;
+    }
     let action = |name: &str| read_action::KEYS.into_iter().find(|key| *key == name);
     let known: Vec<&str> = read_action::KEYS.into_iter().chain(COMMON).collect();
     let given = |name: &str| members.iter().any(|member| member.name == name);

@@ -164,8 +164,11 @@ impl TargetTemplate {
     }
 
     fn new(template: Template) -> Result<Self, String> {
-        Target::parse(&template.sample())?;
-        Ok(Self { template })
+        match (Target::parse(&template.sample()), template.as_literal()) {
+            (Err(problem), None) => Err(format!("with `x` for its variables, {problem}")),
+            (Err(problem), Some(_)) => Err(problem),
+            (Ok(_), _) => Ok(Self { template }),
+        }
     }
 
     /// The target as written.
