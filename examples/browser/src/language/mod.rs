@@ -1,1 +1,3 @@
 //! Plain sentences turned into workflow steps.
+
+pub mod grammar;
