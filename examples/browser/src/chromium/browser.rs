@@ -58,7 +58,11 @@ impl Browser {
                 Ok(browser)
             }
             Ok(Err(Error::Refused { method, message })) => Err(Error::Refused { method, message }),
-            Ok(Err(_)) | Err(_) => Err(Error::Launch { program, words: words.text() }),
+            Ok(Err(_)) | Err(_) => {
+                browser.kill();
+                let _ = timeout(&*ctx.clock, CLOSE_WITHIN, browser.process.finished()).await;
+                Err(Error::Launch { program, words: words.text() })
+            }
         }
     }
 

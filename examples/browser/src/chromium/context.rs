@@ -21,12 +21,18 @@ const POPUPS: usize = 8;
 /// A browser within the browser. Dropping it closes its pages and forgets what they stored.
 #[derive(Debug)]
 pub struct Context {
+    place: Arc<Place>,
+    disposed: bool,
+}
+
+/// What a context's pages need of it.
+#[derive(Debug)]
+struct Place {
     id: String,
     connection: Connection,
     state: ContextState,
     config: ChromiumConfig,
     downloads: PathBuf,
-    disposed: bool,
 }
 
 /// What is known of a context from events.
@@ -96,15 +102,13 @@ impl Drop for Creating<'_> {
 }
 
 impl Context {
-    /// In a task of its own: whoever gives up waiting drops the finished context, which the browser then forgets.
     pub(super) async fn create(
         connection: Connection,
         config: ChromiumConfig,
         folder: &Path,
     ) -> Result<Self> {
         let downloads = folder.join("downloads");
-        let gone = Error::Gone { words: String::new() };
-        tokio::spawn(Self::create_here(connection, config, downloads)).await.unwrap_or(Err(gone))
+        to_its_end(Self::create_here(connection, config, downloads)).await
     }
 
     async fn create_here(connection: Connection, config: ChromiumConfig, downloads: PathBuf) -> Result<Self> {
@@ -115,10 +119,11 @@ impl Context {
         let state = ContextState::default();
         connection.add_context(&id, state.clone());
         let downloads = downloads.join(&id);
-        let context = Self { id, connection, state, config, downloads, disposed: false };
+        let place = Arc::new(Place { id, connection, state, config, downloads });
+        let context = Self { place, disposed: false };
         // Only while somebody waits for a download may a page write to the disk.
-        let forbid = download_behavior(&context.id, &context.downloads, false);
-        context.call("Browser.setDownloadBehavior", &forbid).await?;
+        let forbid = download_behavior(&context.place.id, &context.place.downloads, false);
+        context.place.call("Browser.setDownloadBehavior", &forbid).await?;
         Ok(context)
     }
 
@@ -128,17 +133,8 @@ impl Context {
     ///
     /// [`Error::Gone`] or [`Error::Limit`].
     pub async fn page(&self) -> Result<Page> {
-        let creating = Creating::begin(&self.state);
-        let params = json!({ "url": "about:blank", "browserContextId": self.id });
-        let answer = self.call("Target.createTarget", &params).await?;
-        let target = text(&answer, "targetId").to_owned();
-        self.state.0.send_modify(|known| {
-            // Another page being made at the same moment let it pass, or it was taken for a popup.
-            known.popups.retain(|popup| *popup != target);
-            known.own.insert(target.clone());
-        });
-        drop(creating);
-        self.attach(&target).await
+        let place = self.place.clone();
+        to_its_end(async move { place.page().await }).await
     }
 
     /// Takes the oldest page that a page of this context opened, waiting for one `within`.
@@ -147,27 +143,27 @@ impl Context {
     ///
     /// [`Error::Limit`] when none is opened in time.
     pub async fn popup(&self, within: Duration) -> Result<Page> {
-        let mut changes = self.state.0.subscribe();
-        let clock = self.connection.clock().clone();
-        let opened = timeout(&*clock, within, changes.wait_for(|known| !known.popups.is_empty())).await;
+        let mut changes = self.place.state.0.subscribe();
+        let clock = self.place.connection.clock();
+        let opened = timeout(&**clock, within, changes.wait_for(|known| !known.popups.is_empty())).await;
         let limit = |_| Error::Limit { what: "a page opened by a page".to_owned(), limit: within };
         drop(opened.map_err(limit)?);
         let mut target = None;
-        self.state.0.send_modify(|known| {
+        self.place.state.0.send_modify(|known| {
             target = (!known.popups.is_empty()).then(|| known.popups.remove(0));
             known.taken.extend(target.clone());
         });
-        match target {
-            Some(target) => self.attach(&target).await,
-            None => Err(Error::PageClosed),
-        }
+        // Another taker may have been first.
+        let target = target.ok_or(Error::PageClosed)?;
+        let place = self.place.clone();
+        to_its_end(async move { place.attach(&target).await }).await
     }
 
     /// How many pages opened by pages nobody has taken, and how many more were closed at once because of the bound
     /// of 8.
     #[must_use]
     pub fn popups(&self) -> (usize, usize) {
-        let known = self.state.0.borrow();
+        let known = self.place.state.0.borrow();
         (known.popups.len(), known.refused)
     }
 
@@ -177,12 +173,28 @@ impl Context {
     ///
     /// [`Error::Gone`] or [`Error::Limit`].
     pub async fn dispose(mut self) -> Result<()> {
-        let params = json!({ "browserContextId": self.id });
-        let disposed = self.call("Target.disposeBrowserContext", &params).await;
+        let params = json!({ "browserContextId": self.place.id });
+        let disposed = self.place.call("Target.disposeBrowserContext", &params).await;
         self.disposed = disposed.is_ok();
-        let downloads = self.downloads.clone();
+        let downloads = self.place.downloads.clone();
         let _gone_already = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(downloads)).await;
         disposed.map(drop)
+    }
+}
+
+impl Place {
+    async fn page(&self) -> Result<Page> {
+        let creating = Creating::begin(&self.state);
+        let params = json!({ "url": "about:blank", "browserContextId": self.id });
+        let answer = self.call("Target.createTarget", &params).await?;
+        let target = text(&answer, "targetId").to_owned();
+        self.state.0.send_modify(|known| {
+            // It was taken for a popup if it came into being before a call for another page ended.
+            known.popups.retain(|popup| *popup != target);
+            known.own.insert(target.clone());
+        });
+        drop(creating);
+        self.attach(&target).await
     }
 
     async fn attach(&self, target: &str) -> Result<Page> {
@@ -190,7 +202,6 @@ impl Context {
         let answer = self.call("Target.attachToTarget", &params).await?;
         let place = (self.id.clone(), self.downloads.clone());
         let session = text(&answer, "sessionId");
-        // From here on a dropped future drops the page, which closes it.
         let page = Page::new(self.connection.clone(), target, session, self.config.clone(), place);
         page.set_up().await?;
         Ok(page)
@@ -203,12 +214,21 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        self.connection.forget_context(&self.id);
+        self.place.connection.forget_context(&self.place.id);
         if !self.disposed {
-            let params = json!({ "browserContextId": self.id });
-            self.connection.post(None, "Target.disposeBrowserContext", &params);
+            let params = json!({ "browserContextId": self.place.id });
+            self.place.connection.post(None, "Target.disposeBrowserContext", &params);
         }
     }
+}
+
+/// Makes something in the browser in a task of its own. Whoever gives up waiting drops it when it is made, and the
+/// browser forgets it then; a making cut short would leave it there without anybody who knows of it.
+async fn to_its_end<T: Send + 'static>(
+    making: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    // The task ends early only with its runtime.
+    tokio::spawn(making).await.unwrap_or_else(|_| Err(Error::Gone { words: String::new() }))
 }
 
 /// What `Browser.setDownloadBehavior` is told. Files get names that no page chooses.

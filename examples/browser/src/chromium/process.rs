@@ -6,10 +6,11 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use buttress_core::{Ctx, SharedClock};
+use buttress_core::{Ctx, SharedClock, timeout};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
 use super::config::ChromiumConfig;
 use super::connection::Connection;
@@ -22,6 +23,8 @@ use super::{processes, program};
 const MOVE_PIPES: &str = r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null"#;
 /// How long killed processes may take to end. Only the kernel can hold them longer.
 const END_WITHIN: Duration = Duration::from_secs(20);
+/// How long what an ended browser printed may take to be read.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -87,12 +90,13 @@ impl Process {
             return Err(Error::Launch { program: program.to_owned(), words: String::new() });
         };
         let words = LastWords::default();
-        tokio::spawn(words.clone().listen(stderr));
+        let listener = tokio::spawn(words.clone().listen(stderr));
         let connection = Connection::open(stdin, stdout, words.clone(), ctx.clock.clone());
         let shared = Arc::new(Shared::default());
         let (finish, finished) = watch::channel(false);
         let path = folder.path().to_owned();
-        let keeper = Keeper { group, child, folder: Some(folder), note, shared: shared.clone(), finish };
+        let keeper =
+            Keeper { group, child, listener, folder: Some(folder), note, shared: shared.clone(), finish };
         ctx.shutdown.spawn(keeper.run(connection.clone(), ctx.clone()));
         Ok((Self { group, shared, finished, folder: path }, connection, words))
     }
@@ -123,6 +127,7 @@ impl Process {
 struct Keeper {
     group: i32,
     child: Child,
+    listener: JoinHandle<()>,
     /// Taken when there is nothing left to wait for.
     folder: Option<TempDir>,
     note: Option<Note>,
@@ -142,6 +147,8 @@ impl Keeper {
             // Until here the leader was not waited for, so its number, the group's name, could not be given away.
             *self.shared.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
             let _reaped = self.child.wait().await;
+            // Whoever asks why the browser ended is told all of its last words.
+            let _ = timeout(&*ctx.clock, HEARD_WITHIN, &mut self.listener).await;
             let (folder, note) = (self.folder.take(), self.note.take());
             let cleared = tokio::task::spawn_blocking(move || {
                 let removed = folder.map_or(Ok(()), TempDir::close);

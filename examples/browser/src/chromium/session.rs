@@ -105,10 +105,10 @@ impl Known {
     /// Takes note of an event of the main frame's loading.
     fn main_frame(&mut self, method: &str, params: &Value) {
         match method {
-            "Page.frameRequestedNavigation" => {
-                if self.motion == Motion::Rest && text(params, "disposition") == "currentTab" {
-                    self.motion = Motion::Requested;
-                }
+            "Page.frameRequestedNavigation"
+                if self.motion == Motion::Rest && text(params, "disposition") == "currentTab" =>
+            {
+                self.motion = Motion::Requested;
             }
             "Page.frameStartedNavigating" => {
                 // A navigation within the document loads nothing.

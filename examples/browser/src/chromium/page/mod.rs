@@ -23,7 +23,7 @@ pub use self::navigation::Navigated;
 use super::config::ChromiumConfig;
 use super::connection::{ANSWER, Connection};
 use super::dialog::{Dialog, DialogPolicy};
-use super::error::{Error, Result};
+use super::error::Result;
 use super::session::{Known, Life, PageState, set_up};
 
 /// A page. Dropping it, and the frames taken from it, closes it.

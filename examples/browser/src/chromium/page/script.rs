@@ -28,7 +28,7 @@ impl Frame {
     ///
     /// # Errors
     ///
-    /// [`Error::Script`] when it throws, [`Error::Limit`] when it does not come to its end (a loop is cut),
+    /// [`Error::Script`] when it throws or its value is no JSON, [`Error::Limit`] when it does not come to its end (a loop is cut),
     /// [`Error::TooLarge`].
     pub async fn evaluate(&self, expression: &str) -> Result<Value> {
         let world = self.page_world().await?;
@@ -133,6 +133,7 @@ impl Frame {
         if let (Some(world), Some(fields)) = (world, params.as_object_mut()) {
             fields.insert("contextId".to_owned(), world.into());
         }
+        let begun = self.tab().clock().now();
         let late = || Error::Limit { what: "a script in the page".to_owned(), limit: within };
         let mut answer = match self.call_for("Runtime.evaluate", &params, within + GRACE, most).await {
             Err(Error::Limit { .. }) => {
@@ -141,6 +142,15 @@ impl Frame {
             }
             Err(Error::Refused { message, .. }) if message.contains("Execution was terminated") => {
                 return Err(late());
+            }
+            // How the browser tells of a script that it ended while a promise was to be made of its result.
+            Err(Error::Refused { message, .. })
+                if message == "Internal error" && self.tab().clock().now() - begun >= within =>
+            {
+                return Err(late());
+            }
+            Err(Error::Refused { message, .. }) if message.contains("reference chain is too long") => {
+                return Err(Error::Script { message: "a result that cannot be written as JSON".to_owned() });
             }
             Err(Error::TooLarge { limit, .. }) => {
                 return Err(Error::TooLarge { what: "the script's result".to_owned(), limit });
