@@ -267,7 +267,7 @@ async fn files_go_in_and_come_out() {
     page.evaluate("for (let i = 0; i < 20; i += 1) window.open('/sent?' + i); 1").await.unwrap();
     tokio::time::timeout(LONG, async {
         while context.popups() != (7, 13) {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     })
     .await
@@ -309,6 +309,19 @@ async fn the_configuration_shapes_the_browser_and_a_proxy_hears_of_everything() 
     assert_eq!(page.goto("http://127.0.0.1:9999/").await.unwrap().status, Some(404));
     assert_eq!(page.evaluate("navigator.userAgent").await.unwrap(), json!("probe/1"));
     assert_eq!(page.evaluate("[innerWidth, innerHeight]").await.unwrap(), json!([800, 600]));
+    // A full browser does as well as the shell.
+    let full = std::path::PathBuf::from("/usr/bin/chromium");
+    if full.exists() {
+        config.program = Some(full);
+        let browser = Browser::launch(&config, None, &Ctx::default()).await.unwrap();
+        let context = browser.context().await.unwrap();
+        let page = context.page().await.unwrap();
+        assert_eq!(page.goto(&site.url("/")).await.unwrap().title, "Tide tables");
+        assert_eq!(size(&page.screenshot(false, None).await.unwrap()), (800, 600));
+        let group = browser.group();
+        browser.close().await.unwrap();
+        assert_eq!(browser::chromium::processes::members(group), []);
+    }
     config.program = Some("/no/such/browser".into());
     let error = Browser::launch(&config, None, &Ctx::default()).await.unwrap_err();
     assert!(error.to_string().contains("apt-get install chromium-headless-shell"), "{error}");

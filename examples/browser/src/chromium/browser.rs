@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use buttress_core::{ByteSize, Ctx, timeout};
+use buttress_core::{ByteSize, Ctx};
 use serde_json::{Value, json};
 
 use super::config::ChromiumConfig;
-use super::connection::{ANSWER, Connection, nothing};
+use super::connection::{ANSWER, Connection, at_most, nothing};
 use super::context::Context;
 use super::error::{Error, Result};
 use super::process::Process;
@@ -46,7 +46,7 @@ impl Browser {
         let limit = config.launch_within;
         let pages = json!({ "discover": true, "filter": [{ "type": "page" }] });
         let ask = nothing();
-        let answers = timeout(&*ctx.clock, limit, async {
+        let answers = at_most(&ctx.clock, limit, async {
             tokio::try_join!(
                 browser.call("Browser.getVersion", &ask, limit),
                 browser.call("Target.setDiscoverTargets", &pages, limit),
@@ -60,7 +60,7 @@ impl Browser {
             Ok(Err(Error::Refused { method, message })) => Err(Error::Refused { method, message }),
             Ok(Err(_)) | Err(_) => {
                 browser.kill();
-                let _ = timeout(&*ctx.clock, CLOSE_WITHIN, browser.process.finished()).await;
+                let _ = at_most(&ctx.clock, CLOSE_WITHIN, browser.process.finished()).await;
                 Err(Error::Launch { program, words: words.text() })
             }
         }
@@ -132,12 +132,12 @@ impl Browser {
             let _ = self.call("Browser.close", &nothing(), CLOSE_WITHIN).await;
             self.process.finished().await;
         };
-        if timeout(&*clock, CLOSE_WITHIN, asked).await.is_err() {
+        if at_most(&clock, CLOSE_WITHIN, asked).await.is_err() {
             self.kill();
         }
         let limit =
             |_| Error::Limit { what: "ending the browser's processes".to_owned(), limit: CLEAR_WITHIN };
-        timeout(&*clock, CLEAR_WITHIN, self.process.finished()).await.map_err(limit)?;
+        at_most(&clock, CLEAR_WITHIN, self.process.finished()).await.map_err(limit)?;
         if processes::members(self.group()).is_empty() {
             Ok(())
         } else {

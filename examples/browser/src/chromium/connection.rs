@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use buttress_core::{ByteSize, SharedClock, timeout};
+use buttress_core::{ByteSize, Elapsed, SharedClock, timeout};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
@@ -102,7 +102,7 @@ impl Connection {
             answer.await.unwrap_or_else(|_| Err(self.gone()))
         };
         let limit = |_| Error::Limit { what: method.to_owned(), limit: within };
-        timeout(&**self.clock(), within, exchange).await.map_err(limit)?
+        at_most(self.clock(), within, exchange).await.map_err(limit)?
     }
 
     /// Sends a command whose answer nobody waits for. A browser that does not read is not told.
@@ -149,7 +149,7 @@ impl Connection {
         self.routes().gone
     }
 
-    fn gone(&self) -> Error {
+    pub(super) fn gone(&self) -> Error {
         Error::Gone { words: self.0.words.text() }
     }
 
@@ -265,8 +265,8 @@ impl Connection {
         }
     }
 
-    /// A session ended: a page was closed, or a frame went.
-    fn detached(&self, session: &str) {
+    /// A session ended: a page was closed, or a frame went or crashed.
+    pub(super) fn detached(&self, session: &str) {
         let Some(page) = self.routes().sessions.remove(session) else { return };
         page.detached(session);
         let closed = page.read(|known| known.life != Life::Alive);
@@ -305,6 +305,15 @@ async fn write(mut stdin: ChildStdin, mut unsent: mpsc::Receiver<Vec<u8>>) {
             break;
         }
     }
+}
+
+/// Waits for work `within` a limit. A limit past what a clock can count is a day.
+pub(super) async fn at_most<T>(
+    clock: &SharedClock,
+    within: Duration,
+    work: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    timeout(&**clock, within.min(Duration::from_hours(24)), work).await
 }
 
 /// Nothing to say, for commands without parameters.

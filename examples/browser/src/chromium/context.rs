@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_core::timeout;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::config::ChromiumConfig;
-use super::connection::{ANSWER, Connection};
+use super::connection::{ANSWER, Connection, at_most};
 use super::error::{Error, Result};
 use super::page::Page;
 use super::session::text;
@@ -145,7 +144,7 @@ impl Context {
     pub async fn popup(&self, within: Duration) -> Result<Page> {
         let mut changes = self.place.state.0.subscribe();
         let clock = self.place.connection.clock();
-        let opened = timeout(&**clock, within, changes.wait_for(|known| !known.popups.is_empty())).await;
+        let opened = at_most(clock, within, changes.wait_for(|known| !known.popups.is_empty())).await;
         let limit = |_| Error::Limit { what: "a page opened by a page".to_owned(), limit: within };
         drop(opened.map_err(limit)?);
         let mut target = None;

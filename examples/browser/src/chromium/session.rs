@@ -208,7 +208,8 @@ impl PageState {
                 self.change(|known| known.world(params.get("context").unwrap_or(&Value::Null)));
             }
             "Target.attachedToTarget" => self.frame_attached(connection, params),
-            "Inspector.targetCrashed" if !self.has_frame_session(session) => connection.crashed(self),
+            "Inspector.targetCrashed" if self.has_frame_session(session) => connection.detached(session),
+            "Inspector.targetCrashed" => connection.crashed(self),
             _ if self.read(|known| known.target == text(params, "frameId")) => {
                 self.change(|known| known.main_frame(method, params));
             }

@@ -111,10 +111,10 @@ const FORM: &str = r#"<!doctype html><title>Form</title>
 <div class="veil thick" style="position:absolute;inset:0"></div></div>
 <div id=editable contenteditable>text</div>"#;
 
-const LATE: &str = r#"<!doctype html><title>Late</title><p id=wait>waiting</p><script>
+const LATE: &str = r"<!doctype html><title>Late</title><p id=wait>waiting</p><script>
 setTimeout(() => { const b = document.createElement('button'); b.id = 'late'; b.textContent = 'Ready NOW';
 b.onclick = () => b.remove(); document.body.append(b); document.getElementById('wait').style.display = 'none';
-history.pushState({}, '', '/late/done'); }, 300);</script>"#;
+history.pushState({}, '', '/late/done'); }, 300);</script>";
 
 const FRAMES: &str = r#"<!doctype html><title>Outer</title><script>window.word = 'outer';</script>
 <div style="height:1500px">tall</div>

@@ -4,13 +4,13 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use buttress_core::{ByteSize, timeout};
+use buttress_core::ByteSize;
 use serde_json::json;
 
 use super::frame::Frame;
 use super::patience::Patience;
 use super::{Page, Tab};
-use crate::chromium::connection::ANSWER;
+use crate::chromium::connection::{ANSWER, at_most};
 use crate::chromium::context::download_behavior;
 use crate::chromium::download::{Download, Step, Transfer};
 use crate::chromium::error::{Error, Result};
@@ -25,10 +25,10 @@ impl Frame {
     /// # Errors
     ///
     /// [`Error::NotFound`], [`Error::NotUsable`] when the element takes no files, [`Error::Argument`] for a path
-    /// that is not absolute.
+    /// that is not absolute or where no file is.
     pub async fn set_files(&self, target: &Target, files: &[&Path], within: Duration) -> Result<()> {
-        if let Some(file) = files.iter().find(|file| !file.is_absolute()) {
-            let problem = "the browser wants the whole path, from `/`".to_owned();
+        if let Some(file) = files.iter().find(|file| !file.is_absolute() || !file.is_file()) {
+            let problem = "there is no such file; write its whole path, from `/`".to_owned();
             return Err(Error::Argument {
                 what: "file to upload",
                 value: file.display().to_string(),
@@ -38,7 +38,9 @@ impl Frame {
         let mut patience = Patience::new(self.tab().clock(), within);
         let object = self.object("field", target, &mut patience).await?;
         let params = json!({ "objectId": object, "files": files });
-        match self.call("DOM.setFileInputFiles", &params).await {
+        let answer = self.call("DOM.setFileInputFiles", &params).await;
+        self.post("Runtime.releaseObject", &json!({ "objectId": object }));
+        match answer {
             Err(Error::Refused { message, .. }) => {
                 let problem = format!("does not take these files: {message}");
                 Err(Error::NotUsable { target: target.to_string(), problem })
@@ -58,7 +60,7 @@ impl Page {
     /// What [`Frame::click`] fails with; [`Error::Limit`] when no download begins or ends in time;
     /// [`Error::TooLarge`] past 64 MiB, and the download is stopped; [`Error::Download`] when it breaks off.
     pub async fn download(&self, target: &Target, within: Duration) -> Result<Download> {
-        self.downloaded_by(self.click(target, within), within).await
+        Box::pin(self.downloaded_by(self.click(target, within), within)).await
     }
 
     /// Downloads an address that its server offers as a file.
@@ -92,7 +94,7 @@ impl Page {
             let transfer = tab.state.read(|known| known.transfers.iter().find(|one| one.is_over()).cloned());
             transfer.ok_or(Error::PageClosed)
         };
-        let transfer = timeout(&**tab.clock(), within, work).await.map_err(limit)??;
+        let transfer = at_most(tab.clock(), within, work).await.map_err(limit)??;
         let path = tab.downloads.join(&transfer.guid);
         drop(allowed);
         let Transfer { url, name, .. } = transfer;

@@ -1,6 +1,6 @@
 //! A frame: a document in a page, its own or that of an `iframe`.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use buttress_core::ByteSize;
@@ -22,18 +22,16 @@ struct Inner {
     tab: Arc<Tab>,
     /// The frame's name in the browser.
     id: String,
-    /// The session that reaches it: the page's, or its own when it runs in another process.
-    session: String,
     /// The frame around it, and the `iframe` element there.
     owner: Option<(Frame, String)>,
-    /// The driver's own world in the present document.
-    isolated: Mutex<Option<i64>>,
+    /// The driver's own world in the present document, and the session that knows it by this number.
+    world: Mutex<Option<(String, i64)>>,
 }
 
 impl Frame {
     pub(super) fn main(tab: Tab) -> Self {
-        let (id, session) = (tab.target.clone(), tab.session.clone());
-        Self(Arc::new(Inner { tab: Arc::new(tab), id, session, owner: None, isolated: Mutex::default() }))
+        let id = tab.target.clone();
+        Self(Arc::new(Inner { tab: Arc::new(tab), id, owner: None, world: Mutex::default() }))
     }
 
     pub(super) fn tab(&self) -> &Tab {
@@ -44,13 +42,31 @@ impl Frame {
         &self.0.id
     }
 
-    pub(super) fn isolated(&self) -> &Mutex<Option<i64>> {
-        &self.0.isolated
+    /// The session that reaches the frame: the page's, or its own when it runs in another process. It may move to
+    /// one at any time.
+    fn session(&self) -> String {
+        let Some((outer, _)) = &self.0.owner else { return self.tab().session.clone() };
+        let own = self.tab().state.read(|known| known.frames.get(self.id()).cloned());
+        own.unwrap_or_else(|| outer.session())
+    }
+
+    pub(super) fn known_world(&self) -> Option<i64> {
+        let world = self.0.world.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        world.filter(|(session, _)| *session == self.session()).map(|(_, world)| world)
+    }
+
+    pub(super) fn keep_world(&self, world: i64) {
+        let kept = (self.session(), world);
+        *self.0.world.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    }
+
+    pub(super) fn forget_world(&self) {
+        *self.0.world.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Whether the frame is the one that its session calls its own.
     pub(super) fn is_top_of_session(&self) -> bool {
-        self.0.owner.as_ref().is_none_or(|(outer, _)| outer.0.session != self.0.session)
+        self.0.owner.as_ref().is_none_or(|(outer, _)| outer.session() != self.session())
     }
 
     pub(super) async fn call(&self, method: &'static str, params: &Value) -> Result<Value> {
@@ -65,7 +81,7 @@ impl Frame {
         most: ByteSize,
     ) -> Result<Value> {
         let connection = &self.tab().connection;
-        let answer = connection.call(Some(&self.0.session), method, params, within, most).await;
+        let answer = connection.call(Some(&self.session()), method, params, within, most).await;
         match answer {
             // The session of a frame ends when the frame goes; the page may be well.
             Err(Error::PageClosed) if self.0.owner.is_some() => {
@@ -77,7 +93,7 @@ impl Frame {
     }
 
     pub(super) fn post(&self, method: &'static str, params: &Value) {
-        self.tab().connection.post(Some(&self.0.session), method, params);
+        self.tab().connection.post(Some(&self.session()), method, params);
     }
 
     /// The frame of the `iframe` that `target` names, waiting for it `within`.
@@ -94,13 +110,11 @@ impl Frame {
             let problem = "is no frame".to_owned();
             return Err(Error::NotUsable { target: target.to_string(), problem });
         }
-        let session = self.tab().state.read(|known| known.frames.get(id).cloned());
         let inner = Inner {
             tab: self.0.tab.clone(),
             id: id.to_owned(),
-            session: session.unwrap_or_else(|| self.0.session.clone()),
             owner: Some((self.clone(), object)),
-            isolated: Mutex::default(),
+            world: Mutex::default(),
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -75,6 +75,9 @@ impl Tab {
 
     /// Fails when the page will never answer again.
     fn alive(&self) -> Result<()> {
+        if self.connection.is_gone() {
+            return Err(self.connection.gone());
+        }
         self.state.read(Known::alive)
     }
 }
@@ -106,10 +109,16 @@ impl Page {
         let tab = self.tab();
         let [(enable, no_params), (attach, frames)] = set_up();
         let events = json!({ "enabled": true });
+        let window = tab.config.window;
+        // A full browser's window has bars around the page.
+        let size = json!({
+            "width": window.width, "height": window.height, "deviceScaleFactor": 1, "mobile": false,
+        });
         tokio::try_join!(
             tab.call(enable, &no_params),
             tab.call(attach, &frames),
             tab.call("Page.setLifecycleEventsEnabled", &events),
+            tab.call("Emulation.setDeviceMetricsOverride", &size),
         )?;
         Ok(())
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use buttress_core::timeout;
 use serde_json::json;
 
 use super::Tab;
 use super::frame::Frame;
+use crate::chromium::connection::at_most;
 use crate::chromium::error::{Error, Result};
 use crate::chromium::session::Motion;
 
@@ -57,15 +57,16 @@ impl Frame {
         if tab.state.read(|known| known.motion == Motion::Requested) {
             let begun = tab.state.wait_until(|known| known.motion != Motion::Requested);
             // Not every navigation that is asked for begins: a mail address opens nothing.
-            let _ = timeout(&**tab.clock(), BEGIN_WITHIN, begun).await;
+            let _ = at_most(tab.clock(), BEGIN_WITHIN, begun).await;
         }
         let limit = tab.config.navigate_within;
         let late = |_| Error::Limit { what: "loading the page that the action opened".to_owned(), limit };
-        timeout(&**tab.clock(), limit, tab.state.wait_until(|known| known.motion != Motion::Loading))
+        at_most(tab.clock(), limit, tab.state.wait_until(|known| known.motion != Motion::Loading))
             .await
             .map_err(late)?;
         match tab.alive() {
-            Err(Error::PageClosed) if !tab.connection.is_gone() => Ok(()),
+            // A click may close its page.
+            Err(Error::PageClosed) => Ok(()),
             alive => alive,
         }
     }

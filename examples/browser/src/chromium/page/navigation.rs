@@ -1,10 +1,9 @@
 //! Opening addresses.
 
-use buttress_core::timeout;
 use serde_json::{Value, json};
 
 use super::Page;
-use crate::chromium::connection::{ANSWER, nothing};
+use crate::chromium::connection::{ANSWER, at_most, nothing};
 use crate::chromium::error::{Error, Result};
 use crate::chromium::session::text;
 
@@ -31,7 +30,7 @@ impl Page {
     pub async fn goto(&self, url: &str) -> Result<Navigated> {
         let tab = self.tab();
         let limit = tab.config.navigate_within;
-        let loaded = timeout(&**tab.clock(), limit, self.load(url)).await;
+        let loaded = at_most(tab.clock(), limit, self.load(url)).await;
         let outcome = match loaded {
             Ok(Err(Error::Limit { .. })) | Err(_) => {
                 Err(Error::Limit { what: format!("loading {}", cut(url)), limit })
@@ -39,8 +38,7 @@ impl Page {
             Ok(outcome) => outcome,
         };
         if matches!(outcome, Err(Error::Limit { .. })) {
-            // A script that never ends keeps the page from hearing of anything else.
-            tab.post("Runtime.terminateExecution", &nothing());
+            self.interrupt().await;
             tab.post("Page.stopLoading", &nothing());
         }
         outcome
@@ -68,10 +66,6 @@ impl Page {
         let loader = text(&answer, "loaderId");
         if !loader.is_empty() {
             tab.state.wait_until(|known| known.has_loaded(loader)).await;
-            if tab.connection.is_gone() {
-                // The connection knows the browser's last words.
-                tab.connection.call(None, "Browser.getVersion", &nothing(), within, ANSWER).await?;
-            }
             tab.alive()?;
         }
         let about = self.about().await?;

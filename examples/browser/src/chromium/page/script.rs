@@ -3,7 +3,6 @@
 //! The driver's own script runs in an isolated world: it sees the document, and the page's scripts see nothing of
 //! it. A navigation ends the world, and the next call makes another.
 
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use buttress_core::ByteSize;
@@ -75,12 +74,14 @@ impl Frame {
                 Err(error) => Err(error),
             };
             match outcome {
-                Err(Error::Refused { message, .. }) if attempt < WORLDS && is_navigation(&message) => {
-                    *self.isolated().lock().unwrap_or_else(PoisonError::into_inner) = None;
+                Err(Error::Refused { message, .. })
+                    if attempt < WORLDS && (is_navigation(&message) || is_frame_gone(&message)) =>
+                {
+                    self.forget_world();
                     self.tab().clock().sleep(Duration::from_millis(5)).await;
                     attempt += 1;
                 }
-                Err(Error::Refused { message, .. }) if message.contains("No frame for given id") => {
+                Err(Error::Refused { message, .. }) if is_frame_gone(&message) => {
                     return Err(Error::FrameGone);
                 }
                 outcome => return outcome,
@@ -90,15 +91,14 @@ impl Frame {
 
     /// The driver's own world in this frame, with its script.
     async fn world(&self, within: Duration) -> Result<i64> {
-        let known = *self.isolated().lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(world) = known {
+        if let Some(world) = self.known_world() {
             return Ok(world);
         }
         let params = json!({ "frameId": self.id(), "worldName": "driver" });
         let answer = self.call_for("Page.createIsolatedWorld", &params, within, ANSWER).await?;
         let world = answer.get("executionContextId").and_then(Value::as_i64).unwrap_or_default();
         self.run(Some(world), LIBRARY, true, within, ANSWER).await?;
-        *self.isolated().lock().unwrap_or_else(PoisonError::into_inner) = Some(world);
+        self.keep_world(world);
         Ok(world)
     }
 
@@ -107,10 +107,11 @@ impl Frame {
         if self.is_top_of_session() {
             return Ok(None);
         }
-        // The browser tells of worlds only while it is asked to, and then of all at once. Asking for longer would
-        // bring every line that the page logs, too.
+        // The browser tells of worlds only while it is asked to, and then of all at once. What the page has
+        // logged would come too, and what it logs from then on.
         let within = self.tab().config.answer_within;
         self.tab().state.change(|known| known.worlds.clear());
+        self.post("Runtime.discardConsoleEntries", &nothing());
         self.call_for("Runtime.enable", &nothing(), within, ANSWER).await?;
         let world = self.tab().state.read(|known| known.worlds.get(self.id()).copied());
         self.call_for("Runtime.disable", &nothing(), within, ANSWER).await?;
@@ -135,7 +136,10 @@ impl Frame {
         }
         let begun = self.tab().clock().now();
         let late = || Error::Limit { what: "a script in the page".to_owned(), limit: within };
-        let mut answer = match self.call_for("Runtime.evaluate", &params, within + GRACE, most).await {
+        let mut answer = match self
+            .call_for("Runtime.evaluate", &params, within.saturating_add(GRACE), most)
+            .await
+        {
             Err(Error::Limit { .. }) => {
                 self.interrupt().await;
                 return Err(late());
@@ -165,7 +169,7 @@ impl Frame {
 
     /// Ends a script of the page that keeps it from answering. A page that merely has not settled a promise is left
     /// alone: the order would end the next script instead.
-    async fn interrupt(&self) {
+    pub(super) async fn interrupt(&self) {
         let params = json!({ "expression": "0" });
         let idle = self.call_for("Runtime.evaluate", &params, SHOW_IDLE_WITHIN, ANSWER).await;
         if matches!(idle, Err(Error::Limit { .. })) {
@@ -179,6 +183,11 @@ fn is_navigation(message: &str) -> bool {
     ["Cannot find context", "context was destroyed", "navigated or closed", "Execution context"]
         .iter()
         .any(|known| message.contains(known))
+}
+
+/// Whether the browser does not find a frame: it is gone, or is just moving to a process of its own.
+fn is_frame_gone(message: &str) -> bool {
+    message.contains("No frame for given id")
 }
 
 /// The text of an exception: its own description where it has one, and not all of it.
