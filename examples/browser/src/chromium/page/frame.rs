@@ -81,7 +81,8 @@ impl Frame {
         most: ByteSize,
     ) -> Result<Value> {
         let connection = &self.tab().connection;
-        let answer = connection.call(Some(&self.session()), method, params, within, most).await;
+        let session = self.session();
+        let answer = Box::pin(connection.call(Some(&session), method, params, within, most)).await;
         match answer {
             // The session of a frame ends when the frame goes; the page may be well.
             Err(Error::PageClosed) if self.0.owner.is_some() => {

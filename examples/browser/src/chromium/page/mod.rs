@@ -66,7 +66,8 @@ impl Tab {
         within: Duration,
         most: ByteSize,
     ) -> Result<Value> {
-        self.connection.call(Some(&self.session), method, params, within, most).await
+        // On the heap, here and in frames: callers nest deeply, and each would carry the whole of it.
+        Box::pin(self.connection.call(Some(&self.session), method, params, within, most)).await
     }
 
     fn post(&self, method: &'static str, params: &Value) {
