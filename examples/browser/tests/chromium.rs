@@ -83,6 +83,7 @@ async fn a_form_is_filled_and_sent() {
 
     // "Send" is the button of this name and not the one that comes first and contains it; its page is waited for.
     page.click(&target("text=Send"), LONG).await.unwrap();
+    assert_eq!(page.evaluate("document.readyState").await.unwrap(), json!("complete"));
     assert_eq!(page.title().await.unwrap(), "Sent");
     let query = page.extract(&target("#query"), &Extract::Text, SHORT).await.unwrap();
     let wanted = "name=%C3%85sa+%E4%BD%A0%E5%A5%BD&note=&port=b&day=2026-02-03";

@@ -61,7 +61,12 @@ fn answer(mut stream: TcpStream) -> Option<()> {
     let (head, body) = match path {
         "/" => ("200 OK", INDEX.to_owned()),
         "/form" => ("200 OK", FORM.to_owned()),
-        "/sent" => ("200 OK", format!("<title>Sent</title><p id=query>{}</p>", query.replace('&', "&amp;"))),
+        "/sent" => ("200 OK", SENT.replace("QUERY", &query.replace('&', "&amp;"))),
+        // Whoever does not wait for the page to load sees it without this.
+        "/slow" => {
+            std::thread::sleep(Duration::from_millis(200));
+            ("200 OK", "picture".to_owned())
+        }
         "/late" => ("200 OK", LATE.to_owned()),
         "/frames" => ("200 OK", FRAMES.replace("FOREIGN", &format!("http://localhost:{port}"))),
         "/inner" => ("200 OK", INNER.to_owned()),
@@ -110,6 +115,8 @@ const FORM: &str = r#"<!doctype html><title>Form</title>
 <div style="position:relative;width:200px;height:40px"><button id=under style="width:200px;height:40px">Under</button>
 <div class="veil thick" style="position:absolute;inset:0"></div></div>
 <div id=editable contenteditable>text</div>"#;
+
+const SENT: &str = "<!doctype html><title>Sent</title><p id=query>QUERY</p><img src=/slow>";
 
 const LATE: &str = r"<!doctype html><title>Late</title><p id=wait>waiting</p><script>
 setTimeout(() => { const b = document.createElement('button'); b.id = 'late'; b.textContent = 'Ready NOW';
