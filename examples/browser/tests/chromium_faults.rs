@@ -35,8 +35,8 @@ async fn promptly<T>(work: impl Future<Output = T>) -> T {
 
 fn impatient() -> ChromiumConfig {
     let mut config = ChromiumConfig::default();
-    config.answer_within = Duration::from_secs(1);
-    config.navigate_within = Duration::from_secs(2);
+    config.answer_within = Duration::from_millis(1500);
+    config.navigate_within = Duration::from_secs(3);
     config
 }
 

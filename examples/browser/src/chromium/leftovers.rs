@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::error::{Error, Result};
 use super::processes::{self, Member};
 
+/// How often it is looked whether a killed browser has ended.
+const LOOKS: usize = 300;
+
 /// What is noted of a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
@@ -142,6 +145,13 @@ impl Entry {
         groups.dedup();
         for group in &groups {
             processes::kill(*group);
+        }
+        // What still runs may still write to the profile, which is removed next. A look takes milliseconds by itself.
+        let runs = |group: &i32| !processes::members(*group).is_empty();
+        for _look in 0..LOOKS {
+            if !groups.iter().any(runs) {
+                break;
+            }
         }
         !groups.is_empty()
     }
