@@ -64,7 +64,7 @@ impl std::fmt::Debug for Connections {
 
 /// One connection. It hangs up when it is dropped.
 pub struct Connection {
-    connection: MultiplexedConnection,
+    link: MultiplexedConnection,
     address: Address,
     /// Whether it was lost, or did not answer: what comes next may be the answer to something else.
     broken: bool,
@@ -80,7 +80,7 @@ impl Connection {
     pub async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, Error> {
         // A future dropped in between leaves an answer behind.
         self.broken = true;
-        let answer = command.query_async(&mut self.connection).await;
+        let answer = command.query_async(&mut self.link).await;
         self.note(answer)
     }
 
@@ -91,7 +91,7 @@ impl Connection {
     /// As [`query`](Connection::query).
     pub async fn pipe<T: FromRedisValue>(&mut self, commands: &Pipeline) -> Result<T, Error> {
         self.broken = true;
-        let answer = commands.query_async(&mut self.connection).await;
+        let answer = commands.query_async(&mut self.link).await;
         self.note(answer)
     }
 
@@ -122,9 +122,9 @@ impl Manager for Connections {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.limit))
             .set_response_timeout(Some(self.limit));
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        let connection = connection.map_err(|error| failed(&self.address, &error))?;
-        Ok(Connection { connection, address: self.address.clone(), broken: false })
+        let link = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let link = link.map_err(|error| failed(&self.address, &error))?;
+        Ok(Connection { link, address: self.address.clone(), broken: false })
     }
 
     async fn check(&self, connection: &mut Connection) -> Result<(), Error> {
