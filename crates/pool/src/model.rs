@@ -473,7 +473,7 @@ fn whoever_looked_last_is_woken() {
     let (before, after) = (Arc::new(Count::default()), Arc::new(Count::default()));
     let seat = waiters.join(&ask(Priority::Normal, false), Arc::clone(&before).into());
     assert_eq!(seat.poll(&Arc::clone(&after).into()), None);
-    waiters.next().unwrap().serve(7).unwrap().wake();
+    waiters.serve(|_| 7).unwrap().wake();
     assert_eq!((before.0.load(Ordering::Relaxed), after.0.load(Ordering::Relaxed)), (0, 1));
     assert_eq!(seat.poll(Waker::noop()), Some(7));
 }
@@ -485,7 +485,7 @@ fn lines_are_served_by_priority_and_those_who_left_are_forgotten() {
     let (low, normal) = (join(Priority::Low, false), join(Priority::Normal, false));
     let (again, high) = (join(Priority::Normal, true), join(Priority::High, false));
     for number in 0..3 {
-        let _ = waiters.next().unwrap().serve(number);
+        waiters.serve(|_| number).unwrap();
     }
     let seats = [&high, &again, &normal, &low].map(|seat| seat.poll(Waker::noop()));
     assert_eq!(seats, [Some(0), Some(1), Some(2), None]);

@@ -178,6 +178,27 @@ enum Phase {
     },
 }
 
+impl<T> Slot<T> {
+    /// Takes the object out, for somebody.
+    fn lend(
+        &mut self,
+        slot: usize,
+        now: Time,
+        by: &'static Location<'static>,
+        rules: &Rules,
+        suspect_since: Option<Time>,
+    ) -> Lent<T> {
+        let Some(object) = self.object.take() else { unreachable!("what is idle lies in its slot") };
+        let suspect = suspect_since.is_some_and(|since| self.checked <= since);
+        let rested = now.since(self.since);
+        // One that was made or checked at this very moment is not asked again.
+        let stale = self.checked < now && rules.unchecked.is_some_and(|longest| rested >= longest);
+        self.phase = Phase::Lent { at: now, by, reported: false };
+        self.uses += 1;
+        Lent { slot, object, at: now, check: suspect || stale }
+    }
+}
+
 /// Everything a pool knows.
 ///
 /// At rest, that is after each call: while it is not paused, nobody waits if an object is idle; and there are as many
@@ -245,7 +266,12 @@ impl<T> State<T> {
         {
             match self.worn(slot, ask.now) {
                 Some(reason) => self.remove(slot, reason, effects),
-                None => return Turn::Lent(self.take(slot, ask.now, ask.by)),
+                None => {
+                    if let Some(place) = self.slots.get_mut(slot) {
+                        self.lent += 1;
+                        return Turn::Lent(place.lend(slot, ask.now, ask.by, &self.rules, self.suspect_since));
+                    }
+                }
             }
         }
         if let Some(refusal) = self.refusal(ask) {
@@ -541,24 +567,6 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes an object out of its slot, for somebody.
-    fn take(&mut self, slot: usize, now: Time, by: &'static Location<'static>) -> Lent<T> {
-        let Some((place, object)) = self.slots.get_mut(slot).and_then(|place| {
-            let object = place.object.take()?;
-            Some((place, object))
-        }) else {
-            unreachable!("what is idle lies in its slot")
-        };
-        let suspect = self.suspect_since.is_some_and(|since| place.checked <= since);
-        let rested = now.since(place.since);
-        // One that was made or checked at this very moment is not asked again.
-        let stale = place.checked < now && self.rules.unchecked.is_some_and(|longest| rested >= longest);
-        place.phase = Phase::Lent { at: now, by, reported: false };
-        place.uses += 1;
-        self.lent += 1;
-        Lent { slot, object, at: now, check: suspect || stale }
-    }
-
     fn end_lease(&mut self, slot: usize, now: Time) -> Duration {
         let Some(place) = self.slots.get_mut(slot) else { return Duration::ZERO };
         let Phase::Lent { at, .. } = place.phase else { return Duration::ZERO };
@@ -596,12 +604,16 @@ impl<T> State<T> {
 
     /// Gives the object of `slot` to the first who waits, if anybody does.
     fn serve(&mut self, slot: usize, now: Time, effects: &mut Effects<T>) -> bool {
-        let Some(first) = self.waiters.next() else { return false };
-        let lent = self.take(slot, now, first.by);
-        if let Some(waker) = first.serve(Ok(lent)) {
+        let Self { slots, waiters, .. } = self;
+        let Some(place) = slots.get_mut(slot) else { return false };
+        let (rules, suspect_since) = (&self.rules, self.suspect_since);
+        let served = waiters.serve(|by| Ok(place.lend(slot, now, by, rules, suspect_since)));
+        self.lent += usize::from(served.is_some());
+        let is_served = served.is_some();
+        if let Some(waker) = served {
             effects.wake(waker);
         }
-        true
+        is_served
     }
 
     fn remove(&mut self, slot: usize, reason: Closed, effects: &mut Effects<T>) {
@@ -615,10 +627,8 @@ impl<T> State<T> {
     }
 
     fn refuse_all(&mut self, refusal: &Refusal, effects: &mut Effects<T>) {
-        while let Some(first) = self.waiters.next() {
-            if let Some(waker) = first.serve(Err(refusal.clone())) {
-                effects.wake(waker);
-            }
+        while let Some(waker) = self.waiters.serve(|_| Err(refusal.clone())) {
+            effects.wake(waker);
         }
     }
 

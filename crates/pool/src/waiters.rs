@@ -30,7 +30,7 @@ pub enum Priority {
 pub(crate) struct Seat<G> {
     deadline: Time,
     /// Whose it is: the place in the program.
-    pub(crate) by: &'static Location<'static>,
+    by: &'static Location<'static>,
     place: Mutex<Place<G>>,
 }
 
@@ -54,11 +54,17 @@ impl<G> Seat<G> {
         })
     }
 
-    /// Serves one who waits, and returns whom to wake.
-    pub(crate) fn serve(&self, grant: G) -> Option<Waker> {
-        self.change(|place| match std::mem::replace(place, Place::Served(grant)) {
-            Place::Waiting(waker) => Some(waker),
-            Place::Served(_) | Place::Left => None,
+    /// Serves what `grant` makes if one waits here, and returns whom to wake.
+    fn serve(&self, grant: impl FnOnce(&'static Location<'static>) -> G) -> Option<Waker> {
+        self.change(|place| match std::mem::replace(place, Place::Left) {
+            Place::Waiting(waker) => {
+                *place = Place::Served(grant(self.by));
+                Some(waker)
+            }
+            served_or_left => {
+                *place = served_or_left;
+                None
+            }
         })
     }
 
@@ -117,15 +123,17 @@ impl<G> Waiters<G> {
         seat
     }
 
-    /// Whoever is first leaves the line, to be served.
-    pub(crate) fn next(&mut self) -> Option<Arc<Seat<G>>> {
-        if self.is_empty() {
-            return None;
+    /// Whoever is first leaves the line and gets what `grant` makes, told where in the program he stands. Returns whom to
+    /// wake, or nothing if nobody waits; then `grant` was not called.
+    pub(crate) fn serve(&mut self, mut grant: impl FnMut(&'static Location<'static>) -> G) -> Option<Waker> {
+        while self.waiting > 0 {
+            let seat = self.lines.iter_mut().find_map(VecDeque::pop_front)?;
+            if let Some(waker) = seat.serve(&mut grant) {
+                self.waiting -= 1;
+                return Some(waker);
+            }
         }
-        let mut passed_over = self.lines.iter_mut().flat_map(|line| std::iter::from_fn(|| line.pop_front()));
-        let next = passed_over.find(|seat| seat.waits())?;
-        self.waiting -= 1;
-        Some(next)
+        None
     }
 
     /// Gives up a seat; returns what it had been served already.
@@ -157,7 +165,7 @@ impl<G> Waiters<G> {
     pub(crate) fn expire(&mut self, now: Time, grant: impl Fn() -> G, wake: &mut Vec<Waker>) {
         for seat in self.lines.iter().flatten().filter(|seat| seat.deadline <= now && seat.waits()) {
             self.waiting -= 1;
-            wake.extend(seat.serve(grant()));
+            wake.extend(seat.serve(|_| grant()));
         }
     }
 
