@@ -19,6 +19,10 @@ use criterion::{BenchmarkGroup, Criterion, SamplingMode, criterion_group, criter
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::runtime::Runtime;
 
+/// As in the services.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OBJECTS: usize = 8;
 const TASKS: u64 = 64;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::breaker::BreakerRules;
 use crate::state::Rules;
+use crate::time::nanos;
 
 /// When an idle object is asked whether it works before it is handed out. One that is suspect is asked in any case.
 ///
@@ -207,8 +208,8 @@ impl PoolConfig {
             max_age: self.max_age,
             max_uses: self.max_uses,
             unchecked: match self.check {
-                CheckPolicy::Always => Some(Duration::ZERO),
-                CheckPolicy::AfterIdle(time) => Some(time),
+                CheckPolicy::Always => Some(0),
+                CheckPolicy::AfterIdle(time) => Some(nanos(time)),
                 CheckPolicy::Never => None,
             },
             check_every: self.check_every,

@@ -1,7 +1,5 @@
 //! What a pool counts. Every metric has the label `pool`, the pool's name.
 
-use std::time::Duration;
-
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -88,12 +86,12 @@ impl Metrics {
         self.max.set(status.max as f64);
     }
 
-    pub(crate) fn waited(&self, time: Duration) {
-        self.wait.record(time.as_secs_f64());
+    pub(crate) fn waited(&self, nanos: u64) {
+        self.wait.record(nanos as f64 * 1e-9);
     }
 
-    pub(crate) fn held(&self, time: Duration) {
-        self.hold.record(time.as_secs_f64());
+    pub(crate) fn held(&self, nanos: u64) {
+        self.hold.record(nanos as f64 * 1e-9);
     }
 
     pub(crate) fn refused(&self, error: &crate::Error) {

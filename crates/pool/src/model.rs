@@ -30,7 +30,7 @@ fn rules() -> Rules {
         idle: Some(Duration::from_secs(20)),
         max_age: Some(Duration::from_mins(1)),
         max_uses: 50,
-        unchecked: Some(Duration::from_secs(2)),
+        unchecked: Some(2_000_000_000),
         check_every: Some(Duration::from_secs(5)),
         leak_after: Some(Duration::from_secs(30)),
         breaker: BreakerRules {

@@ -163,13 +163,13 @@ impl<M: Manager> Pool<M> {
             let (check, at) = (lent.check, lent.at);
             let mut guard = Guard::lent(Arc::clone(inner), lent);
             if !check && inner.condition(&guard) != Condition::Broken {
-                inner.metrics.waited(at.since(started));
+                inner.metrics.waited(at.nanos_since(started));
                 return Ok(guard);
             }
             let passed = check && inner.passes(&mut guard).await;
             ask.now = inner.now();
             if passed {
-                inner.metrics.waited(ask.now.since(started));
+                inner.metrics.waited(ask.now.nanos_since(started));
                 return Ok(guard);
             }
             if !check {

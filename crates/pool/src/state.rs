@@ -24,8 +24,8 @@ pub(crate) struct Rules {
     pub(crate) idle: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) max_uses: u64,
-    /// How long an object may have been idle to be handed out unchecked; `None` to never check.
-    pub(crate) unchecked: Option<Duration>,
+    /// For how many nanoseconds an object may have been idle to be handed out unchecked; `None` to never check.
+    pub(crate) unchecked: Option<u64>,
     pub(crate) check_every: Option<Duration>,
     pub(crate) leak_after: Option<Duration>,
     pub(crate) breaker: BreakerRules,
@@ -190,7 +190,7 @@ impl<T> Slot<T> {
     ) -> Lent<T> {
         let Some(object) = self.object.take() else { unreachable!("what is idle lies in its slot") };
         let suspect = suspect_since.is_some_and(|since| self.checked <= since);
-        let rested = now.since(self.since);
+        let rested = now.nanos_since(self.since);
         // One that was made or checked at this very moment is not asked again.
         let stale = self.checked < now && rules.unchecked.is_some_and(|longest| rested >= longest);
         self.phase = Phase::Lent { at: now, by, reported: false };
@@ -204,30 +204,32 @@ impl<T> Slot<T> {
 /// At rest, that is after each call: while it is not paused, nobody waits if an object is idle; and there are as many
 /// creations under way as can serve somebody.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[repr(C)]
 pub(crate) struct State<T> {
-    rules: Rules,
-    slots: Vec<Slot<T>>,
-    free: Vec<usize>,
+    // What each checkout and return changes comes first, and together.
+    waiters: Waiters<Served<T>>,
+    lent: usize,
+    /// How long an object is held, averaged over the last few.
+    hold_nanos: u64,
     /// The one put down last is handed out first, so that those not needed grow old at the front.
     idle: VecDeque<usize>,
-    waiters: Waiters<Served<T>>,
+    slots: Vec<Slot<T>>,
     /// Slots that are not free.
     live: usize,
-    lent: usize,
     creating: usize,
     paused: bool,
     closed: bool,
     /// Whether idle objects are kept ready: from the first use on.
     started: bool,
     inspecting: bool,
-    breaker: Breaker,
-    cause: Option<Arc<BoxedError>>,
     /// What was not checked since may be broken.
     suspect_since: Option<Time>,
+    rules: Rules,
+    free: Vec<usize>,
+    breaker: Breaker,
+    cause: Option<Arc<BoxedError>>,
     /// When `maintain` is to be called next.
     alarm: Option<Time>,
-    /// How long an object is held, averaged over the last few.
-    hold_nanos: u64,
     random: Random,
 }
 
@@ -318,14 +320,14 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes back an object after use. Returns how long it was held.
+    /// Takes back an object after use. Returns for how many nanoseconds it was held.
     pub(crate) fn give_back(
         &mut self,
         slot: usize,
         object: T,
         now: Time,
         effects: &mut Effects<T>,
-    ) -> Duration {
+    ) -> u64 {
         let held = self.end_lease(slot, now);
         if let Some(place) = self.slots.get_mut(slot) {
             place.object = Some(object);
@@ -335,7 +337,7 @@ impl<T> State<T> {
     }
 
     /// The object of `slot` is used no longer, but not yet fit for the next caller: the caller of this goes on with it.
-    pub(crate) fn begin_refit(&mut self, slot: usize, now: Time) -> Duration {
+    pub(crate) fn begin_refit(&mut self, slot: usize, now: Time) -> u64 {
         let held = self.end_lease(slot, now);
         if let Some(place) = self.slots.get_mut(slot) {
             place.phase = Phase::Busy;
@@ -361,14 +363,14 @@ impl<T> State<T> {
         self.put_down(slot, now, effects);
     }
 
-    /// The object of `slot`, which somebody had, is gone. Returns how long it was held.
+    /// The object of `slot`, which somebody had, is gone. Returns for how many nanoseconds it was held.
     pub(crate) fn lost(
         &mut self,
         slot: usize,
         reason: Closed,
         now: Time,
         effects: &mut Effects<T>,
-    ) -> Duration {
+    ) -> u64 {
         let held = self.end_lease(slot, now);
         if reason.is_a_failure() {
             self.suspect_since = Some(now);
@@ -567,14 +569,14 @@ impl<T> State<T> {
         }
     }
 
-    fn end_lease(&mut self, slot: usize, now: Time) -> Duration {
-        let Some(place) = self.slots.get_mut(slot) else { return Duration::ZERO };
-        let Phase::Lent { at, .. } = place.phase else { return Duration::ZERO };
+    /// How long the object was lent, in nanoseconds; 0 if it was not.
+    fn end_lease(&mut self, slot: usize, now: Time) -> u64 {
+        let Some(place) = self.slots.get_mut(slot) else { return 0 };
+        let Phase::Lent { at, .. } = place.phase else { return 0 };
         place.phase = Phase::Busy;
         self.lent -= 1;
-        let held = now.since(at);
-        let nanos = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
-        self.hold_nanos = self.hold_nanos - self.hold_nanos / 8 + nanos / 8;
+        let held = now.nanos_since(at);
+        self.hold_nanos = self.hold_nanos - self.hold_nanos / 8 + held / 8;
         held
     }
 

@@ -22,7 +22,12 @@ impl Time {
 
     /// The time since `earlier`, or none.
     pub(crate) fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same in nanoseconds.
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 
     /// When this is on the clock; `None` for what never comes.
@@ -31,6 +36,7 @@ impl Time {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+/// A duration in nanoseconds, as far as they fit.
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -85,9 +85,10 @@ impl<G> Seat<G> {
 }
 
 /// A line for each priority. Those who left stay in it until they are passed over or are more than those who wait.
+#[repr(C)]
 pub(crate) struct Waiters<G> {
-    lines: [VecDeque<Arc<Seat<G>>>; 3],
     waiting: usize,
+    lines: [VecDeque<Arc<Seat<G>>>; 3],
 }
 
 impl<G> Waiters<G> {
