@@ -3,4 +3,6 @@
 pub mod chromium;
 pub mod flow;
 pub mod guard;
+pub mod jobs;
 pub mod language;
+pub mod report;

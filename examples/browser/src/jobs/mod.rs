@@ -1,0 +1,1 @@
+//! Jobs: accepted once, run until they end, kept with what they left behind.
