@@ -105,6 +105,7 @@ mod sharing;
 mod state;
 mod status;
 mod sync;
+mod tally;
 mod tasks;
 mod time;
 mod waiters;

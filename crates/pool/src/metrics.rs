@@ -5,6 +5,7 @@ use metrics::{
     histogram,
 };
 
+use crate::state::Times;
 use crate::status::{Closed, Status};
 
 /// Objects handed out, at the last tick.
@@ -15,9 +16,9 @@ pub const IDLE: &str = "buttress_pool_idle";
 pub const WAITING: &str = "buttress_pool_waiting";
 /// Objects there may be.
 pub const MAX: &str = "buttress_pool_max";
-/// How long callers waited for the object they got.
+/// How long callers waited for the object they got, its check apart; told once a tick, to an eighth.
 pub const WAIT: &str = "buttress_pool_wait_seconds";
-/// How long objects were held.
+/// How long objects were held; told once a tick, to an eighth.
 pub const HOLD: &str = "buttress_pool_hold_seconds";
 /// Callers that got no object, by `reason`: `full`, `timed_out`, `create`, `closed`.
 pub const REFUSED: &str = "buttress_pool_refused_total";
@@ -86,12 +87,13 @@ impl Metrics {
         self.max.set(status.max as f64);
     }
 
-    pub(crate) fn waited(&self, nanos: u64) {
-        self.wait.record(nanos as f64 * 1e-9);
-    }
-
-    pub(crate) fn held(&self, nanos: u64) {
-        self.hold.record(nanos as f64 * 1e-9);
+    /// Tells what happened since it was told last.
+    pub(crate) fn times(&self, (waits, holds): (Times, Times)) {
+        for (histogram, times) in [(&self.wait, waits), (&self.hold, holds)] {
+            for (seconds, count) in times {
+                histogram.record_many(seconds, count);
+            }
+        }
     }
 
     pub(crate) fn refused(&self, error: &crate::Error) {

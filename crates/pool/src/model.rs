@@ -136,7 +136,8 @@ impl World {
         let priority = [Priority::High, Priority::Normal, Priority::Low][self.below(3)];
         let wait = self.below(4) > 0;
         let deadline = self.now.after(Duration::from_millis(self.below(20_000) as u64));
-        let ask = Ask { now: self.now, deadline, priority, wait, first, by: Location::caller() };
+        let ask =
+            Ask { now: self.now, since: self.now, deadline, priority, wait, first, by: Location::caller() };
         let idle_before = self.state.status(self.now).idle;
         match self.state.checkout(&ask, Waker::noop(), effects) {
             Turn::Lent(lent) => {
@@ -382,6 +383,7 @@ impl World {
             if self.lent.len() < max && self.waiting.is_empty() {
                 let ask = Ask {
                     now: self.now,
+                    since: self.now,
                     deadline: self.now.after(Duration::from_mins(1)),
                     priority: Priority::Normal,
                     wait: true,
@@ -464,7 +466,7 @@ impl Wake for Count {
 
 fn ask(priority: Priority, first: bool) -> Ask {
     let by = Location::caller();
-    Ask { now: Time::ZERO, deadline: Time::NEVER, priority, wait: true, first, by }
+    Ask { now: Time::ZERO, since: Time::ZERO, deadline: Time::NEVER, priority, wait: true, first, by }
 }
 
 #[test]

@@ -150,7 +150,7 @@ impl<M: Manager> Pool<M> {
         let within = checkout.within.unwrap_or(inner.config.wait);
         let deadline = started.after(within);
         let Checkout { priority, wait, .. } = checkout;
-        let mut ask = Ask { now: started, deadline, priority, wait, first: false, by };
+        let mut ask = Ask { now: started, since: started, deadline, priority, wait, first: false, by };
         loop {
             let lent = match InLine::new(&**inner, ask).await {
                 Ok(lent) => lent,
@@ -160,22 +160,19 @@ impl<M: Manager> Pool<M> {
                     return Err(error);
                 }
             };
-            let (check, at) = (lent.check, lent.at);
+            let check = lent.check;
             let mut guard = Guard::lent(Arc::clone(inner), lent);
             if !check && inner.condition(&guard) != Condition::Broken {
-                inner.metrics.waited(at.nanos_since(started));
                 return Ok(guard);
             }
-            let passed = check && inner.passes(&mut guard).await;
-            ask.now = inner.now();
-            if passed {
-                inner.metrics.waited(ask.now.nanos_since(started));
+            if check && inner.passes(&mut guard).await {
                 return Ok(guard);
             }
             if !check {
                 guard.set_fate(Fate::Close(Closed::Broken));
             }
             drop(guard);
+            ask.now = inner.now();
             if ask.now >= deadline {
                 let error = inner.timed_out(within);
                 inner.metrics.refused(&error);
@@ -321,8 +318,7 @@ impl<M: Manager> Inner<M> {
             Fate::Check => self.refit(slot, object, true),
             Fate::Return => match self.condition(&object) {
                 Condition::Good => {
-                    let held = self.change(|state, now, effects| state.give_back(slot, object, now, effects));
-                    self.metrics.held(held);
+                    self.change(|state, now, effects| state.give_back(slot, object, now, effects));
                 }
                 Condition::Dirty => self.refit(slot, object, false),
                 Condition::Broken => {
@@ -335,8 +331,7 @@ impl<M: Manager> Inner<M> {
 
     /// The object of `slot` does not come back.
     pub(crate) fn lost(&self, slot: usize, reason: Closed) {
-        let held = self.change(|state, now, effects| state.lost(slot, reason, now, effects));
-        self.metrics.held(held);
+        self.change(|state, now, effects| state.lost(slot, reason, now, effects));
     }
 
     /// What the manager knows of an object. A manager that panics knows nothing good.

@@ -11,6 +11,7 @@ use crate::breaker::{AfterFailure, Breaker, BreakerRules};
 use crate::error::BoxedError;
 use crate::random::Random;
 use crate::status::{Closed, ObjectStatus, Standing, Status};
+use crate::tally::Tally;
 use crate::time::Time;
 use crate::waiters::{Priority, Seat, Waiters};
 
@@ -41,6 +42,8 @@ const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(10), Duration::
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask {
     pub(crate) now: Time,
+    /// When the caller came.
+    pub(crate) since: Time,
     pub(crate) deadline: Time,
     pub(crate) priority: Priority,
     /// Whether to wait for an object that is in use; one that can be created is waited for in any case.
@@ -55,8 +58,6 @@ pub(crate) struct Ask {
 pub(crate) struct Lent<T> {
     pub(crate) slot: usize,
     pub(crate) object: T,
-    /// When it was handed out.
-    pub(crate) at: Time,
     /// Whether it has to pass a check first.
     pub(crate) check: bool,
 }
@@ -195,9 +196,12 @@ impl<T> Slot<T> {
         let stale = self.checked < now && rules.unchecked.is_some_and(|longest| rested >= longest);
         self.phase = Phase::Lent { at: now, by, reported: false };
         self.uses += 1;
-        Lent { slot, object, at: now, check: suspect || stale }
+        Lent { slot, object, check: suspect || stale }
     }
 }
+
+/// Times in seconds, and how often each.
+pub(crate) type Times = Vec<(f64, usize)>;
 
 /// Everything a pool knows.
 ///
@@ -211,6 +215,8 @@ pub(crate) struct State<T> {
     lent: usize,
     /// How long an object is held, averaged over the last few.
     hold_nanos: u64,
+    waits: Tally,
+    holds: Tally,
     /// The one put down last is handed out first, so that those not needed grow old at the front.
     idle: VecDeque<usize>,
     slots: Vec<Slot<T>>,
@@ -253,6 +259,8 @@ impl<T> State<T> {
             suspect_since: None,
             alarm: None,
             hold_nanos: 0,
+            waits: Tally::new(),
+            holds: Tally::new(),
             random: Random::new(seed),
         }
     }
@@ -271,7 +279,14 @@ impl<T> State<T> {
                 None => {
                     if let Some(place) = self.slots.get_mut(slot) {
                         self.lent += 1;
-                        return Turn::Lent(place.lend(slot, ask.now, ask.by, &self.rules, self.suspect_since));
+                        self.waits.note(ask.now.nanos_since(ask.since));
+                        return Turn::Lent(place.lend(
+                            slot,
+                            ask.now,
+                            ask.by,
+                            &self.rules,
+                            self.suspect_since,
+                        ));
                     }
                 }
             }
@@ -320,29 +335,21 @@ impl<T> State<T> {
         }
     }
 
-    /// Takes back an object after use. Returns for how many nanoseconds it was held.
-    pub(crate) fn give_back(
-        &mut self,
-        slot: usize,
-        object: T,
-        now: Time,
-        effects: &mut Effects<T>,
-    ) -> u64 {
-        let held = self.end_lease(slot, now);
+    /// Takes back an object after use.
+    pub(crate) fn give_back(&mut self, slot: usize, object: T, now: Time, effects: &mut Effects<T>) {
+        self.end_lease(slot, now);
         if let Some(place) = self.slots.get_mut(slot) {
             place.object = Some(object);
         }
         self.put_down(slot, now, effects);
-        held
     }
 
     /// The object of `slot` is used no longer, but not yet fit for the next caller: the caller of this goes on with it.
-    pub(crate) fn begin_refit(&mut self, slot: usize, now: Time) -> u64 {
-        let held = self.end_lease(slot, now);
+    pub(crate) fn begin_refit(&mut self, slot: usize, now: Time) {
+        self.end_lease(slot, now);
         if let Some(place) = self.slots.get_mut(slot) {
             place.phase = Phase::Busy;
         }
-        held
     }
 
     /// Takes back an object that was reset or checked; `checked` says whether it was seen to work.
@@ -363,21 +370,14 @@ impl<T> State<T> {
         self.put_down(slot, now, effects);
     }
 
-    /// The object of `slot`, which somebody had, is gone. Returns for how many nanoseconds it was held.
-    pub(crate) fn lost(
-        &mut self,
-        slot: usize,
-        reason: Closed,
-        now: Time,
-        effects: &mut Effects<T>,
-    ) -> u64 {
-        let held = self.end_lease(slot, now);
+    /// The object of `slot`, which somebody had, is gone.
+    pub(crate) fn lost(&mut self, slot: usize, reason: Closed, now: Time, effects: &mut Effects<T>) {
+        self.end_lease(slot, now);
         if reason.is_a_failure() {
             self.suspect_since = Some(now);
         }
         self.remove(slot, reason, effects);
         self.settle(now, effects);
-        held
     }
 
     /// The object was seen to work just now.
@@ -518,6 +518,11 @@ impl<T> State<T> {
         effects.more().news = true;
     }
 
+    /// How long callers waited and held their objects, since this was asked last: seconds, and how many.
+    pub(crate) fn take_times(&mut self) -> (Times, Times) {
+        (self.waits.take(), self.holds.take())
+    }
+
     pub(crate) fn status(&self, now: Time) -> Status {
         Status {
             max: self.rules.max,
@@ -569,15 +574,15 @@ impl<T> State<T> {
         }
     }
 
-    /// How long the object was lent, in nanoseconds; 0 if it was not.
-    fn end_lease(&mut self, slot: usize, now: Time) -> u64 {
-        let Some(place) = self.slots.get_mut(slot) else { return 0 };
-        let Phase::Lent { at, .. } = place.phase else { return 0 };
+    /// The object of `slot` is lent no longer, if it was.
+    fn end_lease(&mut self, slot: usize, now: Time) {
+        let Some(place) = self.slots.get_mut(slot) else { return };
+        let Phase::Lent { at, .. } = place.phase else { return };
         place.phase = Phase::Busy;
         self.lent -= 1;
         let held = now.nanos_since(at);
         self.hold_nanos = self.hold_nanos - self.hold_nanos / 8 + held / 8;
-        held
+        self.holds.note(held);
     }
 
     /// Puts an object that lies in its slot where it is needed: with the first who waits, among the idle, or away.
@@ -608,8 +613,11 @@ impl<T> State<T> {
     fn serve(&mut self, slot: usize, now: Time, effects: &mut Effects<T>) -> bool {
         let Self { slots, waiters, .. } = self;
         let Some(place) = slots.get_mut(slot) else { return false };
-        let (rules, suspect_since) = (&self.rules, self.suspect_since);
-        let served = waiters.serve(|by| Ok(place.lend(slot, now, by, rules, suspect_since)));
+        let (rules, suspect_since, waits) = (&self.rules, self.suspect_since, &mut self.waits);
+        let served = waiters.serve(|seat| {
+            waits.note(now.nanos_since(seat.since));
+            Ok(place.lend(slot, now, seat.by, rules, suspect_since))
+        });
         self.lent += usize::from(served.is_some());
         let is_served = served.is_some();
         if let Some(waker) = served {

@@ -83,8 +83,7 @@ impl<M: Manager> Inner<M> {
 
     /// Resets an object that came back, or checks it, or both, before the next caller gets it.
     pub(crate) fn refit(&self, slot: usize, object: M::Object, check: bool) {
-        let held = self.change(|state, now, _| state.begin_refit(slot, now));
-        self.metrics.held(held);
+        self.change(|state, now, _| state.begin_refit(slot, now));
         let Some(inner) = self.me.upgrade() else { return };
         let mut guard = Guard::new(inner, slot, object);
         guard.set_fate(Fate::Close(Closed::Cancelled));
@@ -154,6 +153,17 @@ impl<M: Manager> Inner<M> {
         let post = Post { inner: self.me.clone() };
         let (bell, ctx) = (Arc::clone(&self.bell), self.ctx.clone());
         self.spawn(|_| keep_time(post, bell, ctx));
+    }
+
+    /// Tells the metrics how things are, and what happened since they were told last.
+    fn tell(&self) {
+        let now = self.now();
+        let (status, times) = {
+            let mut state = self.desk.lock();
+            (state.status(now), state.take_times())
+        };
+        self.metrics.level(&status);
+        self.metrics.times(times);
     }
 
     fn report(&self, leak: Leak) {
@@ -278,7 +288,7 @@ async fn keep_time<M: Manager>(post: Post<M>, bell: Arc<Notify>, ctx: Ctx) {
             let Some(inner) = post.inner.upgrade() else { return };
             let tick = inner.config.tick;
             let next = inner.change(|state, now, effects| state.maintain(now, tick, effects));
-            inner.metrics.level(&inner.desk.lock().status(inner.now()));
+            inner.tell();
             next.instant(inner.start)
         };
         tokio::select! {
@@ -287,6 +297,7 @@ async fn keep_time<M: Manager>(post: Post<M>, bell: Arc<Notify>, ctx: Ctx) {
             () = ctx.shutdown.stopped() => {
                 if let Some(inner) = post.inner.upgrade() {
                     inner.change(|state, _, effects| state.close(effects));
+                    inner.tell();
                 }
                 return;
             }

@@ -30,7 +30,9 @@ pub enum Priority {
 pub(crate) struct Seat<G> {
     deadline: Time,
     /// Whose it is: the place in the program.
-    by: &'static Location<'static>,
+    pub(crate) by: &'static Location<'static>,
+    /// When he came.
+    pub(crate) since: Time,
     place: Mutex<Place<G>>,
 }
 
@@ -55,10 +57,10 @@ impl<G> Seat<G> {
     }
 
     /// Serves what `grant` makes if one waits here, and returns whom to wake.
-    fn serve(&self, grant: impl FnOnce(&'static Location<'static>) -> G) -> Option<Waker> {
+    fn serve(&self, grant: impl FnOnce(&Self) -> G) -> Option<Waker> {
         self.change(|place| match std::mem::replace(place, Place::Left) {
             Place::Waiting(waker) => {
-                *place = Place::Served(grant(self.by));
+                *place = Place::Served(grant(self));
                 Some(waker)
             }
             served_or_left => {
@@ -108,7 +110,7 @@ impl<G> Waiters<G> {
     /// Joins the line of the asker's priority: at its end, or as its first, for one who was served before and got nothing.
     pub(crate) fn join(&mut self, ask: &Ask, waker: Waker) -> Arc<Seat<G>> {
         let place = Mutex::new(Place::Waiting(waker));
-        let seat = Arc::new(Seat { deadline: ask.deadline, by: ask.by, place });
+        let seat = Arc::new(Seat { deadline: ask.deadline, by: ask.by, since: ask.since, place });
         let [high, normal, low] = &mut self.lines;
         let line = match ask.priority {
             Priority::High => high,
@@ -124,9 +126,9 @@ impl<G> Waiters<G> {
         seat
     }
 
-    /// Whoever is first leaves the line and gets what `grant` makes, told where in the program he stands. Returns whom to
-    /// wake, or nothing if nobody waits; then `grant` was not called.
-    pub(crate) fn serve(&mut self, mut grant: impl FnMut(&'static Location<'static>) -> G) -> Option<Waker> {
+    /// Whoever is first leaves the line and gets what `grant` makes for him. Returns whom to wake, or nothing if nobody
+    /// waits; then `grant` was not called.
+    pub(crate) fn serve(&mut self, mut grant: impl FnMut(&Seat<G>) -> G) -> Option<Waker> {
         while self.waiting > 0 {
             let seat = self.lines.iter_mut().find_map(VecDeque::pop_front)?;
             if let Some(waker) = seat.serve(&mut grant) {

@@ -20,6 +20,8 @@ mod random;
 mod state;
 #[path = "../src/status.rs"]
 mod status;
+#[path = "../src/tally.rs"]
+mod tally;
 #[path = "../src/time.rs"]
 mod time;
 #[path = "../src/waiters.rs"]
@@ -102,6 +104,7 @@ impl Pool {
     fn take(&self) -> InLine<'_, u32, Self> {
         let ask = Ask {
             now: self.now,
+            since: self.now,
             deadline: Time::NEVER,
             priority: Priority::Normal,
             wait: true,
