@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ struct Workshop {
     down: AtomicBool,
     /// Those that fail their check.
     dumb: Mutex<HashSet<usize>>,
+    /// Those that are worn, though they do not know it.
+    worn: Mutex<HashSet<usize>>,
 }
 
 /// Something countable.
@@ -55,6 +57,8 @@ pub struct Item {
     pub broken: bool,
     /// To be reset.
     pub dirty: bool,
+    /// To be closed, though it works.
+    pub worn: bool,
     workshop: Arc<Workshop>,
 }
 
@@ -125,8 +129,17 @@ impl Items {
 
     /// From now on this one fails its check.
     pub fn strike_dumb(&self, number: usize) {
-        self.0.dumb.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+        locked(&self.0.dumb).insert(number);
     }
+
+    /// From now on this one is worn.
+    pub fn wear_out(&self, number: usize) {
+        locked(&self.0.worn).insert(number);
+    }
+}
+
+fn locked(numbers: &Mutex<HashSet<usize>>) -> MutexGuard<'_, HashSet<usize>> {
+    numbers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Manager for Items {
@@ -146,19 +159,21 @@ impl Manager for Items {
             users: AtomicUsize::new(0),
             broken: false,
             dirty: false,
+            worn: false,
             workshop: Arc::clone(&self.0),
         })
     }
 
     async fn check(&self, item: &mut Item) -> Result<(), OutOfOrder> {
         tokio::task::yield_now().await;
-        let dumb = self.0.dumb.lock().unwrap_or_else(PoisonError::into_inner);
-        if dumb.contains(&item.number) { Err(OutOfOrder) } else { Ok(()) }
+        if locked(&self.0.dumb).contains(&item.number) { Err(OutOfOrder) } else { Ok(()) }
     }
 
     fn condition(&self, item: &Item) -> Condition {
         match item {
             Item { broken: true, .. } => Condition::Broken,
+            Item { worn: true, .. } => Condition::Worn,
+            Item { number, .. } if locked(&self.0.worn).contains(number) => Condition::Worn,
             Item { dirty: true, .. } => Condition::Dirty,
             _ => Condition::Good,
         }

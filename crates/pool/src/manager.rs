@@ -4,6 +4,8 @@ use std::future::Future;
 
 use buttress_core::Classify;
 
+use crate::status::Closed;
+
 /// Whether an object can be used, as far as it can be told without asking anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
@@ -11,8 +13,21 @@ pub enum Condition {
     Good,
     /// By the next caller, once it has been [`reset`](Manager::reset).
     Dirty,
-    /// By nobody any more.
+    /// By nobody any more, though it works: it has grown too large, say. Closed as soon as it is free.
+    Worn,
+    /// By nobody any more, and others may have met the same fate: they are checked before their next use.
     Broken,
+}
+
+impl Condition {
+    /// Why an object in this condition is closed, if it is.
+    pub(crate) fn closes(self) -> Option<Closed> {
+        match self {
+            Self::Good | Self::Dirty => None,
+            Self::Worn => Some(Closed::Worn),
+            Self::Broken => Some(Closed::Broken),
+        }
+    }
 }
 
 /// Makes, checks and puts away the objects of a pool.

@@ -162,14 +162,11 @@ impl<M: Manager> Pool<M> {
             };
             let check = lent.check;
             let mut guard = Guard::lent(Arc::clone(inner), lent);
-            if !check && inner.condition(&guard) != Condition::Broken {
-                return Ok(guard);
-            }
-            if check && inner.passes(&mut guard).await {
-                return Ok(guard);
-            }
-            if !check {
-                guard.set_fate(Fate::Close(Closed::Broken));
+            match inner.condition(&guard).closes() {
+                Some(reason) => guard.set_fate(Fate::Close(reason)),
+                None if !check => return Ok(guard),
+                None if inner.passes(&mut guard).await => return Ok(guard),
+                None => {}
             }
             drop(guard);
             ask.now = inner.now();
@@ -321,8 +318,8 @@ impl<M: Manager> Inner<M> {
                     self.change(|state, now, effects| state.give_back(slot, object, now, effects));
                 }
                 Condition::Dirty => self.refit(slot, object, false),
-                Condition::Broken => {
-                    self.lost(slot, Closed::Broken);
+                condition => {
+                    self.lost(slot, condition.closes().unwrap_or(Closed::Broken));
                     self.put_away(object);
                 }
             },
@@ -355,9 +352,6 @@ impl<M: Manager> Inner<M> {
 
     /// Asks an object whether it works.
     pub(crate) async fn check(&self, object: &mut M::Object) -> bool {
-        if self.condition(object) == Condition::Broken {
-            return false;
-        }
         let checked = timeout(&*self.ctx.clock, self.config.check_within, self.manager.check(object)).await;
         match checked {
             Ok(Ok(())) => true,

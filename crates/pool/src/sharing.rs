@@ -87,7 +87,10 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
     fn join(&self) -> Option<Shared<M>> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let with_room = shared.iter().filter(|guard| (1..self.users).contains(&guard.strong_count()));
-        with_room.min_by_key(|guard| guard.strong_count())?.upgrade().map(Shared)
+        let mut guards: Vec<_> = with_room.filter_map(Weak::upgrade).collect();
+        // One of no more use is left alone, so that it comes back and is closed.
+        guards.retain(|guard| guard.inner.condition(guard).closes().is_none());
+        guards.into_iter().min_by_key(Arc::strong_count).map(Shared)
     }
 }
 

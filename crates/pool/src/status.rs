@@ -98,6 +98,8 @@ pub enum Closed {
     Age,
     /// It was used as often as it may be.
     Uses,
+    /// Its manager found it worn.
+    Worn,
     /// There were more than there may be.
     Surplus,
     /// It was known to be broken.
@@ -118,10 +120,11 @@ pub enum Closed {
 
 impl Closed {
     /// All reasons.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Idle,
         Self::Age,
         Self::Uses,
+        Self::Worn,
         Self::Surplus,
         Self::Broken,
         Self::Check,
@@ -139,6 +142,7 @@ impl Closed {
             Self::Idle => "idle",
             Self::Age => "age",
             Self::Uses => "uses",
+            Self::Worn => "worn",
             Self::Surplus => "surplus",
             Self::Broken => "broken",
             Self::Check => "check",

@@ -92,7 +92,12 @@ impl<M: Manager> Inner<M> {
 
     /// Puts the object back where it is needed if it is fit, or closes it.
     async fn make_fit(&self, mut guard: Guard<M>, check: bool) {
-        if self.condition(&guard) == Condition::Dirty {
+        let condition = self.condition(&guard);
+        if let Some(reason) = condition.closes() {
+            guard.set_fate(Fate::Close(reason));
+            return;
+        }
+        if condition == Condition::Dirty {
             let reset =
                 timeout(&*self.ctx.clock, self.config.check_within, self.manager.reset(&mut guard)).await;
             let failure = match reset {

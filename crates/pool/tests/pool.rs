@@ -219,6 +219,24 @@ async fn what_is_shared_goes_back_with_its_last_user() {
 }
 
 #[tokio::test]
+async fn what_is_worn_is_shared_no_more_and_closed_when_it_is_free() {
+    let stage = stage(|config| config.max = 2);
+    let sharing = Sharing::new(stage.pool.clone(), 8);
+    let mut worn = stage.pool.get().await.unwrap();
+    worn.worn = true;
+    drop(worn);
+    settle().await;
+    assert_eq!(stage.items.live(), 0);
+    let (one, other) = (sharing.get().await.unwrap(), sharing.get().await.unwrap());
+    stage.items.wear_out(one.number());
+    let (third, fourth) = (sharing.get().await.unwrap(), sharing.get().await.unwrap());
+    assert_eq!((third.number(), fourth.number()), (other.number(), other.number()));
+    drop(one);
+    settle().await;
+    assert_eq!(stage.items.live(), 1);
+}
+
+#[tokio::test]
 async fn a_paused_pool_hands_out_nothing_and_a_resized_one_no_more() {
     let stage = stage(|config| config.max = 3);
     let guards = [stage.pool.get().await.unwrap(), stage.pool.get().await.unwrap()];

@@ -69,7 +69,7 @@ impl<M: Manager> ManageConnection for Adapter<M> {
     }
 
     fn has_broken(&self, object: &mut M::Object) -> bool {
-        self.manager.condition(object) == Condition::Broken
+        matches!(self.manager.condition(object), Condition::Worn | Condition::Broken)
     }
 }
 

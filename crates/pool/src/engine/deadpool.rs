@@ -61,7 +61,7 @@ impl<M: Manager> deadpool::managed::Manager for Adapter<M> {
 
     async fn recycle(&self, object: &mut M::Object, metrics: &Metrics) -> RecycleResult<M::Error> {
         match self.manager.condition(object) {
-            Condition::Broken => return Err(RecycleError::message("broken")),
+            Condition::Worn | Condition::Broken => return Err(RecycleError::message("of no more use")),
             Condition::Dirty => self.manager.reset(object).await?,
             Condition::Good => {}
         }
