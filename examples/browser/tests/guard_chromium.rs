@@ -68,7 +68,7 @@ async fn dom(proxy: &Proxy, url: &str) -> String {
     let mut command = Command::new(Program::HEADLESS_SHELL.path());
     command
         .args(["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--dump-dom"])
-        .args(proxy.chromium_flags())
+        .args(browser::chromium::proxy_flags(proxy.address()))
         .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
         .arg(url);
     let mut browser = ProcessGroup::spawn(&mut command, &folder.path().join("log"));

@@ -105,7 +105,16 @@ impl Browser {
     ///
     /// [`Error::Gone`] or [`Error::Limit`].
     pub async fn context(&self) -> Result<Context> {
-        Context::create(self.connection.clone(), self.config.clone(), self.process.folder()).await
+        self.context_through(None).await
+    }
+
+    /// The same with a proxy of its own, instead of the browser's.
+    ///
+    /// # Errors
+    ///
+    /// As [`context`](Browser::context).
+    pub async fn context_through(&self, proxy: Option<SocketAddr>) -> Result<Context> {
+        Context::create(self.connection.clone(), self.config.clone(), self.process.folder(), proxy).await
     }
 
     /// What all its processes hold in memory; see [`processes::memory`].

@@ -1,6 +1,7 @@
 //! A browser within the browser: pages that share cookies and storage with nobody else.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,14 +106,24 @@ impl Context {
         connection: Connection,
         config: ChromiumConfig,
         folder: &Path,
+        proxy: Option<SocketAddr>,
     ) -> Result<Self> {
         let downloads = folder.join("downloads");
-        to_its_end(Self::create_here(connection, config, downloads)).await
+        to_its_end(Self::create_here(connection, config, downloads, proxy)).await
     }
 
-    async fn create_here(connection: Connection, config: ChromiumConfig, downloads: PathBuf) -> Result<Self> {
+    async fn create_here(
+        connection: Connection,
+        config: ChromiumConfig,
+        downloads: PathBuf,
+        proxy: Option<SocketAddr>,
+    ) -> Result<Self> {
         let within = config.answer_within;
-        let params = json!({ "disposeOnDetach": true });
+        let mut params = json!({ "disposeOnDetach": true });
+        if let Some(proxy) = proxy {
+            params["proxyServer"] = format!("http://{proxy}").into();
+            params["proxyBypassList"] = "<-loopback>".into();
+        }
         let answer = connection.call(None, "Target.createBrowserContext", &params, within, ANSWER).await?;
         let id = text(&answer, "browserContextId").to_owned();
         let state = ContextState::default();

@@ -35,4 +35,5 @@ pub use download::Download;
 pub use error::{Error, Result};
 pub use leftovers::Leftovers;
 pub use page::{Frame, Navigated, Page};
+pub use program::proxy_flags;
 pub use target::{Extract, State, Target};

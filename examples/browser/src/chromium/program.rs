@@ -77,16 +77,24 @@ pub(super) fn arguments(
     if let Some(agent) = &config.user_agent {
         arguments.push(format!("--user-agent={agent}"));
     }
-    if let Some(proxy) = proxy {
-        arguments.push(format!("--proxy-server=http://{proxy}"));
-        // Loopback addresses go around a proxy unless this says that they do not.
-        arguments.push("--proxy-bypass-list=<-loopback>".to_owned());
-        // The proxy looks names up. A name that the browser looked up itself would be a way around it.
-        arguments.push(format!("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {}", proxy.ip()));
-    }
+    arguments.extend(proxy.into_iter().flat_map(proxy_flags));
     arguments.extend(config.args.iter().cloned());
     arguments.push("about:blank".to_owned());
     arguments
+}
+
+/// The flags with which Chromium reaches the network through `proxy` and in no other way.
+#[must_use]
+pub fn proxy_flags(proxy: SocketAddr) -> [String; 5] {
+    [
+        format!("--proxy-server=http://{proxy}"),
+        // Loopback addresses go around a proxy unless this says that they do not.
+        "--proxy-bypass-list=<-loopback>".to_owned(),
+        // The proxy looks names up. A name that the browser looked up itself would be a way around it.
+        format!("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE {}", proxy.ip()),
+        "--dns-prefetch-disable".to_owned(),
+        "--disable-quic".to_owned(),
+    ]
 }
 
 /// The argument that names a profile's folder; also how a browser's processes are found again.

@@ -336,7 +336,7 @@ impl Serialize for Extract {
 pub enum Form {
     /// The text that the first shows.
     Text,
-    /// The HTML inside of the first.
+    /// The HTML of the first, itself included.
     Html,
     /// The value of the first, a form's field.
     Value,

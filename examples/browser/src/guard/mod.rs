@@ -6,7 +6,7 @@
 //! the first URL does not help, and to look at a name's address before the browser resolves it again does not either
 //! (the second answer may differ).
 //!
-//! So a browser has one way out, a [`Proxy`] on loopback ([`Proxy::chromium_flags`]), and resolves no names. For
+//! So a browser has one way out, a [`Proxy`] on loopback (given to it by [`proxy_flags`](crate::chromium::proxy_flags)), and resolves no names. For
 //! each connection the proxy
 //!
 //! 1. reads the head of the request strictly ([`HeadReader`]), and writes it anew for the server;

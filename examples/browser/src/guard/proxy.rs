@@ -96,20 +96,6 @@ impl Proxy {
         &self.shared.guard
     }
 
-    /// The flags with which Chromium reaches the network through this proxy and in no other way: nothing goes past
-    /// it to loopback, no name is resolved, and neither QUIC nor WebRTC sends datagrams of its own.
-    #[must_use]
-    pub fn chromium_flags(&self) -> Vec<String> {
-        vec![
-            format!("--proxy-server=http://{}", self.shared.address),
-            "--proxy-bypass-list=<-loopback>".to_owned(),
-            "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1".to_owned(),
-            "--disable-quic".to_owned(),
-            "--dns-prefetch-disable".to_owned(),
-            "--force-webrtc-ip-handling-policy=disable_non_proxied_udp".to_owned(),
-        ]
-    }
-
     /// The last 64 refusals, the oldest first.
     #[must_use]
     pub fn refusals(&self) -> Vec<Refusal> {
