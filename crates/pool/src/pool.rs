@@ -247,14 +247,15 @@ impl<M: Manager> Pool<M> {
         self.0.change(|state, _, effects| state.close(effects));
     }
 
-    /// Closes the pool, and returns when the last object has come back.
+    /// Closes the pool, and returns when the last object has come back and was put away.
     pub async fn drain(&self) {
         self.close();
         loop {
             let news = self.0.news.notified();
             tokio::pin!(news);
             news.as_mut().enable();
-            if self.status().size == 0 {
+            let status = self.status();
+            if status.size + status.closing == 0 {
                 return;
             }
             news.await;

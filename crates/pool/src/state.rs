@@ -223,6 +223,8 @@ pub(crate) struct State<T> {
     /// Slots that are not free.
     live: usize,
     creating: usize,
+    /// Objects that left their slots and are being put away.
+    closing: usize,
     paused: bool,
     closed: bool,
     /// Whether idle objects are kept ready: from the first use on.
@@ -250,6 +252,7 @@ impl<T> State<T> {
             live: 0,
             lent: 0,
             creating: 0,
+            closing: 0,
             paused: false,
             closed: false,
             started: false,
@@ -523,6 +526,11 @@ impl<T> State<T> {
         (self.waits.take(), self.holds.take())
     }
 
+    /// An object was put away.
+    pub(crate) fn put_away(&mut self) {
+        self.closing -= 1;
+    }
+
     pub(crate) fn status(&self, now: Time) -> Status {
         Status {
             max: self.rules.max,
@@ -530,6 +538,7 @@ impl<T> State<T> {
             idle: self.idle.len(),
             in_use: self.lent,
             creating: self.creating,
+            closing: self.closing,
             waiting: self.waiters.len(),
             paused: self.paused,
             closed: self.closed,
@@ -634,6 +643,7 @@ impl<T> State<T> {
         more.news |= self.closed;
         self.free.push(slot);
         self.live -= 1;
+        self.closing += usize::from(reason != Closed::Detached);
     }
 
     fn refuse_all(&mut self, refusal: &Refusal, effects: &mut Effects<T>) {

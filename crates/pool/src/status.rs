@@ -18,6 +18,8 @@ pub struct Status {
     pub in_use: usize,
     /// Being created.
     pub creating: usize,
+    /// On their way out.
+    pub closing: usize,
     /// Callers that wait.
     pub waiting: usize,
     /// Whether nothing is handed out until the pool is resumed.
@@ -41,6 +43,7 @@ impl Status {
             idle: size.saturating_sub(in_use),
             in_use,
             creating: 0,
+            closing: 0,
             waiting,
             paused: false,
             closed: false,

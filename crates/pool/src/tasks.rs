@@ -141,7 +141,9 @@ impl<M: Manager> Inner<M> {
 
     /// Closes an object that is no longer of the pool.
     pub(crate) fn put_away(&self, object: M::Object) {
+        let closing = Closing { inner: self.me.clone() };
         self.spawn(|inner| async move {
+            let _closing = closing;
             let limit = inner.config.check_within;
             if let Err(elapsed) = timeout(&*inner.ctx.clock, limit, inner.manager.close(object)).await {
                 tracing::warn!(target: "buttress::pool", pool = %inner.name, error = %elapsed, "an object was dropped unclosed");
@@ -254,6 +256,20 @@ async fn try_once<M: Manager>(inner: &Inner<M>) -> ControlFlow<()> {
             inner.ctx.clock.sleep(wait).await;
             let goes_on = inner.change(|state, now, _| state.goes_on(now));
             if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        }
+    }
+}
+
+/// An object on its way out, which the state has counted.
+struct Closing<M: Manager> {
+    inner: Weak<Inner<M>>,
+}
+
+impl<M: Manager> Drop for Closing<M> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.upgrade() {
+            inner.desk.lock().put_away();
+            inner.news.notify_waiters();
         }
     }
 }

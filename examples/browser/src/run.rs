@@ -1,6 +1,7 @@
 //! A workflow carried out on a page, step by step.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use buttress_core::{BoxFuture, Classify, Ctx, ErrorClass, SharedClock, timeout};
@@ -26,6 +27,31 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 pub trait Shelf: Send + Sync {
     /// Keeps a file, and returns the BLAKE3 hash of its content in hexadecimal.
     fn keep<'a>(&'a self, name: &'a str, content: Bytes) -> BoxFuture<'a, Result<String, Failed>>;
+}
+
+/// A folder that keeps files under the names they have in the workflow.
+#[derive(Debug)]
+pub struct Folder(
+    /// Made when the first file comes.
+    pub PathBuf,
+);
+
+impl Shelf for Folder {
+    fn keep<'a>(&'a self, name: &'a str, content: Bytes) -> BoxFuture<'a, Result<String, Failed>> {
+        Box::pin(async move {
+            let path = self.0.join(name);
+            let hash = blake3::hash(&content).to_hex().to_string();
+            let write = async {
+                tokio::fs::create_dir_all(&self.0).await?;
+                tokio::fs::write(&path, content).await
+            };
+            let failed = |error| {
+                Failed::new(ErrorClass::Internal, format!("cannot write {}: {error}", path.display()))
+            };
+            write.await.map_err(failed)?;
+            Ok(hash)
+        })
+    }
 }
 
 /// Why a step was not done.
@@ -77,11 +103,26 @@ pub async fn run(flow: &Compiled, scope: Scope, tab: &Tab, shelf: &dyn Shelf, ct
         uploads: Vec::new(),
     };
     let main: &Frame = &tab.page;
-    let outcome = timeout(&*clock, flow.time(), run.steps(flow.steps(), main, "steps")).await;
+    let work = async {
+        tokio::select! {
+            biased;
+            _ = run.steps(flow.steps(), main, "steps") => None,
+            // Also in the middle of a wait that asks the page nothing.
+            error = tab.page.ended() => Some(Failed::of(&error)),
+        }
+    };
+    let outcome = timeout(&*clock, flow.time(), work).await;
     let mut report = run.report;
-    if let Err(elapsed) = outcome {
-        let message = format!("the run was {elapsed}; `time` in the workflow allows more");
-        report.failure = Some(Failure { step: None, class: elapsed.class(), message });
+    let broken_off = match outcome {
+        Ok(ended) => ended,
+        Err(elapsed) => {
+            let message = format!("the run was {elapsed}; `time` in the workflow allows more");
+            Some(Failed::new(elapsed.class(), message))
+        }
+    };
+    if let Some(Failed { class, message }) = broken_off.filter(|_| report.failure.is_none()) {
+        let step = report.steps.last().map(|step| step.path.clone());
+        report.failure = Some(Failure { step, class, message });
     }
     report.dialogs =
         tab.page.dialogs().into_iter().map(|dialog| format!("{}: {}", dialog.kind, dialog.message)).collect();

@@ -134,7 +134,7 @@ impl Browser {
     /// # Errors
     ///
     /// [`Error::Limit`] when killed processes do not end; only the kernel can hold them.
-    pub async fn close(self) -> Result<()> {
+    pub async fn close(&self) -> Result<()> {
         let clock = self.connection.clock().clone();
         let asked = async {
             // Its answer may come, or its end may come first.

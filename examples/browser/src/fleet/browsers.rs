@@ -87,10 +87,7 @@ impl Manager for Browsers {
     }
 
     async fn close(&self, member: Arc<Member>) {
-        // Nobody else has it: its last context has come back.
-        if let Some(member) = Arc::into_inner(member)
-            && let Err(error) = member.browser.close().await
-        {
+        if let Err(error) = member.browser.close().await {
             tracing::warn!(%error, "a browser did not close in order");
         }
     }

@@ -42,6 +42,10 @@ impl Site {
         format!("http://{}{path}", self.0)
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0
+    }
+
     /// The same server under another name, which is another site to the browser.
     pub(crate) fn foreign_url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.0.port())
@@ -78,6 +82,7 @@ fn answer(mut stream: TcpStream) -> Option<()> {
         ),
         "/loop" => ("200 OK", "<title>Loop</title><script>while (true) {}</script>".to_owned()),
         "/empty" => ("500 Broken", String::new()),
+        "/to-metadata" => ("302 Found\r\nLocation: http://169.254.169.254/latest/meta-data", String::new()),
         "/moved" => ("302 Found\r\nLocation: /", String::new()),
         "/none" => ("204 No Content", String::new()),
         "/endless" => {

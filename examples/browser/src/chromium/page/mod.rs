@@ -23,7 +23,7 @@ pub use self::navigation::Navigated;
 use super::config::ChromiumConfig;
 use super::connection::{ANSWER, Connection};
 use super::dialog::{Dialog, DialogPolicy};
-use super::error::Result;
+use super::error::{Error, Result};
 use super::session::{Known, Life, PageState, set_up};
 
 /// A page. Dropping it, and the frames taken from it, closes it.
@@ -132,6 +132,16 @@ impl Page {
     #[must_use]
     pub fn crashed(&self) -> bool {
         self.tab().state.read(|known| known.life == Life::Crashed)
+    }
+
+    /// Completes when the page will never answer again, and says why: for those who wait without asking it anything.
+    pub async fn ended(&self) -> Error {
+        let tab = self.tab();
+        tokio::select! {
+            () = tab.state.wait_until(|known| known.alive().is_err()) => {}
+            () = tab.connection.ended() => {}
+        }
+        tab.alive().err().unwrap_or(Error::PageClosed)
     }
 
     /// Sets what the page's dialogs are answered from now on; without it they are dismissed.
