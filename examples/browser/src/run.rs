@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buttress_core::{BoxFuture, Classify, Ctx, ErrorClass, SharedClock, timeout};
 use bytes::Bytes;
@@ -18,8 +18,12 @@ use crate::flow::{
 use crate::guard::Proxy;
 use crate::report::{Artifact, Failure, Report, StepOutcome, StepReport};
 
-/// How long a step waits for its element, if it does not say.
+/// How long a step may take that does not say: to find its element and to use it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for steps that wait for others: a `wait`, a `download`.
+const LONG_PATIENCE: Duration = Duration::from_mins(1);
+/// What a step's limit is exceeded by before it is broken off: its own error says more than that.
+const GRACE: Duration = Duration::from_millis(500);
 /// How often a demand that does not hold yet is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -179,14 +183,21 @@ impl Run<'_> {
         }
         let started = self.clock.now();
         let listed = self.list(step, path);
+        let usual = match step.action {
+            Action::Wait(_) | Action::Download { .. } => LONG_PATIENCE,
+            _ => PATIENCE,
+        };
+        let deadline = started + step.within.unwrap_or(usual);
         let outcome = match step.within {
             Some(within) => {
-                match timeout(&*self.clock.clone(), within, self.tries(step, frame, path)).await {
+                let clock = self.clock.clone();
+                let tries = self.tries(step, frame, path, deadline);
+                match timeout(&*clock, within + GRACE, tries).await {
                     Ok(outcome) => outcome,
                     Err(elapsed) => Ok(Err(elapsed.into())),
                 }
             }
-            None => self.tries(step, frame, path).await,
+            None => self.tries(step, frame, path, deadline).await,
         };
         let took = self.clock.now().saturating_duration_since(started);
         // A step inside of this one has ended the run, and said so.
@@ -230,15 +241,22 @@ impl Run<'_> {
         Stop
     }
 
-    async fn tries(&mut self, step: &Step, frame: &Frame, path: &str) -> Result<Result<(), Failed>, Stop> {
+    async fn tries(
+        &mut self,
+        step: &Step,
+        frame: &Frame,
+        path: &str,
+        deadline: Instant,
+    ) -> Result<Result<(), Failed>, Stop> {
         let mut left = step.retries;
         loop {
             if let Some(steps) = step.action.steps() {
                 return self.block(step, steps, frame, path).await;
             }
-            match self.act(&step.action, frame).await {
+            let patience = deadline.saturating_duration_since(self.clock.now());
+            match self.act(&step.action, frame, patience).await {
                 // A page that is gone does not come back.
-                Err(_) if left > 0 && !self.page.crashed() => left -= 1,
+                Err(_) if left > 0 && !patience.is_zero() && !self.page.crashed() => left -= 1,
                 outcome => return Ok(outcome),
             }
             self.clock.sleep(LOOK_AGAIN).await;
@@ -292,16 +310,16 @@ impl Run<'_> {
         Ok(Ok(()))
     }
 
-    async fn act(&mut self, action: &Action, frame: &Frame) -> Result<(), Failed> {
+    async fn act(&mut self, action: &Action, frame: &Frame, patience: Duration) -> Result<(), Failed> {
         match action {
             Action::Goto(url) => {
                 let url = url.render(&self.scope)?;
                 self.goto(&url).await?;
             }
-            Action::Click(target) => frame.click(&self.target(target)?, PATIENCE).await?,
+            Action::Click(target) => frame.click(&self.target(target)?, patience).await?,
             Action::Type { into, text, clear, enter } => {
                 let (target, text) = (self.target(into)?, text.render(&self.scope)?);
-                frame.type_text(&target, &text, *clear, PATIENCE).await?;
+                frame.type_text(&target, &text, *clear, patience).await?;
                 if *enter {
                     frame.press("Enter").await?;
                 }
@@ -309,7 +327,7 @@ impl Run<'_> {
             Action::Press(key) => frame.press(&key.to_string()).await?,
             Action::Select { from, value } => {
                 let (target, value) = (self.target(from)?, value.render(&self.scope)?);
-                frame.select(&target, &value, PATIENCE).await?;
+                frame.select(&target, &value, patience).await?;
             }
             Action::Upload { to, name, text } => {
                 let (target, text) = (self.target(to)?, text.render(&self.scope)?);
@@ -317,11 +335,11 @@ impl Run<'_> {
                 let file = folder.path().join(name);
                 std::fs::write(&file, text).map_err(|error| cannot_write(&error))?;
                 self.uploads.push(folder);
-                frame.set_files(&target, &[&file], PATIENCE).await?;
+                frame.set_files(&target, &[&file], patience).await?;
             }
-            Action::Wait(wait) => self.wait(wait, frame).await?,
+            Action::Wait(wait) => self.wait(wait, frame, patience).await?,
             Action::Extract { name, what } => {
-                let value = self.extract(what, frame).await?;
+                let value = self.extract(what, frame, patience).await?;
                 self.scope.set(name.as_str(), value.clone());
                 self.report.results.insert(name.clone(), value);
             }
@@ -339,12 +357,11 @@ impl Run<'_> {
                 self.keep(name, "pdf", "application/pdf", document).await?;
             }
             Action::Download { click, name } => {
-                let download =
-                    self.page.download(&self.target(click)?, PATIENCE.max(Duration::from_secs(60))).await?;
+                let download = self.page.download(&self.target(click)?, patience).await?;
                 let ending = ending(&download.name);
                 self.keep(name, ending, "application/octet-stream", download.bytes).await?;
             }
-            Action::Assert(assert) => self.assert(assert, frame).await?,
+            Action::Assert(assert) => self.assert(assert, frame, patience).await?,
             Action::Dialog(dialog) => {
                 let policy = match dialog {
                     Dialog::Accept(None) => DialogPolicy::Accept(None),
@@ -392,21 +409,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn wait(&self, wait: &Wait, frame: &Frame) -> Result<(), Failed> {
-        // A step's own `within` ends the waiting, whatever this says.
-        let long = Duration::from_mins(1);
+    async fn wait(&self, wait: &Wait, frame: &Frame, patience: Duration) -> Result<(), Failed> {
         match wait {
             Wait::Time(time) => self.clock.sleep(*time).await,
             Wait::For { target, state } => {
-                frame.wait_for(&self.target(target)?, state_of(*state), long).await?
+                frame.wait_for(&self.target(target)?, state_of(*state), patience).await?
             }
-            Wait::Text { text } => frame.wait_for_text(&text.render(&self.scope)?, long).await?,
-            Wait::Url { url } => frame.wait_for_url(&url.render(&self.scope)?, long).await?,
+            Wait::Text { text } => frame.wait_for_text(&text.render(&self.scope)?, patience).await?,
+            Wait::Url { url } => frame.wait_for_url(&url.render(&self.scope)?, patience).await?,
         }
         Ok(())
     }
 
-    async fn extract(&self, what: &Extract, frame: &Frame) -> Result<Value, Failed> {
+    async fn extract(&self, what: &Extract, frame: &Frame, patience: Duration) -> Result<Value, Failed> {
         Ok(match what {
             Extract::Title => self.page.title().await?.into(),
             Extract::Url => self.page.url().await?.into(),
@@ -418,21 +433,21 @@ impl Run<'_> {
                     Form::Value => chromium::Extract::Value,
                     Form::Texts => chromium::Extract::Texts,
                     Form::Table => {
-                        let rows = frame.extract(&target, &chromium::Extract::Table, PATIENCE).await?;
+                        let rows = frame.extract(&target, &chromium::Extract::Table, patience).await?;
                         return Ok(by_column(rows));
                     }
                     Form::Count => chromium::Extract::Count,
                     Form::Attribute(name) => chromium::Extract::Attribute(name.clone()),
                     Form::Attributes(name) => chromium::Extract::Attributes(name.clone()),
                 };
-                frame.extract(&target, &form, PATIENCE).await?
+                frame.extract(&target, &form, patience).await?
             }
         })
     }
 
     /// Fails with what is there instead, if it does not come to hold in time.
-    async fn assert(&self, assert: &Assert, frame: &Frame) -> Result<(), Failed> {
-        let deadline = self.clock.now() + PATIENCE;
+    async fn assert(&self, assert: &Assert, frame: &Frame, patience: Duration) -> Result<(), Failed> {
+        let deadline = self.clock.now() + patience;
         loop {
             let problem = match self.holds(assert, frame).await {
                 Ok(None) => return Ok(()),

@@ -127,7 +127,8 @@ async fn a_failure_names_its_step_and_leaves_the_rest_undone() {
         "  - goto: SITE/\n  - assert: { target: h1, text: Trains }\n    within: 300ms\n",
     )
     .await;
-    assert_eq!(report.failure.unwrap().class, ErrorClass::Timeout);
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.message, "the text of `h1` is \"Tide tables\", which does not contain \"Trains\"");
     let (report, _) = steps(&fleet, &site, "  - goto: SITE/endless\n    within: 500ms\n").await;
     assert_eq!(report.failure.unwrap().class, ErrorClass::Timeout);
     let (report, _) = steps(&fleet, &site, "  - goto: SITE/loop\n    within: 500ms\n").await;

@@ -1,0 +1,38 @@
+//! What the browser service can be told.
+
+use buttress_core::{Validate, Violations};
+use buttress_service::ServiceConfig;
+use buttress_telemetry::TelemetryConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::chromium::ChromiumConfig;
+use crate::fleet::FleetConfig;
+use crate::guard::GuardConfig;
+
+/// The whole configuration: `browser.toml`, then `BROWSER_…` variables, then flags.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BrowserConfig {
+    /// Which browser is started, and how long it may take.
+    pub chromium: ChromiumConfig,
+    /// How many browsers there are, and when one is replaced.
+    pub fleet: FleetConfig,
+    /// What pages may reach.
+    pub guard: GuardConfig,
+    /// Where and how the service listens.
+    pub service: ServiceConfig,
+    /// Logs and metrics.
+    pub telemetry: TelemetryConfig,
+}
+
+impl Validate for BrowserConfig {
+    fn validate(&self) -> Result<(), Violations> {
+        let mut wrong = Violations::new();
+        wrong.nest("chromium", &self.chromium);
+        wrong.nest("fleet", &self.fleet);
+        wrong.nest("guard", &self.guard);
+        wrong.nest("service", &self.service);
+        wrong.nest("telemetry", &self.telemetry);
+        wrong.into_result()
+    }
+}
