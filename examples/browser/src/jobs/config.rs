@@ -130,7 +130,12 @@ impl Validate for JobsConfig {
             }
             let waiting = own.waiting.is_none_or(|waiting| waiting <= 100_000);
             let shown = own.waiting.unwrap_or_default();
-            wrong.require(waiting, &format!("{field}.waiting"), shown, "must be at most 100000; 0 refuses all");
+            wrong.require(
+                waiting,
+                &format!("{field}.waiting"),
+                shown,
+                "must be at most 100000; 0 refuses all",
+            );
             let running = own.running.is_none_or(|running| (1..=10_000).contains(&running));
             let shown = own.running.unwrap_or_default();
             wrong.require(running, &format!("{field}.running"), shown, "must be 1 to 10000");

@@ -114,7 +114,9 @@ pub enum Error {
         quota: ByteSize,
     },
     /// All artifacts are too new to be removed.
-    #[error("no room for an artifact of {bytes} bytes: all others are in use; raise `artifacts` above {quota}")]
+    #[error(
+        "no room for an artifact of {bytes} bytes: all others are in use; raise `artifacts` above {quota}"
+    )]
     NoRoom {
         /// Its size.
         bytes: u64,

@@ -86,7 +86,8 @@ impl Held {
     }
 
     fn keep_failure(&self, transaction: &Transaction<'_>, failure: &Failure) -> Result<()> {
-        let json = serde_json::to_string(failure).map_err(|source| Error::Json { what: "failure", source })?;
+        let json =
+            serde_json::to_string(failure).map_err(|source| Error::Json { what: "failure", source })?;
         transaction
             .prepare_cached("UPDATE jobs SET failure = ?2 WHERE seq = ?1")?
             .execute(params![self.seq, json])?;
@@ -100,8 +101,8 @@ impl Held {
             .prepare_cached("UPDATE jobs SET report = ?2, results = ?3, artifacts = ?4 WHERE seq = ?1")?
             .execute(params![self.seq, json, u32::try_from(results).ok(), u32::try_from(artifacts).ok()])?;
         release_artifacts(transaction, self.seq)?;
-        let mut insert = transaction
-            .prepare_cached("INSERT OR IGNORE INTO job_artifacts (hash, job) VALUES (?1, ?2)")?;
+        let mut insert =
+            transaction.prepare_cached("INSERT OR IGNORE INTO job_artifacts (hash, job) VALUES (?1, ?2)")?;
         for artifact in &report.artifacts {
             insert.execute(params![artifact.hash, self.seq])?;
         }
@@ -241,7 +242,9 @@ fn end(transaction: &Transaction<'_>, id: JobId, state: State, now: i64) -> Resu
 /// Notes that a job names its artifacts no more.
 pub(crate) fn release_artifacts(transaction: &Transaction<'_>, seq: i64) -> Result<()> {
     transaction
-        .prepare_cached("INSERT OR IGNORE INTO released (hash) SELECT hash FROM job_artifacts WHERE job = ?1")?
+        .prepare_cached(
+            "INSERT OR IGNORE INTO released (hash) SELECT hash FROM job_artifacts WHERE job = ?1",
+        )?
         .execute([seq])?;
     transaction.prepare_cached("DELETE FROM job_artifacts WHERE job = ?1")?.execute([seq])?;
     Ok(())

@@ -14,6 +14,7 @@
 //!
 //! [`Artifacts`] keeps what jobs leave behind, in files named by the hash of their content.
 
+mod artifacts;
 mod claim;
 mod config;
 mod database;
@@ -31,6 +32,7 @@ mod store;
 mod submit;
 mod time;
 
+pub use artifacts::{Artifacts, Usage};
 pub use claim::Claimed;
 pub use config::{JobsConfig, TenantLimits};
 pub use error::{Error, Result};

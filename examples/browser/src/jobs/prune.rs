@@ -30,11 +30,7 @@ pub(crate) fn surplus(transaction: &Transaction<'_>, kept: u64) -> Result<(i64, 
 
 /// Forgets some of the jobs that ended before `before`, or not after `surplus`. Gives how many, and whether these were
 /// all.
-pub(crate) fn forget(
-    transaction: &Transaction<'_>,
-    before: i64,
-    surplus: (i64, i64),
-) -> Result<(u64, bool)> {
+pub(crate) fn forget(transaction: &Transaction<'_>, before: i64, surplus: (i64, i64)) -> Result<(u64, bool)> {
     let mut select = transaction.prepare_cached(
         "SELECT seq, tenant FROM jobs
          WHERE ended_at IS NOT NULL AND (ended_at < ?1 OR (ended_at, seq) <= (?2, ?3)) ORDER BY ended_at LIMIT ?4",

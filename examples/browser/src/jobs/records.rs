@@ -107,7 +107,9 @@ fn optional_json<T: DeserializeOwned>(
     what: &'static str,
 ) -> Result<Option<T>> {
     let text = row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-    text.map(serde_json::from_str)
-        .transpose()
-        .map_err(|source| Error::CorruptJob { what, job: id.to_string(), source })
+    text.map(serde_json::from_str).transpose().map_err(|source| Error::CorruptJob {
+        what,
+        job: id.to_string(),
+        source,
+    })
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 /// The wait after attempt number `attempt` (from 1): `first`, doubled with each attempt, `most` at most, of which
 /// chance takes off up to a half, so that jobs that failed together do not come back together.
 pub(crate) fn back_off(attempt: u32, first: Duration, most: Duration, chance: u64) -> Duration {
-    let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).map_or(most, |times| first.saturating_mul(times));
+    let doubled =
+        1_u32.checked_shl(attempt.saturating_sub(1)).map_or(most, |times| first.saturating_mul(times));
     let longest = doubled.min(most);
     let half = longest / 2;
     let range = u64::try_from(half.as_micros()).unwrap_or(u64::MAX - 1) + 1;
-    longest - half + Duration::from_micros(chance % range)
+    longest.saturating_sub(half) + Duration::from_micros(chance % range)
 }
 
 #[cfg(test)]

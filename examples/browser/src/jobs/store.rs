@@ -164,7 +164,8 @@ impl Store {
     pub async fn give_back(&self, claimed: &Claimed) -> Result<Job> {
         let (hold, now) = (claimed.hold(), self.now());
         let (told, settled) = (self.live(), claimed.hold());
-        let work = move |transaction: &Transaction<'_>| finish::give_back(transaction, hold.id, hold.holder, now);
+        let work =
+            move |transaction: &Transaction<'_>| finish::give_back(transaction, hold.id, hold.holder, now);
         let after = move |(_, change): &(Job, Change)| {
             settled.settle();
             told.publish(std::slice::from_ref(change));
