@@ -297,16 +297,15 @@ impl Inner {
     }
 
     fn is_near(&self, spent: Spend) -> bool {
-        let near = |spent: u64, limit: u64| {
-            u128::from(spent) * 100 >= u128::from(limit) * u128::from(self.warn_at)
-        };
+        let near =
+            |spent: u64, limit: u64| u128::from(spent) * 100 >= u128::from(limit) * u128::from(self.warn_at);
         near(spent.tokens, self.limit.tokens) || (self.has_micros && near(spent.micros, self.limit.micros))
     }
 
     fn warn(&self, spent: Spend) {
         let mut detail = format!("{} of {} tokens", spent.tokens, self.limit.tokens);
         if self.has_micros {
-            detail.push_str(&format!(" and {} of {} micro-dollars", spent.micros, self.limit.micros));
+            detail = format!("{detail} and {} of {} micro-dollars", spent.micros, self.limit.micros);
         }
         let detail = format!("{detail} were spent on {}", date(self.today()));
         tracing::warn!(%detail, "the day's budget for the model is nearly used up");
@@ -381,9 +380,13 @@ mod tests {
 
     #[test]
     fn days_are_written_as_dates() {
-        for (day, shown) in
-            [(0, "1970-01-01"), (59, "1970-03-01"), (11_016, "2000-02-29"), (20_454, "2026-01-01"), (20_484, "2026-01-31")]
-        {
+        for (day, shown) in [
+            (0, "1970-01-01"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (20_454, "2026-01-01"),
+            (20_484, "2026-01-31"),
+        ] {
             assert_eq!(date(day), shown);
         }
     }

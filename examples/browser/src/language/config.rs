@@ -98,8 +98,7 @@ impl LanguageConfig {
     #[must_use]
     pub fn price(&self, prompt: u64, completion: u64) -> Spend {
         let part = |tokens: u64, price: u64| tokens.saturating_mul(price);
-        let millis =
-            part(prompt, self.price_prompt).saturating_add(part(completion, self.price_completion));
+        let millis = part(prompt, self.price_prompt).saturating_add(part(completion, self.price_completion));
         Spend { tokens: prompt.saturating_add(completion), micros: millis.div_ceil(1_000) }
     }
 
@@ -127,7 +126,12 @@ impl Validate for LanguageConfig {
         wrong.require(one, "key_variable", "given beside `key_file`", "must not be; keep one of the two");
         let shown = units::format_duration;
         let timeout = (Duration::from_millis(100)..=Duration::from_mins(10)).contains(&self.timeout);
-        wrong.require(timeout, "timeout", shown(self.timeout), "must be \"100ms\" to \"10m\"; \"30s\" is usual");
+        wrong.require(
+            timeout,
+            "timeout",
+            shown(self.timeout),
+            "must be \"100ms\" to \"10m\"; \"30s\" is usual",
+        );
         wrong.require(self.retries <= 10, "retries", self.retries, "must be at most 10; 2 is usual");
         let answer = (100..=100_000).contains(&self.max_answer_tokens);
         let remedy = "must be 100 to 100000; 2000 is usual";

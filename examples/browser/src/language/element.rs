@@ -77,13 +77,35 @@ impl Element {
         }
         let by_tag = matches!(
             element.tag.as_str(),
-            "a" | "button" | "input" | "select" | "textarea" | "label" | "legend" | "summary" | "iframe"
-                | "h1" | "h2" | "h3" | "h4" | "h5" | "h6"
+            "a" | "button"
+                | "input"
+                | "select"
+                | "textarea"
+                | "label"
+                | "legend"
+                | "summary"
+                | "iframe"
+                | "h1"
+                | "h2"
+                | "h3"
+                | "h4"
+                | "h5"
+                | "h6"
         );
         let by_role = matches!(
             element.role.as_str(),
-            "button" | "link" | "tab" | "checkbox" | "radio" | "switch" | "menuitem" | "option" | "combobox"
-                | "textbox" | "searchbox" | "heading"
+            "button"
+                | "link"
+                | "tab"
+                | "checkbox"
+                | "radio"
+                | "switch"
+                | "menuitem"
+                | "option"
+                | "combobox"
+                | "textbox"
+                | "searchbox"
+                | "heading"
         );
         if by_tag || by_role || acts {
             return Some(element);

@@ -163,7 +163,7 @@ pub enum ModelError {
     /// Its answer is larger than 1 MiB.
     #[error("the answer of the service is larger than 1 MiB; `url` may be that of something else")]
     TooLarge,
-    /// What it answers is not of the OpenAI format.
+    /// What it answers is no chat completion.
     #[error("the answer of the service does not read: {problem}; `url` may be that of something else")]
     Invalid {
         /// What is wrong.

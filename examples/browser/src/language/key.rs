@@ -29,9 +29,12 @@ impl ApiKey {
         let (from, text) = match (&config.key_file, &config.key_variable) {
             (Some(path), _) => {
                 let mut text = String::new();
-                let read = std::fs::File::open(path)
-                    .and_then(|file| file.take(MOST + 1).read_to_string(&mut text));
-                (format!("the file {}", path.display()), read.map(|_| text).map_err(|error| error.to_string()))
+                let read =
+                    std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_string(&mut text));
+                (
+                    format!("the file {}", path.display()),
+                    read.map(|_| text).map_err(|error| error.to_string()),
+                )
             }
             (None, Some(name)) => {
                 let text = std::env::var(name).map_err(|error| match error {
@@ -51,8 +54,8 @@ impl ApiKey {
         if text.is_empty() {
             return Err("it is empty".to_owned());
         }
-        let fit = (8..=MOST as usize).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        let unfit = || "it holds no key: 8 to 16384 printable characters without spaces".to_owned();
+        let fit = (8..=MOST).contains(&(text.len() as u64)) && text.bytes().all(is_sign);
+        let unfit = || "it holds no key: 8 to 16384 printable characters without spaces or quotes".to_owned();
         if !fit {
             return Err(unfit());
         }
@@ -70,4 +73,9 @@ impl ApiKey {
     pub(crate) fn redact(&self, text: &str) -> String {
         text.replace(&self.text, "[key]")
     }
+}
+
+/// What keys are made of, and what nobody has to escape who writes them elsewhere.
+fn is_sign(b: u8) -> bool {
+    b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'<' | b'>' | b'&')
 }

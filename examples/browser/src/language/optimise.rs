@@ -70,6 +70,7 @@ pub(crate) struct Wrong {
 
 const MOST_URL: usize = 200;
 const MOST_TITLE: usize = 120;
+const HEADING: &str = "PAGE:\n";
 
 /// The prompt for a command, of at most `most` tokens.
 ///
@@ -119,7 +120,6 @@ pub(crate) fn prompt(
             user.push_str(&line);
         }
     }
-    const HEADING: &str = "PAGE:\n";
     let outlined = match left.checked_sub(estimate_tokens(HEADING)) {
         Some(room) if !page.html.is_empty() => outline(&page.html, command, room),
         _ => String::new(),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::element::Element;
 use super::relevance::Command;
-use super::scan::{Part, Scanner};
+use super::scan::{Part, Scanner, Tag};
 use super::tokens::estimate_tokens;
 
 /// Bytes of a page that are looked at.
@@ -34,9 +34,12 @@ const MOST_OPEN: usize = 8;
 pub fn outline(html: &str, command: &str, most: u64) -> String {
     let html = html.get(..html.floor_char_boundary(MOST_HTML)).unwrap_or(html);
     let command = Command::new(command);
-    let mut lines = Lines::default();
-    collect(html, &command, &mut lines);
-    lines.within(most)
+    let mut page = Collector { command: &command, open: Vec::new(), lines: Lines::default() };
+    for (place, part) in Scanner::new(html).enumerate() {
+        page.take(place, part);
+    }
+    page.close(0);
+    page.lines.within(most)
 }
 
 /// An element that is not closed yet.
@@ -48,52 +51,82 @@ struct Open {
     nested: usize,
 }
 
-fn collect(html: &str, command: &Command, lines: &mut Lines) {
-    let mut open: Vec<Open> = Vec::new();
-    for (place, part) in Scanner::new(html).enumerate() {
+/// The elements that are open, and the lines of those that are closed.
+struct Collector<'c> {
+    command: &'c Command,
+    open: Vec<Open>,
+    lines: Lines,
+}
+
+impl Collector<'_> {
+    fn take(&mut self, place: usize, part: Part<'_>) {
         match part {
-            Part::Text(text) => {
-                if !text.trim_start().is_empty() {
-                    open.iter_mut().for_each(|open| open.element.push_text(text));
-                }
-            }
+            Part::Text(text) => self.text(text),
             Part::Close(name) => {
-                let found = open.iter().rposition(|open| open.element.tag.eq_ignore_ascii_case(name));
-                match found.and_then(|at| open.get_mut(at).map(|found| (at, found))) {
-                    Some((_, found)) if found.nested > 0 => found.nested -= 1,
-                    Some((at, _)) => open.drain(at..).rev().for_each(|open| lines.add(&open.element, open.place, command)),
-                    None => {}
+                let Some(at) = self.innermost(name) else { return };
+                match self.open.get_mut(at) {
+                    Some(open) if open.nested > 0 => open.nested -= 1,
+                    _ => self.close(at),
                 }
             }
-            Part::Open(tag) => {
-                if tag.name.eq_ignore_ascii_case("option") {
-                    open.iter_mut().for_each(|open| open.element.push_entry());
+            Part::Open(tag) => self.tag(place, &tag),
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if text.trim_start().is_empty() {
+            return;
+        }
+        for open in &mut self.open {
+            open.element.push_text(text);
+        }
+    }
+
+    fn tag(&mut self, place: usize, tag: &Tag<'_>) {
+        let is = |name: &str| tag.name.eq_ignore_ascii_case(name);
+        if is("option") {
+            self.open.iter_mut().map(|open| &mut open.element).for_each(Element::push_entry);
+        }
+        if is("img") {
+            let alt = tag.attributes().find(|(name, _)| name.eq_ignore_ascii_case("alt"));
+            self.text(alt.unwrap_or_default().1);
+        }
+        if (is("a") || is("button"))
+            && let Some(at) = self.innermost(tag.name)
+        {
+            // They are never inside of their own kind: the first was left open.
+            self.close(at);
+        }
+        let element = Element::of(tag, self.command);
+        match element {
+            Some(element) if element.is_void() => self.lines.add(&element, place, self.command),
+            Some(element) if self.open.len() < MOST_OPEN => {
+                self.open.push(Open { element, place, nested: 0 });
+            }
+            other => {
+                if let Some(element) = other {
+                    self.lines.add(&element, place, self.command);
                 }
-                if tag.name.eq_ignore_ascii_case("img") {
-                    let alt = tag.attributes().find(|(name, _)| name.eq_ignore_ascii_case("alt"));
-                    let (_, alt) = alt.unwrap_or_default();
-                    open.iter_mut().for_each(|open| open.element.push_text(alt));
-                }
-                let same = open.iter().rposition(|open| open.element.tag.eq_ignore_ascii_case(tag.name));
-                let element = Element::of(&tag, command);
-                let full = open.len() == MOST_OPEN;
-                // Links and buttons are never inside of their own kind: the first was left open.
-                if let Some(at) = same.filter(|_| ["a", "button"].iter().any(|n| tag.name.eq_ignore_ascii_case(n))) {
-                    open.drain(at..).rev().for_each(|open| lines.add(&open.element, open.place, command));
-                } else if let Some(outer) = same.and_then(|at| open.get_mut(at))
-                    && (element.is_none() || full)
+                // Its end is not that of the one around it.
+                if let Some(at) = self.innermost(tag.name)
+                    && let Some(open) = self.open.get_mut(at)
                 {
-                    outer.nested += 1;
-                }
-                match element {
-                    Some(element) if element.is_void() || open.len() == MOST_OPEN => lines.add(&element, place, command),
-                    Some(element) => open.push(Open { element, place, nested: 0 }),
-                    None => {}
+                    open.nested += 1;
                 }
             }
         }
     }
-    open.iter().rev().for_each(|open| lines.add(&open.element, open.place, command));
+
+    fn innermost(&self, name: &str) -> Option<usize> {
+        self.open.iter().rposition(|open| open.element.tag.eq_ignore_ascii_case(name))
+    }
+
+    /// Closes an element and all that was left open inside of it.
+    fn close(&mut self, at: usize) {
+        for open in self.open.drain(at..) {
+            self.lines.add(&open.element, open.place, self.command);
+        }
+    }
 }
 
 struct Line {

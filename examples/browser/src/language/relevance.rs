@@ -6,9 +6,9 @@ use super::tokens;
 
 /// Words that every command has and no element is chosen by.
 const COMMON: [&str; 34] = [
-    "a", "an", "and", "as", "at", "button", "by", "click", "enter", "field", "find", "for", "from", "get", "go",
-    "in", "into", "it", "link", "me", "of", "on", "open", "page", "please", "press", "select", "that", "the",
-    "then", "thi", "to", "type", "with",
+    "a", "an", "and", "as", "at", "button", "by", "click", "enter", "field", "find", "for", "from", "get",
+    "go", "in", "into", "it", "link", "me", "of", "on", "open", "page", "please", "press", "select", "that",
+    "the", "then", "thi", "to", "type", "with",
 ];
 /// Elements with more words are compared by their first ones.
 const MOST_WORDS: usize = 40;

@@ -165,10 +165,9 @@ fn end_of_tag(text: &str) -> usize {
     for (at, b) in text.bytes().enumerate() {
         match quote {
             Some(begun) if b == begun => quote = None,
-            Some(_) => {}
             None if b == b'>' => return at,
             None if matches!(b, b'"' | b'\'') && before == b'=' => quote = Some(b),
-            None => {}
+            _ => {}
         }
         if !b.is_ascii_whitespace() {
             before = b;
@@ -259,12 +258,18 @@ mod tests {
     #[test]
     fn tags_attributes_and_text_are_told_apart() {
         for (html, parts) in [
-            ("<a href='x>y' id=go disabled>Go</a>", r#"<a [("href", "x>y"), ("id", "go"), ("disabled", "")]>Go</a>"#),
+            (
+                "<a href='x>y' id=go disabled>Go</a>",
+                r#"<a [("href", "x>y"), ("id", "go"), ("disabled", "")]>Go</a>"#,
+            ),
             ("a < b <!-- <b> --> c", "a < b  c"),
             ("<script>if (a</b>) '<p>'</SCRIPT >x", "<script []></SCRIPT>x"),
             ("<style>p{}", "<style []>"),
             ("<svg><path d='1'/></svg><p>x", "<svg []></svg><p []>x"),
-            ("<!doctype html><br/><input\nname = q value=\"a b\"/>", r#"<br []><input [("name", "q"), ("value", "a b")]>"#),
+            (
+                "<!doctype html><br/><input\nname = q value=\"a b\"/>",
+                r#"<br []><input [("name", "q"), ("value", "a b")]>"#,
+            ),
             ("<a b='c", r#"<a [("b", "c")]>"#),
             ("<a =b c==d>", r#"<a [("=b", ""), ("c", "=d")]>"#),
             ("<", "<"),

@@ -66,10 +66,7 @@ impl Store {
     }
 
     /// Runs `work` on this thread.
-    pub(crate) fn run_here<T>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
-    ) -> Result<T> {
+    pub(crate) fn run_here<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
         // A panic in the middle of a transaction has rolled it back.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut connection).map_err(|error| failed(&self.path, error))
