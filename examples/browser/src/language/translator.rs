@@ -1,0 +1,297 @@
+//! Text in, a checked workflow out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_core::{Ctx, Rejection, RejectionReason, Validate};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::answer::Plan;
+use super::budget::{Budget, BudgetStatus};
+use super::cache::{self, Cache};
+use super::call::{Caller, Taken};
+use super::config::LanguageConfig;
+use super::error::{Error, Result};
+use super::flight::Flights;
+use super::grammar::{self, NotUnderstood};
+use super::metrics::Metrics;
+use super::model::Model;
+use super::optimise::{self, PageHint, Prompt, Wrong};
+use super::store::Store;
+use crate::flow::Flow;
+
+/// Questions to the model at the same time; more are refused.
+const MOST_AT_ONCE: usize = 16;
+
+/// A command to be turned into a workflow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Request {
+    /// The command, at most 4 KiB.
+    pub text: String,
+    /// The page that is shown when it is given. Parts of it go to the model.
+    pub page: Option<PageHint>,
+    /// Who gives it; for the log.
+    pub tenant: Option<String>,
+}
+
+impl Request {
+    /// A command without a page.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Adds the page that is shown.
+    #[must_use]
+    pub fn page(mut self, page: PageHint) -> Self {
+        self.page = Some(page);
+        self
+    }
+
+    /// Adds who gives it.
+    #[must_use]
+    pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+}
+
+/// What turned a command into a workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The grammar.
+    Grammar,
+    /// An answer that the model gave before, or to an equal command at the same time.
+    Cache,
+    /// The model.
+    Model,
+}
+
+/// Tokens of one command.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TokenReport {
+    /// Of the prompt before the page was shrunk, by our estimate; 0 when no prompt was made.
+    pub before: u64,
+    /// Of the prompt after that, by our estimate.
+    pub after: u64,
+    /// Of all prompts that were sent, as the service counts; 0 when none was sent.
+    pub prompt: u64,
+    /// Of all answers, as the service counts.
+    pub completion: u64,
+}
+
+/// A command as a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Translation {
+    /// The workflow, checked.
+    pub flow: Flow,
+    /// What it comes from.
+    pub source: Source,
+    /// What it took in tokens.
+    pub tokens: TokenReport,
+    /// What it cost in micro-dollars.
+    pub cost_micros: u64,
+    /// The model, where its answer was used.
+    pub model: Option<String>,
+}
+
+/// Turns commands into workflows: by the grammar, else by a kept answer, else by the model. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Translator(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    metrics: Metrics,
+    helper: Option<Helper>,
+}
+
+/// The model with what is around it.
+#[derive(Debug)]
+struct Helper {
+    asking: Arc<Asking>,
+    flights: Flights<Result<Planned>>,
+}
+
+#[derive(Debug)]
+struct Asking {
+    caller: Caller,
+    cache: Cache,
+    slots: Semaphore,
+}
+
+/// The outcome of a question that all who ask it share.
+#[derive(Debug, Clone)]
+struct Planned {
+    flow: Arc<Flow>,
+    was_kept: bool,
+    taken: Taken,
+}
+
+impl Translator {
+    /// Reads the key, opens the file of answers and spending, and asks nobody yet. It may wait for the disk. Without
+    /// a `url` there is no model, and no file.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is wrong, the key is missing, or the file cannot be used.
+    pub fn open(config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
+        config.validate().map_err(Error::Config)?;
+        let model = Model::open(config, Arc::clone(&ctx.clock))?;
+        let helper = model.map(|model| Helper::open(model, config, ctx)).transpose()?;
+        Ok(Self(Arc::new(Inner { metrics: Metrics::new(), helper })))
+    }
+
+    /// Whether there is a model to ask.
+    #[must_use]
+    pub fn has_model(&self) -> bool {
+        self.0.helper.is_some()
+    }
+
+    /// How the day's budget stands; nothing when there is no model.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be used.
+    pub async fn budget(&self) -> Result<Option<BudgetStatus>> {
+        let Some(helper) = &self.0.helper else { return Ok(None) };
+        helper.asking.caller.budget.status().await.map(Some)
+    }
+
+    /// Turns a command into a workflow. Dropped, it hangs up, unless others wait for the same answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotUnderstood`] when the grammar does not understand it and there is no model; what keeps the model
+    /// from answering; [`Error::NoPlan`] when its second answer is no workflow either.
+    pub async fn translate(&self, request: &Request) -> Result<Translation> {
+        let metrics = &self.0.metrics;
+        let outcome = self.find(request).await;
+        match &outcome {
+            Ok(Translation { source: Source::Grammar, .. }) => metrics.by_grammar.increment(1),
+            Ok(Translation { source: Source::Cache, .. }) => metrics.by_cache.increment(1),
+            Ok(Translation { source: Source::Model, .. }) => metrics.by_model.increment(1),
+            Err(_) => metrics.by_none.increment(1),
+        }
+        outcome
+    }
+
+    async fn find(&self, request: &Request) -> Result<Translation> {
+        let error = match grammar::parse(&request.text) {
+            Ok(flow) => {
+                let (tokens, source) = (TokenReport::default(), Source::Grammar);
+                return Ok(Translation { flow, source, tokens, cost_micros: 0, model: None });
+            }
+            Err(error) => error,
+        };
+        match (&self.0.helper, &error) {
+            (Some(helper), NotUnderstood::Clause { .. }) => helper.find(request).await,
+            _ => Err(error.into()),
+        }
+    }
+}
+
+impl Helper {
+    fn open(model: Model, config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
+        let store = Store::open(&config.folder)?;
+        let budget = Budget::of(store.clone(), config, ctx)?;
+        let cache = Cache::new(store, Arc::clone(&ctx.clock), config.cache, config.cache_age);
+        let (config, clock, metrics) = (config.clone(), Arc::clone(&ctx.clock), Metrics::new());
+        let caller = Caller { model, budget, config, clock, metrics };
+        let asking = Arc::new(Asking { caller, cache, slots: Semaphore::new(MOST_AT_ONCE) });
+        Ok(Self { asking, flights: Flights::default() })
+    }
+
+    async fn find(&self, request: &Request) -> Result<Translation> {
+        let asking = &self.asking;
+        let question = Arc::new(Question { text: request.text.clone(), page: request.page.clone() });
+        let prompt = asking.prompt(&question, None).await?;
+        let key = cache::key(&asking.caller.model.name, &prompt);
+        let (before, after) = (prompt.before, prompt.after);
+        let work = Arc::clone(asking).plan(key, question, prompt);
+        let (outcome, begun) = self.flights.join(key, work).await;
+        let planned = outcome?;
+        let (source, taken) = if begun && !planned.was_kept {
+            (Source::Model, planned.taken)
+        } else {
+            (Source::Cache, Taken::default())
+        };
+        let tokens = TokenReport { before, after, prompt: taken.prompt, completion: taken.completion };
+        let tenant = request.tenant.as_deref().unwrap_or_default();
+        tracing::info!(tenant, ?source, ?tokens, cost_micros = taken.micros, "a command became a workflow");
+        Ok(Translation {
+            flow: Flow::clone(&planned.flow),
+            source,
+            tokens,
+            cost_micros: taken.micros,
+            model: Some(asking.caller.model.name.clone()),
+        })
+    }
+}
+
+/// A command and its page.
+#[derive(Debug)]
+struct Question {
+    text: String,
+    page: Option<PageHint>,
+}
+
+impl Asking {
+    /// A large page takes a while, which other tasks of this thread need not wait for.
+    async fn prompt(&self, question: &Arc<Question>, wrong: Option<Wrong>) -> Result<Prompt> {
+        let most = self.caller.config.prompt_tokens;
+        let question = Arc::clone(question);
+        let make = move || optimise::prompt(&question.text, question.page.as_ref(), wrong.as_ref(), most);
+        tokio::task::spawn_blocking(make).await.map_err(|_| Error::Stopped)?
+    }
+
+    /// The kept answer, or the model's, which is kept then.
+    async fn plan(
+        self: Arc<Self>,
+        key: cache::Key,
+        question: Arc<Question>,
+        prompt: Prompt,
+    ) -> Result<Planned> {
+        let metrics = &self.caller.metrics;
+        if let Some(flow) = self.cache.get(key).await? {
+            metrics.hits.increment(1);
+            return Ok(Planned { flow: Arc::new(flow), was_kept: true, taken: Taken::default() });
+        }
+        metrics.misses.increment(1);
+        metrics.saved.increment(prompt.before.saturating_sub(prompt.after));
+        let Ok(_slot) = self.slots.try_acquire() else {
+            let rejection = Rejection::new(RejectionReason::Full).after(Duration::from_secs(1));
+            return Err(Error::Busy(rejection));
+        };
+        let mut taken = Taken::default();
+        let flow = self.ask(&question, &prompt, &mut taken).await?;
+        if let Err(error) = self.cache.put(key, &flow).await {
+            tracing::warn!(%error, "the model's answer is not kept");
+        }
+        Ok(Planned { flow: Arc::new(flow), was_kept: false, taken })
+    }
+
+    /// Asks, and once more if the answer is no workflow.
+    async fn ask(&self, question: &Arc<Question>, prompt: &Prompt, taken: &mut Taken) -> Result<Flow> {
+        let first = self.caller.ask(prompt, taken).await?;
+        let problems = match first.plan() {
+            Ok(plan) => return flow_of(plan),
+            Err(problems) => problems,
+        };
+        tracing::info!(problems, "the model's answer is no workflow; it is told");
+        let prompt = self.prompt(question, Some(Wrong { answer: first.text, problems })).await?;
+        let second = self.caller.ask(&prompt, taken).await?;
+        second.plan().map_err(|problems| Error::NoPlan { problems }).and_then(flow_of)
+    }
+}
+
+fn flow_of(plan: Plan) -> Result<Flow> {
+    match plan {
+        Plan::Flow(flow) => Ok(flow),
+        Plan::Impossible(reason) => Err(Error::Impossible { reason }),
+    }
+}
