@@ -5,13 +5,15 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use tokio::sync::Notify;
+
+use crate::desk::Shell;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::manager::Manager;
 use crate::pool::{Checkout, Pool};
 
-/// A pool whose objects serve several users each, once there is no further object: a browser, a multiplexed
-/// connection.
+/// A pool whose objects serve several users each: a browser, a multiplexed connection.
 ///
 /// ```
 /// # use buttress_core::{Ctx, Elapsed};
@@ -36,19 +38,30 @@ use crate::pool::{Checkout, Pool};
 pub struct Sharing<M: Manager<Object: Sync>> {
     pool: Pool<M>,
     users: usize,
+    packed: bool,
     /// Those in use, and some that were.
     shared: Mutex<Vec<Weak<Guard<M>>>>,
+    /// Told when an object is shared that was not, or has one user less.
+    room: Arc<Notify>,
 }
 
 impl<M: Manager<Object: Sync>> Sharing<M> {
-    /// Shares each object of `pool` among at most `users`. Objects that the pool hands out itself are not shared.
+    /// Shares each object of `pool` among at most `users`, once there is no further object: work is spread over as many
+    /// as there may be. Objects that the pool hands out itself are not shared.
     #[must_use]
     pub fn new(pool: Pool<M>, users: usize) -> Self {
-        Self { pool, users: users.max(1), shared: Mutex::default() }
+        let (shared, room) = (Mutex::default(), Arc::default());
+        Self { pool, users: users.max(1), packed: false, shared, room }
     }
 
-    /// An object of one's own while there is one; then the one with the fewest users; past their number the caller waits
-    /// as with [`Pool::get`].
+    /// The same, but a further object is taken only when those in use have no room: for what is dear to keep.
+    #[must_use]
+    pub fn packed(pool: Pool<M>, users: usize) -> Self {
+        Self { packed: true, ..Self::new(pool, users) }
+    }
+
+    /// An object of one's own or one that others use too, the one with the fewest users; when there is neither, the
+    /// caller waits as with [`Pool::get`].
     ///
     /// # Errors
     ///
@@ -57,14 +70,32 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
     pub fn get(&self) -> impl Future<Output = Result<Shared<M>, Error>> + Send + '_ {
         let by = Location::caller();
         async move {
-            match self.pool.take(Checkout::default().no_wait(), by).await {
-                Ok(own) => return Ok(self.offer(own)),
-                Err(Error::Rejected { .. }) => {}
-                Err(other) => return Err(other),
-            }
-            match self.join() {
-                Some(shared) => Ok(shared),
-                None => Ok(self.offer(self.pool.take(Checkout::default(), by).await?)),
+            let inner = &self.pool.0;
+            let deadline = inner.now().after(inner.config.wait);
+            loop {
+                let room = self.room.notified();
+                tokio::pin!(room);
+                room.as_mut().enable();
+                if self.packed
+                    && let Some(shared) = self.join()
+                {
+                    return Ok(shared);
+                }
+                let refused = match self.pool.take(Checkout::default().no_wait(), by).await {
+                    Ok(own) => return Ok(self.offer(own)),
+                    Err(refused) => refused,
+                };
+                if let Some(shared) = self.join() {
+                    return Ok(shared);
+                }
+                if !matches!(refused, Error::Rejected { .. }) {
+                    return Err(refused);
+                }
+                let left = deadline.since(inner.now());
+                tokio::select! {
+                    own = self.pool.take(Checkout::default().within(left), by) => return Ok(self.offer(own?)),
+                    () = room => {}
+                }
             }
         }
     }
@@ -77,10 +108,13 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
     /// Makes an object one that others can join.
     fn offer(&self, own: Guard<M>) -> Shared<M> {
         let own = Arc::new(own);
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|guard| guard.strong_count() > 0);
-        shared.push(Arc::downgrade(&own));
-        Shared(own)
+        {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.retain(|guard| guard.strong_count() > 0);
+            shared.push(Arc::downgrade(&own));
+        }
+        self.room.notify_waiters();
+        self.of(own)
     }
 
     /// The shared object with the fewest users, if one has room for another.
@@ -90,7 +124,11 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
         let mut guards: Vec<_> = with_room.filter_map(Weak::upgrade).collect();
         // One of no more use is left alone, so that it comes back and is closed.
         guards.retain(|guard| guard.inner.condition(guard).closes().is_none());
-        guards.into_iter().min_by_key(Arc::strong_count).map(Shared)
+        guards.into_iter().min_by_key(Arc::strong_count).map(|guard| self.of(guard))
+    }
+
+    fn of(&self, guard: Arc<Guard<M>>) -> Shared<M> {
+        Shared { guard: Some(guard), room: Arc::clone(&self.room) }
     }
 }
 
@@ -104,18 +142,32 @@ impl<M: Manager<Object: Sync>> std::fmt::Debug for Sharing<M> {
 }
 
 /// An object of a [`Sharing`] pool. It goes back when its last user drops it.
-pub struct Shared<M: Manager>(Arc<Guard<M>>);
+pub struct Shared<M: Manager> {
+    /// There until this is dropped.
+    guard: Option<Arc<Guard<M>>>,
+    room: Arc<Notify>,
+}
 
 impl<M: Manager> Deref for Shared<M> {
     type Target = M::Object;
 
     fn deref(&self) -> &M::Object {
-        &self.0
+        match &self.guard {
+            Some(guard) => guard,
+            None => unreachable!("it is there until this is dropped"),
+        }
+    }
+}
+
+impl<M: Manager> Drop for Shared<M> {
+    fn drop(&mut self) {
+        self.guard = None;
+        self.room.notify_waiters();
     }
 }
 
 impl<M: Manager<Object: std::fmt::Debug>> std::fmt::Debug for Shared<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Shared").field(&**self.0).finish()
+        f.debug_tuple("Shared").field(&**self).finish()
     }
 }

@@ -219,6 +219,35 @@ async fn what_is_shared_goes_back_with_its_last_user() {
 }
 
 #[tokio::test]
+async fn whoever_waits_for_a_shared_object_gets_it_as_soon_as_there_is_room() {
+    let stage = stage(|config| config.max = 1);
+    let sharing = Arc::new(Sharing::packed(stage.pool.clone(), 3));
+    let ask = || {
+        let sharing = Arc::clone(&sharing);
+        tokio::spawn(async move { sharing.get().await.unwrap() })
+    };
+    let asked = [ask(), ask(), ask(), ask()];
+    settle().await;
+    let (served, mut waiting): (Vec<_>, Vec<_>) = asked.into_iter().partition(|task| task.is_finished());
+    assert_eq!((served.len(), waiting.len()), (3, 1), "three share one, made for the first");
+    let mut users = Vec::new();
+    for task in served {
+        users.push(task.await.unwrap());
+    }
+    users.pop();
+    settle().await;
+    assert!(waiting.remove(0).is_finished(), "a user less is room for another");
+}
+
+#[tokio::test]
+async fn what_is_packed_takes_no_further_object_while_there_is_room() {
+    let stage = stage(|config| config.max = 2);
+    let sharing = Sharing::packed(stage.pool.clone(), 2);
+    let _users = [sharing.get().await.unwrap(), sharing.get().await.unwrap(), sharing.get().await.unwrap()];
+    assert_eq!(stage.items.made(), 2);
+}
+
+#[tokio::test]
 async fn what_is_worn_is_shared_no_more_and_closed_when_it_is_free() {
     let stage = stage(|config| config.max = 2);
     let sharing = Sharing::new(stage.pool.clone(), 8);

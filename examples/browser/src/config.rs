@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::chromium::ChromiumConfig;
 use crate::fleet::FleetConfig;
 use crate::guard::GuardConfig;
+use crate::jobs::JobsConfig;
+use crate::language::LanguageConfig;
 
 /// The whole configuration: `browser.toml`, then `BROWSER_…` variables, then flags.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -19,6 +21,10 @@ pub struct BrowserConfig {
     pub fleet: FleetConfig,
     /// What pages may reach.
     pub guard: GuardConfig,
+    /// What the service keeps of jobs, and how many it takes.
+    pub jobs: JobsConfig,
+    /// How plain commands are understood.
+    pub language: LanguageConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
@@ -31,6 +37,8 @@ impl Validate for BrowserConfig {
         wrong.nest("chromium", &self.chromium);
         wrong.nest("fleet", &self.fleet);
         wrong.nest("guard", &self.guard);
+        wrong.nest("jobs", &self.jobs);
+        wrong.nest("language", &self.language);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()

@@ -9,3 +9,4 @@ pub mod jobs;
 pub mod language;
 pub mod report;
 pub mod run;
+pub mod serve;

@@ -53,6 +53,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Runs the HTTP service, with its page at /.
+    Serve,
     /// Says what is wrong with a workflow, if anything is, and runs nothing.
     Check {
         /// Workflows, YAML or JSON.
@@ -98,6 +100,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Run { flow, out, allow, json } => {
             runtime.block_on(command_line::run(config, &flow, &out, &allow, json))
+        }
+        Command::Serve => {
+            runtime.block_on(browser::serve::run(config))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Check { files } => command_line::check(&files),
         Command::Plan { text } => command_line::plan(&text),

@@ -71,6 +71,12 @@ impl Failed {
         Self { class, message: message.into() }
     }
 
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+
     /// The failure that an error means, with all its causes.
     pub fn of(error: &(impl Classify + std::error::Error)) -> Self {
         let mut message = error.to_string();
@@ -80,6 +86,12 @@ impl Failed {
             cause = error.source();
         }
         Self { class: error.class(), message }
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::{ByteSize, Ctx, DynProbe, Validate};
-use buttress_pool::{CheckPolicy, Guard, Pool, PoolConfig, Sharing, Status};
+use buttress_pool::{CheckPolicy, Guard, ObjectStatus, Pool, PoolConfig, Sharing, Status};
 use serde::Serialize;
 
 use self::browsers::{Browsers, Running};
@@ -86,7 +86,7 @@ impl Fleet {
         let (browsers, running) =
             Browsers::new(chromium, config.clone(), proxy.as_ref().map(Proxy::address), ctx.clone());
         let browsers = Pool::new(browsers, browsers_config(&config), ctx)?;
-        let browsers = Arc::new(Sharing::new(browsers, config.tabs));
+        let browsers = Arc::new(Sharing::packed(browsers, config.tabs));
         let tabs = Tabs { browsers: Arc::clone(&browsers), guard, ctx: ctx.clone() };
         let tabs = Pool::new(tabs, tabs_config(&config), ctx)?;
         watch(Arc::clone(&running), config, ctx.clone());
@@ -123,6 +123,12 @@ impl Fleet {
             }
         };
         self.0.running.all().iter().map(status).collect()
+    }
+
+    /// Every context, ready or in use.
+    #[must_use]
+    pub fn contexts(&self) -> Vec<ObjectStatus> {
+        self.0.tabs.objects()
     }
 
     /// What all browsers held in memory when they were measured last.

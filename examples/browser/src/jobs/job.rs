@@ -105,7 +105,7 @@ pub struct Job {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub report: Option<Report>,
     /// Why the last attempt that failed did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "failure", skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
 }
 
@@ -141,8 +141,31 @@ pub struct Summary {
     /// How many artifacts its report has.
     pub artifacts: u32,
     /// Why the last attempt that failed did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "failure", skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
+}
+
+impl From<&Job> for Summary {
+    fn from(job: &Job) -> Self {
+        let count = |of: fn(&Report) -> usize| {
+            job.report.as_ref().map_or(0, |report| u32::try_from(of(report)).unwrap_or(u32::MAX))
+        };
+        Self {
+            id: job.id,
+            tenant: job.tenant.clone(),
+            name: job.name.clone(),
+            state: job.state,
+            attempt: job.attempt,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            ended_at: job.ended_at,
+            next_try_at: job.next_try_at,
+            cancel_asked: job.cancel_asked,
+            results: count(|report| report.results.len()),
+            artifacts: count(|report| report.artifacts.len()),
+            last_failure: job.last_failure.clone(),
+        }
+    }
 }
 
 /// A job went from one state to another.

@@ -1,0 +1,254 @@
+//! The HTTP interface, below `/v1`. `openapi.json` describes it.
+
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use buttress_core::{ErrorClass, Key};
+use buttress_service::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::runner::Runner;
+use super::state;
+use crate::flow::{Compiled, Flow, FlowErrors};
+use crate::jobs::{Filter, Job, JobId, NewJob, State as JobState, Summary};
+use crate::language::{self, Request, Translation, Translator};
+
+/// The largest request body: a workflow, its inputs and what JSON adds.
+const BODY: usize = 2 << 20;
+/// Whose a job is whose request does not say.
+const NOBODY: &str = "default";
+
+/// What every handler works on.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) runner: Runner,
+    pub(crate) translator: Translator,
+}
+
+type Answer<T> = Result<T, Problem>;
+
+/// The routes below `/v1` that answer soon.
+pub(crate) fn routes(api: Api) -> Router {
+    Router::new()
+        .route("/v1/jobs", post(submit).get(list))
+        .route("/v1/jobs/{id}", get(show))
+        .route("/v1/jobs/{id}/cancel", post(cancel))
+        .route("/v1/jobs/{id}/artifacts/{name}", get(artifact))
+        .route("/v1/flows/check", post(check))
+        .route("/v1/pool", get(pool))
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(api)
+}
+
+/// The routes below `/v1` that take as long as the other side does: events, and a model that thinks.
+pub(crate) fn long_routes(api: Api) -> Router {
+    Router::new()
+        .route("/v1/commands", post(command))
+        .route("/v1/events", get(super::events::events))
+        .with_state(api)
+}
+
+/// A workflow, as an object or as its text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AnyFlow {
+    Text(String),
+    Object(Map<String, Value>),
+}
+
+impl AnyFlow {
+    /// The checked workflow, and the text that is kept of it.
+    fn compile(self) -> Result<(Compiled, String), FlowErrors> {
+        match self {
+            Self::Text(text) => Ok((Compiled::parse(&text)?, text)),
+            Self::Object(object) => {
+                let text = Value::Object(object).to_string();
+                Ok((Compiled::parse(&text)?, text))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Submission {
+    flow: Option<AnyFlow>,
+    command: Option<String>,
+    #[serde(default)]
+    inputs: Map<String, Value>,
+    key: Option<String>,
+}
+
+async fn submit(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Json(submission): Json<Submission>,
+) -> Answer<Response> {
+    let tenant = tenant(&headers)?.map_or_else(|| Key::new(NOBODY), Ok)?;
+    let Submission { flow, command, inputs, key } = submission;
+    let (flow, text) = match (flow, command) {
+        (Some(flow), None) => flow.compile().map_err(wrong_flow)?,
+        (None, Some(command)) => {
+            let translation = api.translate(command, &tenant).await?;
+            (Compiled::new(&translation.flow).map_err(wrong_flow)?, text_of(&translation.flow)?)
+        }
+        _ => {
+            let detail = "give either `flow`, a workflow, or `command`, a plain sentence";
+            return Err(Problem::new(ErrorClass::Invalid).detail(detail));
+        }
+    };
+    flow.bind(inputs.clone()).map_err(wrong_flow)?;
+    let key = key.map(Key::new).transpose()?;
+    let job = NewJob { tenant, flow: text, name: flow.name().to_owned(), inputs, key };
+    let (job, new) = api.runner.store.submit(job).await?;
+    let status = if new { StatusCode::ACCEPTED } else { StatusCode::OK };
+    let location = format!("/v1/jobs/{}", job.id);
+    Ok((status, [(header::LOCATION, location)], Json(job)).into_response())
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    state: Option<JobState>,
+    before: Option<String>,
+    limit: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Jobs {
+    jobs: Vec<Summary>,
+}
+
+async fn list(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<Jobs>> {
+    let mut filter = Filter::default();
+    filter.tenant = tenant(&headers)?;
+    filter.state = query.state;
+    filter.before = query.before.as_deref().map(id).transpose()?;
+    filter.limit = Some(query.limit.unwrap_or(50));
+    Ok(Json(Jobs { jobs: api.runner.store.list(filter).await? }))
+}
+
+async fn show(State(api): State<Api>, headers: HeaderMap, Path(job): Path<String>) -> Answer<Json<Job>> {
+    Ok(Json(api.runner.store.get(id(&job)?, tenant(&headers)?.as_ref()).await?))
+}
+
+async fn cancel(State(api): State<Api>, headers: HeaderMap, Path(job): Path<String>) -> Answer<Json<Job>> {
+    Ok(Json(api.runner.store.cancel(id(&job)?, tenant(&headers)?.as_ref()).await?))
+}
+
+async fn artifact(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Path((job, name)): Path<(String, String)>,
+) -> Answer<Response> {
+    let job = api.runner.store.get(id(&job)?, tenant(&headers)?.as_ref()).await?;
+    let named = job.report.iter().flat_map(|report| &report.artifacts).find(|artifact| artifact.name == name);
+    let Some(artifact) = named else {
+        return Err(Problem::new(ErrorClass::NotFound).detail(format!("the job has no artifact {name}")));
+    };
+    let tag = format!("\"{}\"", artifact.hash);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let Some(content) = api.runner.artifacts.get(&artifact.hash).await? else {
+        let detail = "the artifact gave way to newer ones; `jobs.artifacts` keeps more";
+        return Err(Problem::new(ErrorClass::NotFound).status(StatusCode::GONE).detail(detail));
+    };
+    // What a page gave may be anything: only what this service made itself is shown.
+    let shown = matches!(artifact.media_type.as_str(), "image/png" | "application/pdf");
+    let disposition = if shown { "inline" } else { "attachment" };
+    let headers = [
+        (header::CONTENT_TYPE, artifact.media_type.clone()),
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("{disposition}; filename=\"{name}\"")),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
+    ];
+    Ok((headers, content).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checking {
+    flow: AnyFlow,
+}
+
+#[derive(Serialize)]
+struct Checked {
+    name: String,
+    steps: usize,
+    digest: String,
+}
+
+async fn check(Json(checking): Json<Checking>) -> Answer<Json<Checked>> {
+    let (flow, _) = checking.flow.compile().map_err(wrong_flow)?;
+    let (name, digest) = (flow.name().to_owned(), flow.digest().to_owned());
+    Ok(Json(Checked { name, steps: flow.step_count(), digest }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Command {
+    text: String,
+}
+
+async fn command(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Json(command): Json<Command>,
+) -> Answer<Json<Translation>> {
+    let tenant = tenant(&headers)?.map_or_else(|| Key::new(NOBODY), Ok)?;
+    Ok(Json(api.translate(command.text, &tenant).await?))
+}
+
+async fn pool(State(api): State<Api>) -> Answer<Json<state::Pool>> {
+    Ok(Json(api.state().await?))
+}
+
+impl Api {
+    async fn translate(&self, text: String, tenant: &Key) -> Answer<Translation> {
+        let request = Request::new(text).tenant(tenant.as_str());
+        Ok(self.translator.translate(&request).await?)
+    }
+
+    /// How the service is.
+    pub(crate) async fn state(&self) -> Answer<state::Pool> {
+        let counts = self.runner.store.counts().await?;
+        let budget = self.translator.budget().await.map_err(language::Error::from)?;
+        Ok(state::Pool::of(&self.runner, &counts, budget))
+    }
+}
+
+/// Whose request it is, if it says so.
+fn tenant(headers: &HeaderMap) -> Answer<Option<Key>> {
+    let Some(name) = headers.get("x-tenant") else { return Ok(None) };
+    let name = name.to_str().map_err(|_| Problem::new(ErrorClass::Invalid).detail("x-tenant is no text"))?;
+    Ok(Some(Key::new(name)?))
+}
+
+fn id(text: &str) -> Answer<JobId> {
+    text.parse().map_err(|_| {
+        Problem::new(ErrorClass::NotFound).detail(format!("{text} is no job's id; see GET /v1/jobs"))
+    })
+}
+
+fn text_of(flow: &Flow) -> Answer<String> {
+    serde_json::to_string(flow).map_err(|_| Problem::new(ErrorClass::Internal))
+}
+
+/// All that is wrong with a workflow, each with its place.
+fn wrong_flow(errors: FlowErrors) -> Problem {
+    let list = serde_json::to_value(&errors).unwrap_or_default();
+    let list = match list {
+        Value::Object(mut fields) => fields.remove("errors").unwrap_or_default(),
+        list => list,
+    };
+    Problem::from(errors).with("errors", list)
+}

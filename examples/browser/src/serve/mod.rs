@@ -1,0 +1,79 @@
+//! The service: workflows over HTTP, kept before they are acknowledged, run on pooled browsers.
+
+mod api;
+mod events;
+mod page;
+mod runner;
+mod state;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use buttress_core::{Ctx, DynProbe, Probe, Vitality};
+use buttress_health::Check;
+use buttress_service::Service;
+use buttress_telemetry::Telemetry;
+use tokio::sync::Semaphore;
+
+use crate::config::BrowserConfig;
+use crate::fleet::Fleet;
+use crate::flow::FlowCache;
+use crate::jobs::{Artifacts, Store};
+use crate::language::Translator;
+use api::Api;
+use runner::Runner;
+
+/// Runs the service until it is asked to stop.
+///
+/// # Errors
+///
+/// When it cannot start, or does not stop in order.
+pub async fn run(config: BrowserConfig) -> Result<()> {
+    let ctx = Ctx::default();
+    let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
+    telemetry.build_info("browser", env!("CARGO_PKG_VERSION"));
+    let folder = config.jobs.folder.clone();
+    let store = Store::open(&config.jobs, &ctx)
+        .with_context(|| format!("cannot open the store of jobs in {}", folder.display()))?;
+    let artifacts = Artifacts::open(&folder.join("artifacts"), config.jobs.artifacts, &ctx)?;
+    let translator = Translator::open(&config.language, &ctx)?;
+    let mut chromium = config.chromium;
+    // Browsers of a process that was killed are found here and ended.
+    chromium.leftovers.get_or_insert_with(|| folder.join("browsers"));
+    let capacity = config.fleet.capacity();
+    let fleet = Fleet::new(chromium, config.fleet, config.guard, &ctx).await?;
+    let runner = Runner {
+        store,
+        artifacts,
+        fleet: fleet.clone(),
+        flows: Arc::new(FlowCache::default()),
+        turns: Arc::new(Semaphore::new(capacity)),
+        capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+        ctx: ctx.clone(),
+    };
+    let api = Api { runner: runner.clone(), translator };
+    let [browsers, tabs] = fleet.probes();
+    Service::new("browser", config.service, ctx, telemetry)
+        .with(runner)
+        .check(Check::ready(Named("browsers", browsers)))
+        .check(Check::ready(Named("tabs", tabs)))
+        .routes(api::routes(api.clone()))
+        .routes(page::routes())
+        .long_routes(api::long_routes(api))
+        .run()
+        .await?;
+    Ok(())
+}
+
+/// A probe of any kind, as one of a known kind.
+struct Named(&'static str, DynProbe);
+
+impl Probe for Named {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    async fn check(&self) -> Vitality {
+        self.1.check().await
+    }
+}
