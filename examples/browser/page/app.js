@@ -15,7 +15,7 @@ const EXAMPLES = {
   "search a site": `name: search
 
 inputs:
-  base: http://127.0.0.1:8000 # a default, so that a run need not give it
+  base: http://127.0.0.1:8000 # a run may give others
   word: lighthouse
 
 steps:
@@ -48,7 +48,7 @@ steps:
   - screenshot: { name: account, full: true }
   - pdf: account
   - download: { click: "text=Statement", name: statement }
-    optional: true # the run goes on if the file is not there
+    optional: true # the run goes on without it
 `,
   "a table as JSON": `name: table to json
 time: 1m
@@ -79,7 +79,7 @@ steps:
             of: "iframe#quotes"
             steps:
               - extract: { name: quote, from: blockquote }
-        - screenshot: page # used again it is numbered: page, page-2
+        - screenshot: page # then page-2, page-3
 `,
 };
 const EXAMPLE_INPUTS = {
@@ -116,7 +116,7 @@ function time(ms) {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   if (ms < 9_950) return `${(ms / 1_000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1_000);
-  const pair = (large, small, a, b) => `${large} ${a} ${String(small).padStart(2, "0")} ${b}`;
+  const pair = (large, small, a, b) => `${large}${a} ${String(small).padStart(2, "0")}${b}`;
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3_600) return pair(Math.floor(seconds / 60), seconds % 60, "m", "s");
   if (seconds < 86_400) return pair(Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60, "h", "m");
@@ -127,12 +127,12 @@ function time(ms) {
 const age = (ms) => (Number.isFinite(ms) ? time(Math.max(0, Math.floor(ms / 1_000) * 1_000)).replace("0 ms", "0 s").replace(".0 s", " s") : "–");
 const since = (at) => Date.now() - Date.parse(at);
 
-function bytes(count) {
+/** A size, in the unit that fits `like`. */
+function bytes(count, like = count, unit = true) {
   if (count === null || count === undefined) return "–";
-  const steps = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const i = count < 1 ? 0 : Math.min(4, Math.floor(Math.log2(count) / 10));
+  const i = like < 1 ? 0 : Math.min(4, Math.floor(Math.log2(like) / 10));
   const value = count / 1024 ** i;
-  return `${i === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${steps[i]}`;
+  return `${i === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)}${unit ? ` ${["B", "KiB", "MiB", "GiB", "TiB"][i]}` : ""}`;
 }
 
 const clock = (at) => (at ? new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }) : null);
@@ -230,8 +230,8 @@ function drawPool() {
     waiting: String(jobs.waiting),
     memory: bytes(pool.service_memory_bytes),
     browser_memory: held.length ? bytes(held.reduce((sum, memory) => sum + memory, 0)) : "–",
-    artifacts: `${bytes(artifacts.bytes)} of ${bytes(artifacts.quota)}`,
-    language: language ? `${tokens(language.tokens_today)} of ${tokens(language.tokens_limit)} tokens` : "off",
+    artifacts: `${bytes(artifacts.bytes, artifacts.quota, false)} of ${bytes(artifacts.quota)}`,
+    language: language ? `${tokens(language.tokens_today)} of ${tokens(language.tokens_limit)}` : "no model",
   };
   for (const [name, text] of Object.entries(figures)) say($(`[data-figure="${name}"]`), text);
   $('[data-figure="artifacts"]').title = `${artifacts.files} files`;
@@ -372,8 +372,8 @@ function makeRow(job) {
   const number = (kind) => element("td", { class: `number ${kind}` });
   const row = element("tr", {},
     element("td", {}, element("span", { class: "word" })),
-    element("td", {}, link, element("span", { class: "under", dir: "auto" })),
-    number(""), number("wide"), number("wide"), element("td", { class: "do" }, button));
+    element("td", {}, link, element("span", { class: "under" }, element("span", { class: "narrow" }), element("bdi"))),
+    number(""), number("wide"), element("td", { class: "do" }, button));
   rows.set(job.id, { row, job });
   return row;
 }
@@ -388,10 +388,10 @@ function updateRow(entry, job) {
   link.title = job.name;
   if (job.id === shown) link.setAttribute("aria-current", "true");
   else link.removeAttribute("aria-current");
-  const under = $(".under", row);
-  say(under, job.state === "failed" && job.failure ? job.failure.message : job.tenant);
-  under.title = under.textContent;
-  say(row.cells[4], String(job.attempt));
+  const tries = job.attempt === 1 ? "1 try" : `${job.attempt} tries`;
+  say($(".narrow", row), `${job.state} · `);
+  say($("bdi", row), [job.tenant, tries, job.state === "failed" && job.failure?.message].filter(Boolean).join(" · "));
+  $(".under", row).title = $("bdi", row).textContent;
   const button = $("button", row);
   button.hidden = ended(job);
   button.disabled = cancelling.has(job.id);
@@ -592,8 +592,8 @@ function fileLink(file) {
 }
 
 function otherFiles(list) {
-  const row = (file) => element("tr", {}, element("td", {}, fileLink(file)), element("td", {}, file.media_type), element("td", { class: "number bytes" }, bytes(file.bytes)));
-  const head = element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Name"), element("th", { scope: "col", class: "kind" }, "Kind"), element("th", { scope: "col", class: "number size" }, "Size")));
+  const row = (file) => element("tr", {}, element("td", {}, fileLink(file)), element("td", { class: "wide" }, file.media_type), element("td", { class: "number bytes" }, bytes(file.bytes)));
+  const head = element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Name"), element("th", { scope: "col", class: "kind wide" }, "Kind"), element("th", { scope: "col", class: "number size" }, "Size")));
   const draw = (part) => element("table", {}, head.cloneNode(true), element("tbody", {}, ...part.map(row)));
   return [element("h3", {}, `Files (${list.length})`), element("div", { class: "files" }, paged(list, draw))];
 }
@@ -601,7 +601,7 @@ function otherFiles(list) {
 function results(list) {
   const one = ([name, value]) => [
     element("p", { class: "name" }, name, Array.isArray(value) ? ` (${value.length})` : ""),
-    element("pre", { class: "block", tabindex: "0" }, cut(typeof value === "string" ? value : JSON.stringify(value, null, 2))),
+    element("pre", { class: "block", tabindex: "0", dir: typeof value === "string" ? "auto" : "ltr" }, cut(typeof value === "string" ? value : JSON.stringify(value, null, 2))),
   ];
   const draw = (part) => element("div", {}, ...part.flatMap(one));
   return [element("h3", {}, "Results"), paged(list, draw)];
@@ -611,7 +611,7 @@ function steps(list, taken) {
   const row = (step, number) => element("tr", { "data-state": step.outcome },
     element("td", { class: "number place" }, String(number)),
     element("td", {}, element("b", {}, step.action), element("bdi", {}, step.name ?? ""), element("span", { class: "under" }, step.path),
-      step.message ? element("span", { class: step.outcome === "failed" ? "problem" : "hint", dir: "auto" }, cut(step.message)) : null),
+      step.message ? element("span", { class: step.outcome === "failed" ? "said problem" : "said hint", dir: "auto" }, cut(step.message)) : null),
     element("td", {}, element("span", { class: "word" }, step.outcome)),
     element("td", { class: "number" }, time(milliseconds(step.took))));
   const head = element("thead", {}, element("tr", {}, element("th", { scope: "col", class: "number place" }, "#"), element("th", { scope: "col" }, "Step"), element("th", { scope: "col", class: "outcome" }, "Outcome"), element("th", { scope: "col", class: "number took" }, "Took")));
