@@ -340,9 +340,13 @@ async function loadJobs(before) {
   const changed = (meanwhile = new Map());
   const limit = before ? Math.min(PAGE, MOST_ROWS - jobs.length) : Math.min(MOST_ROWS, Math.max(PAGE, jobs.length));
   const query = new URLSearchParams({ limit, ...(filter && { state: filter }), ...(before && { before }) });
-  const answer = await call(`/v1/jobs?${query}`);
+  let answer;
+  try {
+    answer = await call(`/v1/jobs?${query}`);
+  } finally {
+    if (mine === asked) meanwhile = null;
+  }
   if (mine !== asked) return;
-  meanwhile = null;
   complete = answer.jobs.length < limit;
   jobs = merge(before ? [...jobs, ...answer.jobs] : answer.jobs, changed.values());
   drawJobs();
@@ -487,14 +491,17 @@ function paged(items, draw, first = 0) {
   return root;
 }
 
+let looks = 0;
+
 async function loadJob() {
   const id = shown;
+  const mine = ++looks;
   if (!id) return;
   try {
     const answer = await call(`/v1/jobs/${encodeURIComponent(id)}`);
-    if (id === shown) drawJob(answer);
+    if (mine === looks) drawJob(answer);
   } catch (error) {
-    if (id !== shown || (job && error.status !== 404)) return;
+    if (mine !== looks || (job && error.status !== 404)) return;
     say($("#job-title"), error.status === 404 ? "There is no such job" : "The job could not be read");
     say($("#job-state"), error.message);
   }
@@ -906,7 +913,9 @@ function reload() {
 async function poll() {
   try {
     await reload();
-    if (polling) link("polling");
+    if (!polling) return;
+    lostAt = null;
+    link("polling");
   } catch {
     if (polling) silence();
   }
