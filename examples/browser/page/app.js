@@ -659,7 +659,7 @@ function route() {
     $("#job-state").textContent = "";
     loadJob();
     $("#job-title").focus({ preventScroll: true });
-    if (matchMedia("(max-width: 860px)").matches) scrollTo(0, 0);
+    if (matchMedia("(max-width: 1060px)").matches) scrollTo(0, 0);
     else $("#job").scrollIntoView({ block: "nearest" });
   }
   if (document.body.dataset.view === "run") $("#command").focus();
