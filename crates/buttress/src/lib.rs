@@ -10,6 +10,7 @@
 //! | `connect` | `buttress::connect` | back ends and blobs |
 //! | `docpipeline` | `buttress::docpipeline` | documents to text, chunks and fingerprints |
 //! | `health` | `buttress::health` | live, ready and startup probes |
+//! | `pool` | `buttress::pool` | a pool for anything expensive |
 //! | `queue` | `buttress::queue` | a durable work queue |
 //! | `service` | `buttress::service` | a production HTTP service |
 //! | `telemetry` | `buttress::telemetry` | logs, metrics and request ids |
@@ -23,6 +24,8 @@ pub use buttress_core as core;
 pub use buttress_docpipeline as docpipeline;
 #[cfg(feature = "health")]
 pub use buttress_health as health;
+#[cfg(feature = "pool")]
+pub use buttress_pool as pool;
 #[cfg(feature = "queue")]
 pub use buttress_queue as queue;
 #[cfg(feature = "service")]

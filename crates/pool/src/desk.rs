@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::state::{Ask, Effects, Served, State, Turn};
+use crate::state::State;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::time::Time;
+use crate::verdict::{Ask, Effects, Served, Turn};
 use crate::waiters::Seat;
 
 /// The state behind its lock, which is held for a decision and never while anything waits.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use buttress_core::{Classify, ErrorClass, Rejection, RejectionReason, Violations, units};
 
-use crate::state::Refusal;
+use crate::verdict::Refusal;
 
 /// Any error of a manager, with its class.
 #[derive(Debug)]

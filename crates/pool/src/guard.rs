@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::manager::Manager;
 use crate::pool::Inner;
-use crate::state::Lent;
 use crate::status::Closed;
+use crate::verdict::Lent;
 
 /// An object of a pool, for one user. It goes back when this is dropped.
 pub struct Guard<M: Manager> {

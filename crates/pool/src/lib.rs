@@ -108,6 +108,7 @@ mod sync;
 mod tally;
 mod tasks;
 mod time;
+mod verdict;
 mod waiters;
 
 pub use config::{CheckPolicy, PoolConfig};

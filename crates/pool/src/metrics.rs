@@ -5,8 +5,8 @@ use metrics::{
     histogram,
 };
 
-use crate::state::Times;
 use crate::status::{Closed, Status};
+use crate::verdict::Times;
 
 /// Objects handed out, at the last tick.
 pub const IN_USE: &str = "buttress_pool_in_use";

@@ -13,9 +13,10 @@ use proptest::prelude::*;
 use crate::breaker::{AfterFailure, BreakerRules};
 use crate::error::BoxedError;
 use crate::random::Random;
-use crate::state::{Ask, Effects, Lent, Refusal, Rules, Served, State, Turn};
+use crate::state::{Rules, State};
 use crate::status::Closed;
 use crate::time::Time;
+use crate::verdict::{Ask, Effects, Lent, Refusal, Served, Turn};
 use crate::waiters::{Priority, Seat, Waiters};
 
 /// An object is its number: no two are the same.

@@ -17,9 +17,10 @@ use crate::error::{Error, chain, refused};
 use crate::guard::{Fate, Guard};
 use crate::manager::{Condition, Manager};
 use crate::metrics::Metrics;
-use crate::state::{Ask, Effects, State};
+use crate::state::State;
 use crate::status::{Closed, ObjectStatus, Status};
 use crate::time::Time;
+use crate::verdict::{Ask, Effects};
 use crate::waiters::Priority;
 
 /// How a caller wants its object.

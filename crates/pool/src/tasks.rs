@@ -20,8 +20,8 @@ use crate::error::{BoxedError, chain};
 use crate::guard::{Fate, Guard};
 use crate::manager::{Condition, Manager};
 use crate::pool::Inner;
-use crate::state::{Effects, Leak, More};
 use crate::status::Closed;
+use crate::verdict::{Effects, Leak, More};
 
 impl<M: Manager> Inner<M> {
     /// Does what a change of the state asks for.

@@ -7,9 +7,9 @@ use std::task::Waker;
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::Ask;
 use crate::sync::{Mutex, PoisonError};
 use crate::time::Time;
+use crate::verdict::Ask;
 
 /// Who is served first: all of a higher priority before any of a lower one, and within one, first come, first served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

@@ -24,6 +24,8 @@ mod status;
 mod tally;
 #[path = "../src/time.rs"]
 mod time;
+#[path = "../src/verdict.rs"]
+mod verdict;
 #[path = "../src/waiters.rs"]
 mod waiters;
 
@@ -38,8 +40,9 @@ use loom::thread;
 
 use breaker::BreakerRules;
 use desk::{Desk, InLine, Shell};
-use state::{Ask, Effects, Rules, State};
+use state::{Rules, State};
 use time::Time;
+use verdict::{Ask, Effects};
 use waiters::Priority;
 
 /// A pool of numbers, created at once where they are asked for.

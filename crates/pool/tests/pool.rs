@@ -228,7 +228,8 @@ async fn whoever_waits_for_a_shared_object_gets_it_as_soon_as_there_is_room() {
     };
     let asked = [ask(), ask(), ask(), ask()];
     settle().await;
-    let (served, mut waiting): (Vec<_>, Vec<_>) = asked.into_iter().partition(|task| task.is_finished());
+    let (served, mut waiting): (Vec<_>, Vec<_>) =
+        asked.into_iter().partition(tokio::task::JoinHandle::is_finished);
     assert_eq!((served.len(), waiting.len()), (3, 1), "three share one, made for the first");
     let mut users = Vec::new();
     for task in served {
