@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::ops::Deref;
 use std::panic::Location;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use crate::desk::Shell;
 use crate::error::Error;
@@ -38,9 +38,10 @@ use crate::pool::{Checkout, Pool};
 pub struct Sharing<M: Manager<Object: Sync>> {
     pool: Pool<M>,
     users: usize,
-    packed: bool,
+    /// Whose turn it is to take a further object, where that is done one after the other.
+    turn: Option<Mutex<()>>,
     /// Those in use, and some that were.
-    shared: Mutex<Vec<Weak<Guard<M>>>>,
+    shared: StdMutex<Vec<Weak<Guard<M>>>>,
     /// Told when an object is shared that was not, or has one user less.
     room: Arc<Notify>,
 }
@@ -50,14 +51,15 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
     /// as there may be. Objects that the pool hands out itself are not shared.
     #[must_use]
     pub fn new(pool: Pool<M>, users: usize) -> Self {
-        let (shared, room) = (Mutex::default(), Arc::default());
-        Self { pool, users: users.max(1), packed: false, shared, room }
+        let (shared, room) = (StdMutex::default(), Arc::default());
+        Self { pool, users: users.max(1), turn: None, shared, room }
     }
 
-    /// The same, but a further object is taken only when those in use have no room: for what is dear to keep.
+    /// The same, but a further object is taken only when those in use have no room, and one after the other: for what
+    /// is dear to keep.
     #[must_use]
     pub fn packed(pool: Pool<M>, users: usize) -> Self {
-        Self { packed: true, ..Self::new(pool, users) }
+        Self { turn: Some(Mutex::default()), ..Self::new(pool, users) }
     }
 
     /// An object of one's own or one that others use too, the one with the fewest users; when there is neither, the
@@ -76,10 +78,19 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
                 let room = self.room.notified();
                 tokio::pin!(room);
                 room.as_mut().enable();
-                if self.packed
-                    && let Some(shared) = self.join()
-                {
-                    return Ok(shared);
+                let mut turn = None;
+                if let Some(turns) = &self.turn {
+                    if let Some(shared) = self.join() {
+                        return Ok(shared);
+                    }
+                    // Whoever has the turn may be about to bring an object with room.
+                    tokio::select! {
+                        own_turn = turns.lock() => turn = Some(own_turn),
+                        () = room.as_mut() => continue,
+                    }
+                    if let Some(shared) = self.join() {
+                        return Ok(shared);
+                    }
                 }
                 let refused = match self.pool.take(Checkout::default().no_wait(), by).await {
                     Ok(own) => return Ok(self.offer(own)),
@@ -91,6 +102,7 @@ impl<M: Manager<Object: Sync>> Sharing<M> {
                 if !matches!(refused, Error::Rejected { .. }) {
                     return Err(refused);
                 }
+                drop(turn);
                 let left = deadline.since(inner.now());
                 tokio::select! {
                     own = self.pool.take(Checkout::default().within(left), by) => return Ok(self.offer(own?)),

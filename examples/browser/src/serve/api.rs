@@ -1,5 +1,6 @@
 //! The HTTP interface, below `/v1`. `openapi.json` describes it.
 
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,6 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use buttress_core::{ErrorClass, Key};
 use buttress_service::Problem;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -82,11 +84,8 @@ struct Submission {
     key: Option<String>,
 }
 
-async fn submit(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Json(submission): Json<Submission>,
-) -> Answer<Response> {
+async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answer<Response> {
+    let submission: Submission = read(&body)?;
     let tenant = tenant(&headers)?.map_or_else(|| Key::new(NOBODY), Ok)?;
     let Submission { flow, command, inputs, key } = submission;
     let (flow, text) = match (flow, command) {
@@ -187,7 +186,8 @@ struct Checked {
     digest: String,
 }
 
-async fn check(Json(checking): Json<Checking>) -> Answer<Json<Checked>> {
+async fn check(body: Bytes) -> Answer<Json<Checked>> {
+    let checking: Checking = read(&body)?;
     let (flow, _) = checking.flow.compile().map_err(wrong_flow)?;
     let (name, digest) = (flow.name().to_owned(), flow.digest().to_owned());
     Ok(Json(Checked { name, steps: flow.step_count(), digest }))
@@ -199,11 +199,8 @@ struct Command {
     text: String,
 }
 
-async fn command(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Json(command): Json<Command>,
-) -> Answer<Json<Translation>> {
+async fn command(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answer<Json<Translation>> {
+    let command: Command = read(&body)?;
     let tenant = tenant(&headers)?.map_or_else(|| Key::new(NOBODY), Ok)?;
     Ok(Json(api.translate(command.text, &tenant).await?))
 }
@@ -224,6 +221,12 @@ impl Api {
         let budget = self.translator.budget().await.map_err(language::Error::from)?;
         Ok(state::Pool::of(&self.runner, &counts, budget))
     }
+}
+
+/// The body of a request, which is JSON whatever its header says.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Answer<T> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::new(ErrorClass::Invalid).detail(format!("the body does not read: {error}")))
 }
 
 /// Whose request it is, if it says so.

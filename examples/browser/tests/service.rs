@@ -1,0 +1,226 @@
+//! `browser serve` as a process: what it accepts ends once, whatever is killed meanwhile.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // Failing is what a test is for.
+#![allow(clippy::disallowed_methods, reason = "waiting for another process is waiting in real time")]
+
+mod chromium_site;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use browser::chromium::processes;
+use buttress_testkit::{Answer, Chromium, ProcessGroup, Random, http, wait_until};
+use chromium_site::Site;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// `browser serve`, running, with a guard that lets through to a site.
+struct Service {
+    process: ProcessGroup,
+    address: String,
+}
+
+impl Service {
+    fn start(folder: &Path, site: &Site, more: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_browser"));
+        command.current_dir(folder).args(["serve", "--set", "service.listen=127.0.0.1:0"]);
+        command.arg("--set").arg(format!("guard.allow=[\"{}\"]", site.address()));
+        for setting in more {
+            command.args(["--set", setting]);
+        }
+        let process = ProcessGroup::spawn(&mut command, &folder.join("log"));
+        let listening = || {
+            let log = process.output();
+            let line = log.lines().rfind(|line| line.contains("\"listening\""))?.to_owned();
+            let line: Value = serde_json::from_str(&line).ok()?;
+            Some(line["fields"]["address"].as_str()?.to_owned())
+        };
+        let address = wait_until("the service listens", LONG, listening);
+        Self { process, address }
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> Answer {
+        http(&self.address, method, path, body.as_bytes()).unwrap()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        self.request("GET", path, "").json()
+    }
+
+    /// Accepts a job of some steps, and gives its id.
+    fn submit(&self, steps: &str) -> String {
+        let body = json!({ "flow": format!("name: test\ntime: 1m\nsteps:\n{steps}") });
+        let answer = self.request("POST", "/v1/jobs", &body.to_string());
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    fn job(&self, id: &str) -> Value {
+        self.get(&format!("/v1/jobs/{id}"))
+    }
+
+    fn in_state(&self, id: &str, states: &[&str]) -> Value {
+        wait_until("the job's state", LONG, || {
+            let job = self.job(id);
+            states.contains(&job["state"].as_str()?).then_some(job)
+        })
+    }
+
+    fn ended(&self, id: &str) -> Value {
+        self.in_state(id, &["done", "failed", "cancelled"])
+    }
+
+    /// The process groups of its browsers.
+    fn browsers(&self) -> Vec<i32> {
+        let pool = self.get("/v1/pool");
+        let groups = pool["objects"].as_array().unwrap().iter();
+        groups.map(|browser| i32::try_from(browser["group"].as_i64().unwrap()).unwrap()).collect()
+    }
+}
+
+fn gone(groups: &[i32]) {
+    wait_until("the end of all browsers", LONG, || {
+        groups.iter().all(|group| processes::members(*group).is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn a_job_is_run_and_its_result_is_there_after_a_restart() {
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());
+    let mut service = Service::start(folder.path(), &site, &[]);
+    let home = site.url("/");
+    let id = service.submit(&format!(
+        "  - goto: {home}\n  - extract: {{ name: ports, from: .port, as: texts }}\n  - screenshot: home\n"
+    ));
+    let job = service.ended(&id);
+    assert_eq!(job["state"], "done", "{job:#}");
+    assert_eq!(job["report"]["results"]["ports"], json!(["Aberdeen", "Brest", "Cork"]));
+    let path = format!("/v1/jobs/{id}/artifacts/home.png");
+    let picture = service.request("GET", &path, "").body;
+    assert!(picture.starts_with(b"\x89PNG"));
+
+    let command =
+        json!({ "command": format!("open {home} and extract h1 as title"), "key": "k" }).to_string();
+    let first = service.request("POST", "/v1/jobs", &command);
+    let again = service.request("POST", "/v1/jobs", &command);
+    assert_eq!((first.status, again.status), (202, 200), "the same key is the same job");
+    let job = service.ended(again.json()["id"].as_str().unwrap());
+    assert_eq!(job["report"]["results"]["title"], "Tide tables");
+
+    let groups = service.browsers();
+    service.process.signal(Signal::TERM);
+    assert!(service.process.wait().success());
+    gone(&groups);
+    let service = Service::start(folder.path(), &site, &[]);
+    assert_eq!(service.job(&id)["state"], "done");
+    assert_eq!(service.request("GET", &path, "").body, picture);
+    assert_eq!(service.get("/v1/jobs")["jobs"].as_array().unwrap().len(), 2);
+    assert!(service.browsers().is_empty(), "no browser before it is needed");
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_runs() {
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());
+    let service =
+        Service::start(folder.path(), &site, &["jobs.waiting_per_tenant=2", "jobs.running_per_tenant=1"]);
+    let submit = |body: Value| service.request("POST", "/v1/jobs", &body.to_string());
+    let wrong = submit(json!({ "flow": "name: x\nsteps:\n- clik: '#a'\n- goto: 'file:///etc/passwd'\n" }));
+    let problem = wrong.json();
+    assert_eq!(wrong.status, 400);
+    assert_eq!(problem["errors"][0]["path"], "steps[0].clik");
+    assert!(problem["errors"][1]["problem"].as_str().unwrap().contains("only http and https"));
+    assert_eq!(submit(json!({ "command": "make me a sandwich" })).status, 400, "no model, no guessing");
+    assert_eq!(submit(json!({})).status, 400);
+    assert_eq!(service.request("POST", "/v1/jobs", "{").status, 400);
+    assert_eq!(service.request("GET", "/v1/jobs/none", "").status, 404);
+
+    let hostile = service.submit("  - goto: http://169.254.169.254/latest\n");
+    let job = service.ended(&hostile);
+    assert_eq!((&job["state"], &job["failure"]["class"]), (&json!("failed"), &json!("forbidden")), "{job:#}");
+    assert_eq!(job["attempt"], 1, "what is forbidden is not tried again");
+
+    let slow = "  - wait: 30s\n";
+    let running = service.submit(slow);
+    service.in_state(&running, &["running"]);
+    let waiting = service.submit(slow);
+    service.submit(slow);
+    let full = submit(json!({ "flow": format!("name: x\nsteps:\n{slow}") }));
+    assert_eq!(full.status, 503, "{}", full.text());
+    for id in [&running, &waiting] {
+        service.request("POST", &format!("/v1/jobs/{id}/cancel"), "");
+        assert_eq!(service.ended(id)["state"], "cancelled");
+    }
+}
+
+#[test]
+fn a_job_whose_browser_is_killed_is_run_again_and_has_one_result() {
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());
+    let service = Service::start(folder.path(), &site, &["jobs.retry_first=100ms"]);
+    let home = site.url("/");
+    let id = service.submit(&format!(
+        "  - goto: {home}\n  - wait: 1500ms\n  - extract: {{ name: title, title: true }}\n"
+    ));
+    service.in_state(&id, &["running"]);
+    wait_until("a browser", LONG, || (!service.browsers().is_empty()).then_some(()));
+    std::thread::sleep(Duration::from_millis(700));
+    let groups = service.browsers();
+    for group in &groups {
+        kill_process_group(Pid::from_raw(*group).unwrap(), Signal::KILL).unwrap();
+    }
+    let job = service.ended(&id);
+    assert_eq!((&job["state"], &job["attempt"]), (&json!("done"), &json!(2)), "{job:#}");
+    assert_eq!(job["report"]["results"], json!({ "title": "Tide tables" }));
+    gone(&groups);
+}
+
+#[test]
+fn after_kill_9_each_accepted_job_ends_once_and_no_browser_is_left() {
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());
+    let mut random = Random::new(7);
+    let home = site.url("/");
+    let mut accepted = Vec::new();
+    let mut browsers = Vec::new();
+    for _ in 0..3 {
+        let mut service =
+            Service::start(folder.path(), &site, &["jobs.attempts=10", "jobs.retry_first=50ms"]);
+        for _ in 0..5 {
+            accepted
+                .push(service.submit(&format!("  - goto: {home}\n  - wait: 200ms\n  - screenshot: home\n")));
+        }
+        std::thread::sleep(Duration::from_millis(300 + random.below(900)));
+        let groups = service.browsers();
+        if let Some(group) = groups.first() {
+            // One that is stopped does not notice that its service is gone.
+            let _ended_meanwhile = kill_process_group(Pid::from_raw(*group).unwrap(), Signal::STOP);
+        }
+        browsers.extend(groups);
+        service.process.kill();
+    }
+    let service = Service::start(folder.path(), &site, &["jobs.attempts=10", "jobs.retry_first=50ms"]);
+    gone(&browsers);
+    for id in &accepted {
+        let job = service.ended(id);
+        assert_eq!(job["state"], "done", "{job:#}");
+        assert_eq!(job["report"]["artifacts"].as_array().unwrap().len(), 1);
+    }
+    let listed = service.get("/v1/jobs?limit=200");
+    assert_eq!(listed["jobs"].as_array().unwrap().len(), accepted.len());
+}
+
+#[test]
+fn the_page_shows_a_job_from_its_form_to_its_screenshot() {
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());
+    let service = Service::start(folder.path(), &site, &[]);
+    let id = service.submit(&format!("  - goto: {}\n  - screenshot: home\n", site.url("/")));
+    service.ended(&id);
+    let browser = Chromium::start();
+    let mut page = browser.open(&format!("http://{}/#job/{id}", service.address));
+    page.wait_for("document.body.innerText.includes('home.png')", LONG);
+    page.wait_for(
+        "[...document.images].some((image) => image.src.includes('home.png') && image.naturalWidth > 0)",
+        LONG,
+    );
+    assert!(page.errors().is_empty(), "{:?}", page.errors());
+}
