@@ -1,6 +1,8 @@
 //! The command line of browser.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A program for people, who read what it prints.
+#![allow(clippy::disallowed_methods, reason = "a program measures real time")]
 
+mod bench;
 mod command_line;
 
 use std::path::PathBuf;
@@ -66,6 +68,18 @@ enum Command {
         /// The command.
         text: String,
     },
+    /// Measures what pooling gains and what the service adds, on a page of its own.
+    Bench {
+        /// How often a browser is launched, and a context taken.
+        #[arg(long, default_value_t = 15, value_name = "N")]
+        rounds: usize,
+        /// Workflows in a row.
+        #[arg(long, default_value_t = 500, value_name = "N")]
+        workflows: usize,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Prints the effective configuration and where each value comes from.
     Config,
 }
@@ -107,6 +121,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Check { files } => command_line::check(&files),
         Command::Plan { text } => command_line::plan(&text),
+        Command::Bench { rounds, workflows, json } => {
+            runtime.block_on(bench::bench(config, rounds, workflows, json))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Config => {
             print!("{}", loaded.print());
             Ok(ExitCode::SUCCESS)
