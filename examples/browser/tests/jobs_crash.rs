@@ -76,8 +76,11 @@ async fn accepts_and_runs_jobs() {
             let (bytes, name) = (content.len() as u64, "a.txt".to_owned());
             let hash = artifacts.put(content.into()).await.unwrap();
             log.say(&format!("put {hash}"));
-            let class =
-                [None, Some(ErrorClass::Invalid), Some(ErrorClass::Timeout)][random.below(3) as usize];
+            let class = match random.below(3) {
+                0 => None,
+                1 => Some(ErrorClass::Invalid),
+                _ => Some(ErrorClass::Timeout),
+            };
             let failure = class.map(|class| Failure { step: None, class, message: "why".into() });
             let artifacts = vec![Artifact { name, media_type: "text/plain".into(), bytes, hash }];
             if random.below(8) == 0 {
@@ -128,6 +131,7 @@ async fn what_was_acknowledged_stays_and_each_job_ends_once() {
 
     let config = config(folder.path());
     let artifacts = artifacts(&config);
+    let files = artifacts.hashes().len();
     assert_eq!(fs::read_dir(config.folder.join("artifacts/incoming")).unwrap().count(), 0);
     let store = Store::open(&config, &Ctx::default()).unwrap();
     // What is left is done without further ado.
@@ -167,6 +171,17 @@ async fn what_was_acknowledged_stays_and_each_job_ends_once() {
     }
     for hash in &put {
         assert!(artifacts.get(hash).await.unwrap().is_some(), "{hash}");
+    }
+    // Of the artifacts of attempts that never reported none is left over.
+    let unnamed = store.unnamed(artifacts.hashes()).await.unwrap();
+    assert!(unnamed.len() < files);
+    artifacts.release(unnamed.clone()).await.unwrap();
+    assert_eq!(artifacts.hashes().len(), files - unnamed.len());
+    for id in &accepted {
+        let job = store.get(*id, None).await.unwrap();
+        for artifact in job.report.iter().flat_map(|report| &report.artifacts) {
+            assert!(artifacts.get(&artifact.hash).await.unwrap().is_some());
+        }
     }
     // More may be there than was acknowledged, by a step for each that accepts or ends jobs in each round.
     let counts = store.counts().await.unwrap();

@@ -142,7 +142,9 @@ async fn follow(steps: Vec<Step>) {
                     })
                     .map(|job| job.id)
                     .collect();
-                dropped.into_iter().for_each(|id| model.of(id).interrupted());
+                for id in dropped {
+                    model.of(id).interrupted();
+                }
                 let expected = model.next(clock.wall());
                 let claimed = store.claim().await.unwrap();
                 assert_eq!(claimed.as_ref().map(|it| it.job().id), expected.map(|at| model.jobs[at].id));
