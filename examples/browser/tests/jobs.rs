@@ -112,7 +112,7 @@ async fn a_transient_failure_is_tried_again_after_a_wait() {
         assert_eq!(job.state, State::Waiting);
         assert_eq!(service.store.next_due().await.unwrap(), Some(next));
         let wait = next.duration_since(service.clock.wall()).unwrap();
-        service.clock.advance(wait - Duration::from_millis(1));
+        service.clock.advance(wait.saturating_sub(Duration::from_millis(1)));
         assert!(service.claim().await.is_none());
         service.clock.advance(Duration::from_millis(1));
         waits.push(wait);
