@@ -150,6 +150,10 @@ async fn a_folder_that_is_opened_again_is_as_it_was() {
 async fn a_damaged_file_is_told_of_and_written_anew() {
     let kept = Kept::new(64 * KIB);
     let hash = kept.put(1, 100).await;
+    // Gone before anybody asked.
+    fs::remove_file(kept.file(&hash)).unwrap();
+    assert_eq!(kept.put(1, 100).await, hash);
+    assert!(kept.has(&hash).await);
     // Same size, other content; then cut short; then gone.
     for damage in [Some(content(2, 100)), Some(content(1, 99)), None] {
         match &damage {

@@ -135,6 +135,9 @@ async fn what_was_acknowledged_stays_and_each_job_ends_once() {
     assert_eq!(fs::read_dir(config.folder.join("artifacts/incoming")).unwrap().count(), 0);
     let store = Store::open(&config, &Ctx::default()).unwrap();
     // What is left is done without further ado.
+    assert!(
+        store.list(Filter { state: Some(State::Running), ..Filter::default() }).await.unwrap().is_empty()
+    );
     let mut ended_now = HashSet::new();
     while store.counts().await.unwrap().states.iter().any(|(state, count)| !state.is_end() && *count > 0) {
         while let Some(claimed) = store.claim().await.unwrap() {

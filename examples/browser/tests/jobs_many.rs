@@ -163,8 +163,25 @@ async fn who_waits_for_work_is_woken() {
     .await;
     assert_eq!(claimed.job().attempt, 2);
     // A claim that is dropped.
-    drop(claimed);
-    assert_eq!(soon(worker()).await.job().attempt, 3);
+    let (again, ()) = soon(async {
+        tokio::join!(worker(), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(claimed);
+        })
+    })
+    .await;
+    assert_eq!(again.job().attempt, 3);
+
+    // Two jobs that nobody waited for wake two, although they are told of as one.
+    let service = Service::new(|_| ());
+    service.submit("a").await;
+    service.submit("a").await;
+    let late = async || {
+        service.store.wait_for_work().await;
+        service.claim().await
+    };
+    let (one, two) = soon(async { tokio::join!(late(), late()) }).await;
+    assert!(one.is_some() && two.is_some());
 }
 
 #[tokio::test]
