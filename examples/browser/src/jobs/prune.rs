@@ -1,6 +1,6 @@
 //! How jobs are forgotten.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::error::Result;
 use super::finish::release_artifacts;
@@ -28,14 +28,14 @@ pub(crate) fn surplus(transaction: &Transaction<'_>, kept: u64) -> Result<(i64, 
     Ok(select.query_row([kept], |row| Ok((row.get(0)?, row.get(1)?))).optional()?.unwrap_or((-1, -1)))
 }
 
-/// Forgets some of the jobs that ended before `before`, or not after `surplus`. Gives how many, and whether these were
-/// all.
-pub(crate) fn forget(transaction: &Transaction<'_>, before: i64, surplus: (i64, i64)) -> Result<(u64, bool)> {
+/// Forgets some of the jobs up to `last`, which is when one ended and its `seq`. Gives how many, and whether these
+/// were all.
+pub(crate) fn forget(transaction: &Transaction<'_>, last: (i64, i64)) -> Result<(u64, bool)> {
     let mut select = transaction.prepare_cached(
         "SELECT seq, tenant FROM jobs
-         WHERE ended_at IS NOT NULL AND (ended_at < ?1 OR (ended_at, seq) <= (?2, ?3)) ORDER BY ended_at LIMIT ?4",
+         WHERE ended_at IS NOT NULL AND (ended_at, seq) <= (?1, ?2) ORDER BY ended_at, seq LIMIT ?3",
     )?;
-    let rows = select.query_map(params![before, surplus.0, surplus.1, BATCH], |row| {
+    let rows = select.query_map(params![last.0, last.1, BATCH], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
     let gone: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -64,6 +64,19 @@ pub(crate) fn released(transaction: &Transaction<'_>) -> Result<(Vec<String>, bo
         delete.execute([hash])?;
     }
     Ok((seen.into_iter().filter(|(_, named)| !named).map(|(hash, _)| hash).collect(), all))
+}
+
+/// Those of `hashes` that no report names.
+pub(crate) fn unnamed(connection: &Connection, hashes: Vec<String>) -> Result<Vec<String>> {
+    let mut select =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM job_artifacts WHERE hash = ?1)")?;
+    let mut unnamed = Vec::new();
+    for hash in hashes {
+        if !select.query_row([&hash], |row| row.get(0))? {
+            unnamed.push(hash);
+        }
+    }
+    Ok(unnamed)
 }
 
 /// Gives pages of forgotten jobs back to the file system.

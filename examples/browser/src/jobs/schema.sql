@@ -31,7 +31,6 @@ CREATE UNIQUE INDEX jobs_by_key ON jobs (tenant, key) WHERE key IS NOT NULL;
 CREATE INDEX jobs_by_tenant_and_state ON jobs (tenant, state, id);
 CREATE INDEX jobs_by_state ON jobs (state, id);
 CREATE INDEX jobs_by_tenant ON jobs (tenant, id);
-CREATE INDEX jobs_waiting ON jobs (tenant, id, next_try_at) WHERE state = 'waiting';
 CREATE INDEX jobs_by_end ON jobs (ended_at, seq) WHERE ended_at IS NOT NULL;
 
 -- When each tenant was last given a turn, as a count of turns.

@@ -267,8 +267,9 @@ impl Store {
         let database = &self.0.database;
         let mut pruned = Pruned::default();
         let surplus = database.read(move |read| prune::surplus(read, kept)).await?;
+        let last = surplus.max((before.saturating_sub(1), i64::MAX));
         loop {
-            let forget = move |transaction: &Transaction<'_>| prune::forget(transaction, before, surplus);
+            let forget = move |transaction: &Transaction<'_>| prune::forget(transaction, last);
             let (jobs, all) = database.write(forget, |_| ()).await?;
             pruned.jobs += jobs;
             if all {
@@ -286,6 +287,17 @@ impl Store {
             database.write(prune::shrink, |()| ()).await?;
         }
         Ok(pruned)
+    }
+
+    /// Those of `hashes` that no report names. At the start, before anything is claimed, all that
+    /// [`Artifacts::hashes`](super::Artifacts::hashes) gives may be asked for, and the answer released: what was put
+    /// by an attempt that never reported.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub async fn unnamed(&self, hashes: Vec<String>) -> Result<Vec<String>> {
+        self.0.database.read(move |read| prune::unnamed(read, hashes)).await
     }
 
     fn config(&self) -> Arc<JobsConfig> {

@@ -125,6 +125,10 @@ impl Index {
         self.released += 1;
     }
 
+    pub(super) fn hashes(&self) -> Vec<String> {
+        self.entries.keys().map(|hash| hash.to_hex().to_string()).collect()
+    }
+
     pub(super) fn usage(&self) -> Usage {
         Usage {
             files: self.entries.len() as u64,

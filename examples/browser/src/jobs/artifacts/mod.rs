@@ -110,7 +110,14 @@ impl Artifacts {
         self.run(move |inner| inner.get(hash)).await
     }
 
-    /// Lets go of artifacts that no job names any more, as [`Store::prune`](super::Store::prune) tells. They are
+    /// The hashes of all artifacts, in no order. See [`Store::unnamed`](super::Store::unnamed).
+    #[must_use]
+    pub fn hashes(&self) -> Vec<String> {
+        self.0.index().hashes()
+    }
+
+    /// Lets go of artifacts that no job names any more, as [`Store::prune`](super::Store::prune) and
+    /// [`Store::unnamed`](super::Store::unnamed) tell. They are
     /// removed; one that was put within the last hour only goes before all others when room is needed, since a job
     /// that runs may have put it again.
     ///
