@@ -129,7 +129,7 @@ impl Element {
     /// Adds the sign between the entries of a list.
     pub(crate) fn push_entry(&mut self) {
         if self.tag == "select" && !self.text.is_empty() {
-            self.push_text(" | ");
+            self.push_text("| ");
         }
     }
 
