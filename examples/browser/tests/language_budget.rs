@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time for another task")]
 //! What a day's budget lets through, warns of and refuses.
 
-#[allow(dead_code, reason = "not every test needs all of it")]
 mod language_service;
 
 use std::sync::Arc;

@@ -257,7 +257,7 @@ mod tests {
             Part::Close(name) => format!("</{name}>"),
             Part::Text(text) => text.to_owned(),
         };
-        Scanner::new(html).map(part).collect::<Vec<_>>().join("")
+        Scanner::new(html).map(part).collect()
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! A service of the form that models are asked in, on loopback: real HTTP, answers as a test scripts them.
 
+#![allow(dead_code, reason = "not every test needs all of it")]
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -82,8 +85,8 @@ impl Service {
     pub(crate) fn config(&self, folder: &Path) -> LanguageConfig {
         let mut config = LanguageConfig::default();
         config.url = Some(format!("http://127.0.0.1:{}/v1", self.port));
-        config.model = "small".to_owned();
-        config.folder = folder.to_owned();
+        config.model = String::from("small");
+        config.folder = PathBuf::from(folder);
         config
     }
 
@@ -125,7 +128,7 @@ impl Service {
             Script::Status(status, head, body) => response(status, head, &body),
             Script::Hangs => {
                 self.hanging.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_secs(300)).await;
+                tokio::time::sleep(Duration::from_mins(5)).await;
                 return;
             }
             Script::Huge => {
