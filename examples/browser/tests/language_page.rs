@@ -98,6 +98,15 @@ fn elements_are_shown_as_they_can_be_named() {
 }
 
 #[test]
+fn what_is_named_goes_before_what_has_more_words_in_common() {
+    let rows =
+        (0..300).map(|i| format!("<a href=/{i}>order total price {i}</a>")).collect::<Vec<_>>().concat();
+    let html = format!("{rows}<button>Go</button>");
+    let lines = outline(&html, "press 'Go', then tell me the price of the total order", 60);
+    assert!(lines.contains("button \"Go\"") && lines.contains("order total price 0"), "{lines}");
+}
+
+#[test]
 fn hostile_pages_end() {
     let deep = "<div role=button>".repeat(100_000);
     let open = "<a href='".repeat(200_000);
@@ -132,7 +141,10 @@ proptest! {
         prop_assert_eq!(&lines, &outline(&html, &command, most));
 
         // Nothing before it that swallows it.
-        let clean = |part: &&String| part.starts_with("<a") || part.starts_with("<input") || *part == "order";
+        let whole = |part: &str, begin: &str, end: &str| part.starts_with(begin) && part.ends_with(end);
+        let clean = |part: &&String| {
+            whole(part, "<a href=", "</a>") || whole(part, "<input name=", ">") || *part == "order"
+        };
         let mut clean: Vec<&str> = parts.iter().filter(clean).map(String::as_str).collect();
         clean.insert(at.min(clean.len()), NAMED);
         let lines = outline(&clean.concat(), &format!("{command} 'place the ORDER'"), 20);
