@@ -102,7 +102,9 @@ fn what_is_named_goes_before_what_has_more_words_in_common() {
     let rows =
         (0..300).map(|i| format!("<a href=/{i}>order total price {i}</a>")).collect::<Vec<_>>().concat();
     let html = format!("{rows}<button>Go</button>");
-    let lines = outline(&html, "press 'Go', then tell me the price of the total order", 60);
+    // Room for three rows and nothing else.
+    let most = 3 * estimate_tokens("a \"order total price 0\" href=\"/0\"");
+    let lines = outline(&html, "press 'Go', then tell me the price of the total order", most);
     assert!(lines.contains("button \"Go\"") && lines.contains("order total price 0"), "{lines}");
 }
 
