@@ -36,7 +36,7 @@ pub(crate) struct Element {
 impl Element {
     /// The element that a tag opens, if a command may mean it.
     pub(crate) fn of(tag: &Tag<'_>, command: &Command) -> Option<Self> {
-        if tag.name.len() > MOST_NAME {
+        if tag.name.len() > MOST_NAME || !is_identifier(tag.name) {
             return None;
         }
         let mut element = Self { tag: tag.name.to_ascii_lowercase(), ..Self::default() };
@@ -74,6 +74,11 @@ impl Element {
         }
         if hidden || (element.tag == "input" && element.kind.eq_ignore_ascii_case("hidden")) {
             return None;
+        }
+        let fixed = ["submit", "button", "reset", "checkbox", "radio"];
+        if !fixed.iter().any(|kind| element.kind.eq_ignore_ascii_case(kind)) {
+            // What people have filled in is theirs.
+            element.value.clear();
         }
         let by_tag = matches!(
             element.tag.as_str(),
@@ -129,7 +134,7 @@ impl Element {
     /// Adds the sign between the entries of a list.
     pub(crate) fn push_entry(&mut self) {
         if self.tag == "select" && !self.text.is_empty() {
-            self.push_text(" | ");
+            self.push_text("| ");
         }
     }
 
@@ -175,7 +180,7 @@ impl Element {
         shown(&mut line, "label=", &self.label);
         shown(&mut line, "placeholder=", &self.placeholder);
         shown(&mut line, "for=", &self.of);
-        if matches!(self.tag.as_str(), "input" | "button") && !self.kind.eq_ignore_ascii_case("password") {
+        if self.tag == "input" {
             shown(&mut line, "value=", &self.value);
         }
         if matches!(self.tag.as_str(), "a" | "iframe") {

@@ -19,6 +19,10 @@ const MOST_LINES: usize = 4_096;
 /// Elements inside of one another that collect text.
 const MOST_OPEN: usize = 8;
 
+/// Elements within a line of text.
+const IN_LINE: [&str; 14] =
+    ["a", "abbr", "b", "code", "em", "font", "i", "kbd", "mark", "small", "span", "strong", "u", "wbr"];
+
 /// The elements of a page that a command may mean, one a line, in the page's order, of at most `most` tokens by
 /// [`estimate_tokens`]. Of pages longer than 4 MiB, the first 4 MiB count.
 ///
@@ -63,6 +67,7 @@ impl Collector<'_> {
         match part {
             Part::Text(text) => self.text(text),
             Part::Close(name) => {
+                self.line_break(name);
                 let Some(at) = self.innermost(name) else { return };
                 match self.open.get_mut(at) {
                     Some(open) if open.nested > 0 => open.nested -= 1,
@@ -74,15 +79,20 @@ impl Collector<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        if text.trim_start().is_empty() {
-            return;
-        }
         for open in &mut self.open {
             open.element.push_text(text);
         }
     }
 
+    /// What is no part of a line parts the words around it.
+    fn line_break(&mut self, name: &str) {
+        if !IN_LINE.iter().any(|inner| name.eq_ignore_ascii_case(inner)) {
+            self.text(" ");
+        }
+    }
+
     fn tag(&mut self, place: usize, tag: &Tag<'_>) {
+        self.line_break(tag.name);
         let is = |name: &str| tag.name.eq_ignore_ascii_case(name);
         if is("option") {
             self.open.iter_mut().map(|open| &mut open.element).for_each(Element::push_entry);

@@ -180,16 +180,18 @@ fn end_of_tag(text: &str) -> usize {
 pub(crate) fn plain(text: &str, most: usize) -> String {
     let mut plain = String::new();
     push_plain(&mut plain, text, most);
+    plain.truncate(plain.trim_end().len());
     plain
 }
 
-/// Adds a text to one that is already plain, until that has `most` characters.
+/// Adds a text to one that is already plain, until that has `most` characters. A space at its end stays, as the next
+/// text may go on in the same line.
 pub(crate) fn push_plain(to: &mut String, text: &str, most: usize) {
     let mut have = to.chars().count();
     let mut rest = text;
     let mut space = rest.starts_with(|c: char| c.is_whitespace() || c.is_control());
     while have < most {
-        let Some(first) = rest.chars().next() else { return };
+        let Some(first) = rest.chars().next() else { break };
         let (c, bytes) = if first == '&' { entity(rest) } else { (first, first.len_utf8()) };
         rest = rest.get(bytes..).unwrap_or_default();
         if c.is_whitespace() || is_unseen(c) {
@@ -205,6 +207,9 @@ pub(crate) fn push_plain(to: &mut String, text: &str, most: usize) {
             to.push(c);
             have += 1;
         }
+    }
+    if space && have < most && !to.is_empty() && !to.ends_with(' ') {
+        to.push(' ');
     }
 }
 
@@ -252,7 +257,7 @@ mod tests {
             Part::Close(name) => format!("</{name}>"),
             Part::Text(text) => text.to_owned(),
         };
-        Scanner::new(html).map(part).collect::<Vec<_>>().join("")
+        Scanner::new(html).map(part).collect()
     }
 
     #[test]
@@ -283,7 +288,7 @@ mod tests {
     fn text_is_made_plain() {
         assert_eq!(plain("  Save\n &amp; \u{200b}close&nbsp;&#x21;&bogus; ", 80), "Save & close !&bogus;");
         assert_eq!(plain("one two three", 7), "one two");
-        assert_eq!(plain("one two three", 4), "one ");
+        assert_eq!(plain("one two three", 4), "one");
     }
 
     proptest! {
