@@ -234,7 +234,7 @@ impl Case for Wait {
                 waits.sort_unstable();
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
                 let rank = (waits.len() as f64 * self.0) as usize;
-                waits[rank.min(waits.len() - 1)].mul_f64(rounds as f64)
+                waits.get(rank.min(waits.len() - 1)).unwrap().mul_f64(rounds as f64)
             });
         });
     }

@@ -425,7 +425,7 @@ impl Run<'_> {
         match wait {
             Wait::Time(time) => self.clock.sleep(*time).await,
             Wait::For { target, state } => {
-                frame.wait_for(&self.target(target)?, state_of(*state), patience).await?
+                frame.wait_for(&self.target(target)?, state_of(*state), patience).await?;
             }
             Wait::Text { text } => frame.wait_for_text(&text.render(&self.scope)?, patience).await?,
             Wait::Url { url } => frame.wait_for_url(&url.render(&self.scope)?, patience).await?,

@@ -1,5 +1,5 @@
 //! Workflows on real browsers: what a run does, and what becomes of the browsers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // Failing is what a test is for.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)] // Failing is what a test is for.
 #![allow(clippy::disallowed_methods, reason = "browsers live in real time")]
 
 mod chromium_site;

@@ -14,7 +14,7 @@ use chromium_site::Site;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// `browser serve`, running, with a guard that lets through to a site.
 struct Service {

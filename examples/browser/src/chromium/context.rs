@@ -119,11 +119,14 @@ impl Context {
         proxy: Option<SocketAddr>,
     ) -> Result<Self> {
         let within = config.answer_within;
-        let mut params = json!({ "disposeOnDetach": true });
-        if let Some(proxy) = proxy {
-            params["proxyServer"] = format!("http://{proxy}").into();
-            params["proxyBypassList"] = "<-loopback>".into();
-        }
+        let params = match proxy {
+            None => json!({ "disposeOnDetach": true }),
+            Some(proxy) => json!({
+                "disposeOnDetach": true,
+                "proxyServer": format!("http://{proxy}"),
+                "proxyBypassList": "<-loopback>",
+            }),
+        };
         let answer = connection.call(None, "Target.createBrowserContext", &params, within, ANSWER).await?;
         let id = text(&answer, "browserContextId").to_owned();
         let state = ContextState::default();

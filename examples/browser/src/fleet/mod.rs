@@ -74,15 +74,12 @@ impl Fleet {
             match reaped {
                 Ok(Ok(0)) | Err(_) => {}
                 Ok(Ok(browsers)) => {
-                    tracing::warn!(browsers, "ended browsers that an earlier process left behind")
+                    tracing::warn!(browsers, "ended browsers that an earlier process left behind");
                 }
                 Ok(Err(error)) => return Err(error.into()),
             }
         }
-        let proxy = match guard.enabled {
-            true => Some(Proxy::start(guard.clone(), ctx).await?),
-            false => None,
-        };
+        let proxy = tabs::start_guard(&guard, ctx).await?;
         let (browsers, running) =
             Browsers::new(chromium, config.clone(), proxy.as_ref().map(Proxy::address), ctx.clone());
         let browsers = Pool::new(browsers, browsers_config(&config), ctx)?;
@@ -181,7 +178,7 @@ fn tabs_config(config: &FleetConfig) -> PoolConfig {
     pool.idle = Some(config.idle);
     pool.max_age = Some(config.idle);
     pool.check = CheckPolicy::Always;
-    pool.create_within = Duration::from_secs(60);
+    pool.create_within = Duration::from_mins(1);
     pool.leak_after = Some(Duration::from_hours(1));
     pool
 }

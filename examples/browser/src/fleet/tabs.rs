@@ -65,10 +65,7 @@ impl Manager for Tabs {
     type Error = Error;
 
     async fn create(&self) -> Result<Tab, Error> {
-        let proxy = match self.guard.enabled {
-            true => Some(Proxy::start(self.guard.clone(), &self.ctx).await?),
-            false => None,
-        };
+        let proxy = start_guard(&self.guard, &self.ctx).await?;
         let browser = self.browsers.get().await?;
         let member = Arc::clone(&*browser);
         let context = member.browser.context_through(proxy.as_ref().map(Proxy::address)).await?;
@@ -93,6 +90,11 @@ impl Manager for Tabs {
             let _ = context.dispose().await;
         }
     }
+}
+
+/// A way to the network, unless it is not guarded.
+pub(super) async fn start_guard(config: &GuardConfig, ctx: &Ctx) -> Result<Option<Proxy>, guard::Error> {
+    if config.enabled { Proxy::start(config.clone(), ctx).await.map(Some) } else { Ok(None) }
 }
 
 impl Tab {

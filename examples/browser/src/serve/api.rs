@@ -16,7 +16,7 @@ use super::runner::Runner;
 use super::state;
 use crate::flow::{Compiled, Flow, FlowErrors};
 use crate::jobs::{Filter, Job, JobId, NewJob, State as JobState, Summary};
-use crate::language::{self, Request, Translation, Translator};
+use crate::language::{Request, Translation, Translator};
 
 /// The largest request body: a workflow, its inputs and what JSON adds.
 const BODY: usize = 2 << 20;
@@ -125,11 +125,12 @@ async fn list(
     headers: HeaderMap,
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<Jobs>> {
-    let mut filter = Filter::default();
-    filter.tenant = tenant(&headers)?;
-    filter.state = query.state;
-    filter.before = query.before.as_deref().map(id).transpose()?;
-    filter.limit = Some(query.limit.unwrap_or(50));
+    let filter = Filter {
+        tenant: tenant(&headers)?,
+        state: query.state,
+        before: query.before.as_deref().map(id).transpose()?,
+        limit: Some(query.limit.unwrap_or(50)),
+    };
     Ok(Json(Jobs { jobs: api.runner.store.list(filter).await? }))
 }
 
@@ -218,7 +219,7 @@ impl Api {
     /// How the service is.
     pub(crate) async fn state(&self) -> Answer<state::Pool> {
         let counts = self.runner.store.counts().await?;
-        let budget = self.translator.budget().await.map_err(language::Error::from)?;
+        let budget = self.translator.budget().await?;
         Ok(state::Pool::of(&self.runner, &counts, budget))
     }
 }

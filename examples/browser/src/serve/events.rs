@@ -37,10 +37,10 @@ impl Listener {
     async fn next(&mut self) -> Option<Event> {
         let (clock, shutdown) = (self.api.runner.ctx.clock.clone(), self.api.runner.ctx.shutdown.clone());
         loop {
-            if self.shown.is_none() {
-                if let Some(event) = self.pool().await {
-                    return Some(event);
-                }
+            if self.shown.is_none()
+                && let Some(event) = self.pool().await
+            {
+                return Some(event);
             }
             tokio::select! {
                 change = self.changes.recv() => match change {

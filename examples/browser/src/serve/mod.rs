@@ -36,7 +36,13 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     let store = Store::open(&config.jobs, &ctx)
         .with_context(|| format!("cannot open the store of jobs in {}", folder.display()))?;
     let artifacts = Artifacts::open(&folder.join("artifacts"), config.jobs.artifacts, &ctx)?;
-    let translator = Translator::open(&config.language, &ctx)?;
+    // What a run put there that was killed before it could say so.
+    artifacts.release(store.unnamed(artifacts.hashes()).await?).await?;
+    let mut language = config.language;
+    if language.folder.is_relative() {
+        language.folder = folder.join(language.folder);
+    }
+    let translator = Translator::open(&language, &ctx)?;
     let mut chromium = config.chromium;
     // Browsers of a process that was killed are found here and ended.
     chromium.leftovers.get_or_insert_with(|| folder.join("browsers"));
