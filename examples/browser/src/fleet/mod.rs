@@ -48,9 +48,11 @@ pub struct BrowserStatus {
     #[serde(with = "buttress_core::units::duration")]
     pub age: Duration,
     /// Contexts made in it so far.
+    pub uses: u64,
+    /// Contexts open in it now, those that wait ready included.
     pub contexts: u64,
-    /// Contexts open now.
-    pub open: u64,
+    /// `in_use` while it has a context, else `idle`.
+    pub standing: &'static str,
     /// What its processes held when they were measured last.
     pub memory_bytes: u64,
 }
@@ -110,12 +112,13 @@ impl Fleet {
     pub fn browsers(&self) -> Vec<BrowserStatus> {
         let now = self.0.ctx.clock.now();
         let status = |member: &Arc<browsers::Member>| {
-            let (contexts, open) = member.contexts();
+            let (uses, contexts) = member.contexts();
             BrowserStatus {
                 group: member.browser.group(),
                 age: member.age(now),
+                uses,
                 contexts,
-                open,
+                standing: if contexts > 0 { "in_use" } else { "idle" },
                 memory_bytes: member.memory().bytes(),
             }
         };

@@ -28,6 +28,8 @@ const NOBODY: &str = "default";
 pub(crate) struct Api {
     pub(crate) runner: Runner,
     pub(crate) translator: Translator,
+    /// What the model is called, if there is one.
+    pub(crate) model: String,
 }
 
 type Answer<T> = Result<T, Problem>;
@@ -220,7 +222,7 @@ impl Api {
     pub(crate) async fn state(&self) -> Answer<state::Pool> {
         let counts = self.runner.store.counts().await?;
         let budget = self.translator.budget().await?;
-        Ok(state::Pool::of(&self.runner, &counts, budget))
+        Ok(state::Pool::of(&self.runner, &counts, budget.map(|budget| (self.model.clone(), budget))))
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
         capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
         ctx: ctx.clone(),
     };
-    let api = Api { runner: runner.clone(), translator };
+    let api = Api { runner: runner.clone(), translator, model: language.model };
     let [browsers, tabs] = fleet.probes();
     Service::new("browser", config.service, ctx, telemetry)
         .with(runner)

@@ -40,13 +40,14 @@ struct Artifacts {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Language {
+    model: String,
     tokens_today: u64,
     tokens_limit: u64,
     warned: bool,
 }
 
 impl Pool {
-    pub(crate) fn of(runner: &Runner, counts: &Counts, budget: Option<BudgetStatus>) -> Self {
+    pub(crate) fn of(runner: &Runner, counts: &Counts, language: Option<(String, BudgetStatus)>) -> Self {
         let count = |state| counts.states.get(&state).copied().unwrap_or_default();
         let usage = runner.artifacts.usage();
         let (tabs, browsers) = runner.fleet.status();
@@ -58,7 +59,8 @@ impl Pool {
             jobs: JobCounts { waiting: count(State::Waiting), running: count(State::Running) },
             service_memory_bytes: own_memory(),
             artifacts: Artifacts { bytes: usage.bytes, quota: usage.quota, files: usage.files },
-            language: budget.map(|budget| Language {
+            language: language.map(|(model, budget)| Language {
+                model,
                 tokens_today: budget.tokens.spent,
                 tokens_limit: budget.tokens.limit.unwrap_or_default(),
                 warned: budget.warned,
