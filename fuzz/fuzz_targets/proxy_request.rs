@@ -16,10 +16,14 @@ fuzz_target!(|input: (u8, &[u8])| {
     let lines = text.split(|byte| *byte == b'\n').count();
     assert_eq!(lines, text.windows(2).filter(|pair| *pair == b"\r\n").count() + 1);
     let named = |name: &[u8]| {
-        let is_it = |line: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let is_it =
+            |line: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
         text.split(|byte| *byte == b'\n').filter(is_it).count()
     };
-    assert_eq!((named(b"host:"), named(b"connection:"), named(b"proxy-"), named(b"transfer-encoding:")), (1, 1, 0, 0));
+    assert_eq!(
+        (named(b"host:"), named(b"connection:"), named(b"proxy-"), named(b"transfer-encoding:")),
+        (1, 1, 0, 0)
+    );
     assert!(named(b"content-length:") <= 1);
 });
 

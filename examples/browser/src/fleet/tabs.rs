@@ -70,6 +70,8 @@ impl Manager for Tabs {
         let member = Arc::clone(&*browser);
         let context = member.browser.context_through(proxy.as_ref().map(Proxy::address)).await?;
         let page = context.page().await?;
+        // Whatever the first question costs is paid here and not by a job.
+        page.evaluate("0").await?;
         member.count_context();
         Ok(Tab { page, proxy, context: Some(context), member, _browser: browser })
     }
