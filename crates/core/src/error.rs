@@ -87,6 +87,20 @@ pub trait Classify {
     }
 }
 
+/// An error and everything that caused it, in one line: for logs, and for people who were not there.
+///
+/// ```
+/// use buttress_core::{Key, chain};
+///
+/// let error = Key::new("").unwrap_err();
+/// assert_eq!(chain(&error), "a key cannot be empty"); // it has no cause
+/// ```
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+}
+
 /// A time limit passed before the work was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not done within {}", crate::units::format_duration(*.0))]

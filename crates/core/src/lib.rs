@@ -40,7 +40,7 @@ mod validate;
 
 pub use clock::{BoxFuture, Clock, SharedClock, SystemClock, timeout};
 pub use ctx::Ctx;
-pub use error::{Classify, Elapsed, ErrorClass};
+pub use error::{Classify, Elapsed, ErrorClass, chain};
 pub use event::{Event, Events, Outcome, Sink};
 pub use key::{Key, KeyError};
 pub use probe::{DynProbe, Probe, Vitality};

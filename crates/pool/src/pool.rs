@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use buttress_core::{Ctx, Probe, Validate, Vitality, timeout};
+use buttress_core::{Ctx, Probe, Validate, Vitality, chain, timeout};
 use tokio::sync::Notify;
 
 use crate::config::PoolConfig;
 use crate::desk::{Desk, InLine, Shell};
-use crate::error::{Error, chain, refused};
+use crate::error::{Error, refused};
 use crate::guard::{Fate, Guard};
 use crate::manager::{Condition, Manager};
 use crate::metrics::Metrics;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
+use buttress_core::chain;
+
 use crate::breaker::{AfterFailure, Breaker, BreakerRules};
 use crate::error::BoxedError;
 use crate::random::Random;
@@ -426,7 +428,7 @@ impl<T> State<T> {
             paused: self.paused,
             closed: self.closed,
             circuit_open_for: Some(self.breaker.left(now)).filter(|left| !left.is_zero()),
-            last_error: self.cause.as_ref().map(|cause| crate::error::chain(&*cause.source)),
+            last_error: self.cause.as_ref().map(|cause| chain(&*cause.source)),
         }
     }
 

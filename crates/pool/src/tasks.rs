@@ -10,13 +10,13 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
-use buttress_core::{Ctx, ErrorClass, Event, Outcome, timeout, units};
+use buttress_core::{Ctx, ErrorClass, Event, Outcome, chain, timeout, units};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::breaker::AfterFailure;
 use crate::desk::Shell;
-use crate::error::{BoxedError, chain};
+use crate::error::BoxedError;
 use crate::guard::{Fate, Guard};
 use crate::manager::{Condition, Manager};
 use crate::pool::Inner;

@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use buttress_core::{Classify, ErrorClass};
+use buttress_core::{Classify, ErrorClass, chain};
 use buttress_telemetry::RequestId;
 use http_body_util::BodyExt;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -156,18 +156,6 @@ impl<E: Classify + std::error::Error> From<E> for Problem {
         }
         problem.detail(error.to_string())
     }
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl Serialize for Problem {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use buttress_core::{Ctx, Validate, timeout};
+use buttress_core::{Ctx, Validate, chain, timeout};
 use buttress_health::{Check, Health};
 use buttress_telemetry::Telemetry;
 use tokio::task::JoinHandle;
@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use crate::component::{AnyComponent, Component};
 use crate::config::ServiceConfig;
 use crate::error::Error;
-use crate::problem::chain;
 use crate::server::{ConnectionLimits, Server, bind};
 use crate::stop::{Bound, Handle, Signals};
 use crate::{metrics, probes, stack};

@@ -199,7 +199,8 @@ let history = [];
 function takePool(status) {
   pool = status;
   poolAt = Date.now();
-  const { in_use, waiting } = status.browsers;
+  const { in_use } = status.browsers;
+  const { waiting } = status.tabs;
   const last = history.at(-1);
   if (last?.[1] !== in_use || last?.[2] !== waiting) history.push([poolAt, in_use, waiting]);
   drawPool();
@@ -225,7 +226,7 @@ function drawPool() {
   const tokens = (count) => (count ?? 0).toLocaleString("en", { notation: "compact" });
   const figures = {
     in_use: `${browsers.in_use} of ${browsers.max}`,
-    callers: String(browsers.waiting),
+    callers: String(pool.tabs.waiting),
     running: String(jobs.running),
     waiting: String(jobs.waiting),
     memory: bytes(pool.service_memory_bytes),
@@ -300,7 +301,7 @@ function drawTimeline() {
   for (const side of ["y1", "y2"]) $(".limit", svg).setAttribute(side, y(pool?.browsers.max ?? top));
   if (!pool) return;
   const most = (column) => Math.max(0, ...shown.map((point) => point[column]));
-  const told = `Last minutes: ${pool.browsers.in_use} of ${pool.browsers.max} in use now, at most ${most(1)}; ${pool.browsers.waiting} waiting now, at most ${most(2)}.`;
+  const told = `Last minutes: ${pool.browsers.in_use} of ${pool.browsers.max} in use now, at most ${most(1)}; ${pool.tabs.waiting} waiting now, at most ${most(2)}.`;
   if (svg.getAttribute("aria-label") !== told) svg.setAttribute("aria-label", told);
 }
 

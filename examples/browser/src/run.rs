@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use buttress_core::{BoxFuture, Classify, Ctx, ErrorClass, SharedClock, timeout};
+use buttress_core::{BoxFuture, Classify, Ctx, ErrorClass, SharedClock, chain, timeout};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -79,13 +79,7 @@ impl Failed {
 
     /// The failure that an error means, with all its causes.
     pub fn of(error: &(impl Classify + std::error::Error)) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        Self { class: error.class(), message }
+        Self { class: error.class(), message: chain(error) }
     }
 }
 

@@ -209,6 +209,96 @@ fn after_kill_9_each_accepted_job_ends_once_and_no_browser_is_left() {
     assert_eq!(listed["jobs"].as_array().unwrap().len(), accepted.len());
 }
 
+/// What an answer lacks, or has otherwise than its description says.
+fn against(schema: &Value, value: &Value, all: &Value, path: &str, wrong: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        return against(all.pointer(name.trim_start_matches('#')).unwrap(), value, all, path, wrong);
+    }
+    if let Some(choices) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        let fits = |choice: &Value| {
+            let mut misfits = Vec::new();
+            against(choice, value, all, path, &mut misfits);
+            misfits.is_empty()
+        };
+        if !choices.iter().any(fits) {
+            wrong.push(format!("{path} is none of its choices: {value}"));
+        }
+        return;
+    }
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.clone(),
+        Value::Null => Vec::new(),
+        kind => vec![kind.clone()],
+    };
+    let fits = |kind: &Value| match kind.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        _ => value.is_null(),
+    };
+    if !kinds.is_empty() && !kinds.iter().any(fits) {
+        wrong.push(format!("{path} is no {kinds:?}: {value}"));
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        against(part, value, all, path, wrong);
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if value.get(name.as_str().unwrap()).is_none() {
+            wrong.push(format!("{path} lacks {name}"));
+        }
+    }
+    for (name, part) in schema["properties"].as_object().into_iter().flatten() {
+        if let Some(value) = value.get(name) {
+            against(part, value, all, &format!("{path}.{name}"), wrong);
+        }
+    }
+    for (number, item) in value.as_array().into_iter().flatten().enumerate() {
+        against(&schema["items"], item, all, &format!("{path}[{number}]"), wrong);
+    }
+}
+
+#[test]
+fn answers_are_as_the_description_of_the_interface_says() {
+    let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());
+    let service = Service::start(folder.path(), &site, &[]);
+    let described = service.get("/openapi.json");
+    let good = service.submit(&format!("  - goto: {}\n  - screenshot: home\n", site.url("/")));
+    let bad = service.submit("  - goto: http://169.254.169.254/\n");
+    service.ended(&good);
+    service.ended(&bad);
+    let flow = json!({ "flow": "name: x\nsteps:\n- goto: https://example.com/\n" }).to_string();
+    let command = json!({ "text": "go to example.com" }).to_string();
+    let mut wrong = Vec::new();
+    for (method, path, template, body) in [
+        ("post", "/v1/jobs", "/v1/jobs", flow.as_str()),
+        ("get", "/v1/jobs", "/v1/jobs", ""),
+        ("get", &format!("/v1/jobs/{good}"), "/v1/jobs/{id}", ""),
+        ("get", &format!("/v1/jobs/{bad}"), "/v1/jobs/{id}", ""),
+        ("post", &format!("/v1/jobs/{good}/cancel"), "/v1/jobs/{id}/cancel", ""),
+        ("post", "/v1/flows/check", "/v1/flows/check", &flow),
+        ("post", "/v1/flows/check", "/v1/flows/check", r#"{"flow": "name: x"}"#),
+        ("post", "/v1/commands", "/v1/commands", &command),
+        ("get", "/v1/pool", "/v1/pool", ""),
+    ] {
+        let answer = service.request(&method.to_uppercase(), path, body);
+        let answers = &described["paths"][template][method]["responses"];
+        let mut described_answer = &answers[answer.status.to_string()];
+        if let Some(name) = described_answer["$ref"].as_str() {
+            described_answer = described.pointer(name.trim_start_matches('#')).unwrap();
+        }
+        let content = described_answer["content"].as_object();
+        let Some((_, content)) = content.and_then(|content| content.iter().next()) else {
+            wrong.push(format!("{method} {template}: {} is not described", answer.status));
+            continue;
+        };
+        against(&content["schema"], &answer.json(), &described, &format!("{method} {template}"), &mut wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_page_shows_a_job_from_its_form_to_its_screenshot() {
     let (folder, site) = (tempfile::tempdir().unwrap(), Site::start());

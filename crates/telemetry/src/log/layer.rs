@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use buttress_core::SharedClock;
+use buttress_core::{SharedClock, chain};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -158,14 +158,7 @@ impl Visit for Recorded {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut text = value.to_string();
-        let mut source = value.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        self.put_text(field, &text);
+        self.put_text(field, &chain(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

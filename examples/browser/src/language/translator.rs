@@ -97,6 +97,7 @@ pub struct Translation {
     /// What it cost in micro-dollars.
     pub cost_micros: u64,
     /// The model, where its answer was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
 }
 

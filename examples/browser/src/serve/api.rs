@@ -107,7 +107,7 @@ async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answ
     let (job, new) = api.runner.store.submit(job).await?;
     let status = if new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let location = format!("/v1/jobs/{}", job.id);
-    Ok((status, [(header::LOCATION, location)], Json(job)).into_response())
+    Ok((status, [(header::LOCATION, location)], Json(WholeJob::from(job))).into_response())
 }
 
 #[derive(Deserialize)]
@@ -136,12 +136,34 @@ async fn list(
     Ok(Json(Jobs { jobs: api.runner.store.list(filter).await? }))
 }
 
-async fn show(State(api): State<Api>, headers: HeaderMap, Path(job): Path<String>) -> Answer<Json<Job>> {
-    Ok(Json(api.runner.store.get(id(&job)?, tenant(&headers)?.as_ref()).await?))
+/// A job, and what lists say of it.
+#[derive(Serialize)]
+struct WholeJob {
+    #[serde(flatten)]
+    job: Job,
+    results: u32,
+    artifacts: u32,
 }
 
-async fn cancel(State(api): State<Api>, headers: HeaderMap, Path(job): Path<String>) -> Answer<Json<Job>> {
-    Ok(Json(api.runner.store.cancel(id(&job)?, tenant(&headers)?.as_ref()).await?))
+impl From<Job> for WholeJob {
+    fn from(job: Job) -> Self {
+        let Summary { results, artifacts, .. } = Summary::from(&job);
+        Self { job, results, artifacts }
+    }
+}
+
+async fn show(State(api): State<Api>, headers: HeaderMap, Path(job): Path<String>) -> Answer<Json<WholeJob>> {
+    let job = api.runner.store.get(id(&job)?, tenant(&headers)?.as_ref()).await?;
+    Ok(Json(job.into()))
+}
+
+async fn cancel(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Path(job): Path<String>,
+) -> Answer<Json<WholeJob>> {
+    let job = api.runner.store.cancel(id(&job)?, tenant(&headers)?.as_ref()).await?;
+    Ok(Json(job.into()))
 }
 
 async fn artifact(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use buttress_connect::blobs::Blobs;
-use buttress_core::{Classify, Ctx, ErrorClass};
+use buttress_core::{Classify, Ctx, ErrorClass, chain};
 use buttress_docpipeline::{Error as DocumentError, Finished, Record, Workers};
 use buttress_health::Check;
 use buttress_queue::{Error as QueueError, Failed, Job, WorkQueue};
@@ -202,10 +202,4 @@ impl Worker {
         self.blobs.put_new(&result, Bytes::from(json)).await?;
         Ok(())
     }
-}
-
-/// An error with what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
