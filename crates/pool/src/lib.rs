@@ -39,7 +39,8 @@
 //!
 //! # What it promises
 //!
-//! - There are never more than `max` objects, or `max + overflow` while callers wait.
+//! - There are never more than `max` objects, or `max + overflow` while callers wait, those on their way in and out
+//!   included.
 //! - Callers are served in the order in which they came, those of a higher [`Priority`] first. Nobody overtakes: an
 //!   object that comes back goes to the first who waits.
 //! - A future of [`get`](Pool::get) may be dropped at any await. Its place in line, the object it was just given and the

@@ -64,6 +64,8 @@ struct World {
     /// Creations under way, and those that wait to be tried again.
     creating: usize,
     retrying: usize,
+    /// Objects that are being put away.
+    closing: usize,
     waiting: BTreeMap<u64, Waiting>,
     /// Numbers of callers in the order in which they have to be served, by priority.
     lines: [Vec<u64>; 3],
@@ -89,6 +91,7 @@ impl World {
             inspected: None,
             creating: 0,
             retrying: 0,
+            closing: 0,
             waiting: BTreeMap::new(),
             lines: [const { Vec::new() }; 3],
             next_caller: 0,
@@ -110,7 +113,7 @@ impl World {
 
     fn step(&mut self) {
         let mut effects = Effects::default();
-        match self.below(20) {
+        match self.below(22) {
             0..=4 => self.ask(false, &mut effects),
             5..=8 => self.give_back(&mut effects),
             9 => self.lose(&mut effects),
@@ -126,6 +129,7 @@ impl World {
                 self.state.maintain(self.now, Duration::from_secs(1), &mut effects);
             }
             18 => self.pause_or_resize(&mut effects),
+            19 | 20 => self.put_away(&mut effects),
             _ => self.inspect(&mut effects),
         }
         self.note(effects);
@@ -177,6 +181,7 @@ impl World {
         self.gone.insert(lent.object);
         let reason = [Closed::Broken, Closed::Check, Closed::Invalidated, Closed::Detached][self.below(4)];
         self.state.lost(lent.slot, reason, self.now, effects);
+        self.closing += usize::from(reason != Closed::Detached);
         if reason == Closed::Check && !self.closed {
             self.note(std::mem::take(effects));
             self.poll();
@@ -254,6 +259,7 @@ impl World {
             if self.below(4) == 0 {
                 self.gone.insert(object);
                 self.state.lost(slot, Closed::Reset, self.now, effects);
+                self.closing += 1;
             } else {
                 self.state.refitted(slot, object, self.below(2) == 0, self.now, effects);
             }
@@ -265,12 +271,20 @@ impl World {
         if self.below(4) == 0 {
             self.gone.insert(object);
             self.state.lost(slot, Closed::Check, self.now, effects);
+            self.closing += 1;
         } else {
             self.state.refitted(slot, object, true, self.now, effects);
         }
         self.inspected = self.state.begin_inspection(self.now);
         if self.inspected.is_none() {
             self.state.end_inspections();
+        }
+    }
+
+    fn put_away(&mut self, effects: &mut Effects<Object>) {
+        if self.closing > 0 {
+            self.closing -= 1;
+            self.state.put_away(self.now, effects);
         }
     }
 
@@ -295,8 +309,9 @@ impl World {
     /// Takes note of what the state asks for.
     fn note(&mut self, effects: Effects<Object>) {
         let Some(more) = effects.more else { return };
-        for (object, _) in more.closed {
-            self.gone.extend(object);
+        for object in more.closed.into_iter().filter_map(|(object, _)| object) {
+            self.gone.insert(object);
+            self.closing += 1;
         }
         self.creating += more.create;
         if let Some(inspect) = more.inspect {
@@ -345,7 +360,8 @@ impl World {
             status.idle + self.lent.len() + self.busy.len() + inspected,
             "no slot is lost"
         );
-        let all = status.size + status.creating;
+        assert_eq!(status.closing, self.closing);
+        let all = status.size + status.creating + status.closing;
         assert!(all <= self.limit || all <= self.most_before, "{all} objects where {} may be", self.limit);
         self.most_before = all;
         if !self.paused && status.idle > 0 {
@@ -370,6 +386,7 @@ impl World {
             self.give_back(&mut effects);
             self.end_refit(&mut effects);
             self.inspect(&mut effects);
+            self.put_away(&mut effects);
             self.create(&mut effects);
             self.retry(&mut effects);
             self.note(effects);
@@ -402,6 +419,7 @@ impl World {
                     Turn::Refused(refusal) => panic!("{refusal:?}"),
                 }
             }
+            self.put_away(&mut effects);
             self.create(&mut effects);
             self.inspect(&mut effects);
             self.note(effects);

@@ -200,7 +200,7 @@ impl<T> State<T> {
             return None;
         }
         let limit = self.rules.max + self.rules.overflow;
-        let room = limit.saturating_sub(self.live + self.creating);
+        let room = limit.saturating_sub(self.all());
         let coming = self.creating + if self.breaker.is_open(ask.now) { 0 } else { room };
         let patient = if ask.wait { self.rules.waiters } else { 0 };
         (self.waiters.len() >= coming + patient).then(|| {
@@ -330,7 +330,7 @@ impl<T> State<T> {
         let over = self.closed
             || self.breaker.is_open(now)
             || self.needed() < self.creating
-            || self.live + self.creating > self.rules.max + self.rules.overflow;
+            || self.all() > self.rules.max + self.rules.overflow;
         if over {
             self.creating -= 1;
         }
@@ -411,9 +411,11 @@ impl<T> State<T> {
         (self.waits.take(), self.holds.take())
     }
 
-    /// An object was put away.
-    pub(crate) fn put_away(&mut self) {
+    /// An object was put away: there is room for another.
+    pub(crate) fn put_away(&mut self, now: Time, effects: &mut Effects<T>) {
         self.closing -= 1;
+        effects.more().news = true;
+        self.settle(now, effects);
     }
 
     pub(crate) fn status(&self, now: Time) -> Status {
@@ -453,6 +455,11 @@ impl<T> State<T> {
             Some(ObjectStatus { age: now.since(slot.created), uses: slot.uses, standing })
         };
         self.slots.iter().filter_map(status).collect()
+    }
+
+    /// Every object that takes room: those on their way in and out included.
+    fn all(&self) -> usize {
+        self.live + self.creating + self.closing
     }
 
     /// Why an object may not be handed out any more.
@@ -567,7 +574,7 @@ impl<T> State<T> {
         if self.closed || self.breaker.is_open(now) {
             return 0;
         }
-        let room = |limit: usize| limit.saturating_sub(self.live + self.creating);
+        let room = |limit: usize| limit.saturating_sub(self.all());
         let waiting = if self.paused { 0 } else { self.waiters.len() };
         let for_waiters =
             waiting.saturating_sub(self.creating).min(room(self.rules.max + self.rules.overflow));

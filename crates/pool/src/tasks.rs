@@ -20,6 +20,7 @@ use crate::error::BoxedError;
 use crate::guard::{Fate, Guard};
 use crate::manager::{Condition, Manager};
 use crate::pool::Inner;
+use crate::state::State;
 use crate::status::Closed;
 use crate::verdict::{Effects, Leak, More};
 
@@ -268,8 +269,7 @@ struct Closing<M: Manager> {
 impl<M: Manager> Drop for Closing<M> {
     fn drop(&mut self) {
         if let Some(inner) = self.inner.upgrade() {
-            inner.desk.lock().put_away();
-            inner.news.notify_waiters();
+            inner.change(State::put_away);
         }
     }
 }

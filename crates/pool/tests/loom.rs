@@ -70,6 +70,11 @@ impl Shell<u32> for Pool {
         }
         let Some(more) = effects.more else { return };
         more.wake.into_iter().for_each(Waker::wake);
+        for _ in more.closed {
+            let mut effects = Effects::default();
+            self.desk.lock().put_away(self.now, &mut effects);
+            self.act(effects);
+        }
         for _ in 0..more.create {
             let mut effects = Effects::default();
             self.desk.lock().created(7, self.now, &mut effects);
