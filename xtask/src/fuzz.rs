@@ -103,6 +103,8 @@ fn fuzz_target(target: String, seconds: u64, workspace: &Workspace) -> Result<Fu
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(["-print_final_stats=1", "-timeout=25", "-rss_limit_mb=2048", "-verbosity=0"])
+        // As `cargo fuzz run` has it: C libraries have statics of one name in several functions.
+        .env("ASAN_OPTIONS", "detect_odr_violation=0")
         // The first folder takes what is found; the others are only read.
         .arg(&found);
     let seeds = folder.join("corpus").join(&target);
