@@ -21,6 +21,12 @@ pub trait Clock: Send + Sync + std::fmt::Debug + 'static {
     /// The monotonic time.
     fn now(&self) -> Instant;
 
+    /// The monotonic time as of the system's last tick: a few milliseconds behind [`now`](Clock::now) and never ahead of it,
+    /// for a fraction of its cost. For expiry and rates, which are checked on every call and are no more exact than that.
+    fn coarse(&self) -> Instant {
+        self.now()
+    }
+
     /// The time of day.
     fn wall(&self) -> SystemTime;
 
@@ -54,12 +60,40 @@ impl Clock for SystemClock {
         Instant::now()
     }
 
+    #[cfg(target_os = "linux")]
+    fn coarse(&self) -> Instant {
+        coarse::now()
+    }
+
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }
 
     fn sleep_until(&self, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep_until(deadline.into()))
+    }
+}
+
+/// Linux keeps the time of its last tick (1 to 10 ms, mostly 4) where a program reads it without asking the hardware.
+#[cfg(target_os = "linux")]
+mod coarse {
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    #[allow(clippy::disallowed_methods, reason = "a part of the system clock")]
+    pub(super) fn now() -> Instant {
+        // `Instant` tells no number, so the two clocks are tied together once, where both read the same hardware.
+        static START: OnceLock<(Instant, Duration)> = OnceLock::new();
+        let (start, monotonic) = *START.get_or_init(|| (Instant::now(), read(ClockId::Monotonic)));
+        start + read(ClockId::MonotonicCoarse).saturating_sub(monotonic)
+    }
+
+    fn read(clock: ClockId) -> Duration {
+        let time = clock_gettime(clock);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
     }
 }
 
@@ -83,4 +117,22 @@ pub async fn timeout<T>(
         alarm.as_mut().poll(cx).map(|()| Err(Elapsed(limit)))
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coarse_time_is_behind_the_time_and_goes_on() {
+        let clock = SystemClock;
+        let first = clock.coarse();
+        let mut last = first;
+        while last.duration_since(first) < Duration::from_millis(30) {
+            let coarse = clock.coarse();
+            assert!(coarse >= last);
+            assert!(coarse <= clock.now());
+            last = coarse;
+        }
+    }
 }

@@ -1,0 +1,1 @@
+//! A cache with single flight, stale-while-revalidate, tags and a shared second tier.

@@ -1,0 +1,1 @@
+//! Rate limits with many windows, tiers, penalties and bans, in memory or shared.

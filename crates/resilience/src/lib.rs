@@ -1,0 +1,1 @@
+//! Deadlines, retries with a budget, circuit breakers, bulkheads, hedging and load shedding.
