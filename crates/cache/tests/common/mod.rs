@@ -7,11 +7,11 @@ use std::time::Duration;
 use buttress_cache::{Builder, Cache, EngineKind};
 use buttress_core::{Classify, Ctx, ErrorClass, EventLog, Events, TestClock};
 
-pub const ENGINES: [EngineKind; 3] = [EngineKind::QuickCache, EngineKind::Moka, EngineKind::Lru];
+pub(crate) const ENGINES: [EngineKind; 3] = [EngineKind::QuickCache, EngineKind::Moka, EngineKind::Lru];
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the source says: {0}")]
-pub struct Broken(pub &'static str);
+pub(crate) struct Broken(pub &'static str);
 
 impl Classify for Broken {
     fn class(&self) -> ErrorClass {
@@ -20,10 +20,10 @@ impl Classify for Broken {
 }
 
 /// A cache without jitter, on a clock that the test moves.
-pub struct World {
-    pub clock: TestClock,
-    pub events: EventLog,
-    pub ctx: Ctx,
+pub(crate) struct World {
+    pub(crate) clock: TestClock,
+    pub(crate) events: EventLog,
+    pub(crate) ctx: Ctx,
 }
 
 impl Default for World {
@@ -35,25 +35,25 @@ impl Default for World {
 }
 
 impl World {
-    pub fn cache(&self, set: impl FnOnce(Builder<u64, String>) -> Builder<u64, String>) -> Cache<u64, String> {
+    pub(crate) fn cache(&self, set: impl FnOnce(Builder<u64, String>) -> Builder<u64, String>) -> Cache<u64, String> {
         let mut config = buttress_cache::CacheConfig::default();
         config.name = "test".to_owned();
         config.jitter = 0.0;
         set(Cache::builder("test").config(config)).build(&self.ctx).unwrap()
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
 }
 
 /// Lets everything run that can.
-pub async fn settle() {
+pub(crate) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
 }
 
-pub fn seconds(number: u64) -> Duration {
+pub(crate) fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
 }
