@@ -1,0 +1,70 @@
+//! moka.
+
+use moka::notification::RemovalCause;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+
+use super::{CacheKey, Capacity, Engine, Weighed};
+
+/// moka as an engine: W-TinyLFU, a window of recent entries before a main part chosen by frequency. What an insertion means for
+/// the others is decided a little later, so there may be some entries too many for a moment.
+pub struct Moka<K, T>(Cache<K, T>);
+
+impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for Moka<K, T> {
+    fn new(capacity: &Capacity) -> Self {
+        let evicted = capacity.evicted.clone();
+        let cache = Cache::builder()
+            .max_capacity(capacity.weight)
+            .weigher(|_, entry: &T| u32::try_from(entry.weight().max(1)).unwrap_or(u32::MAX))
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    evicted.note();
+                }
+            })
+            .build();
+        Self(cache)
+    }
+
+    fn get(&self, key: &K) -> Option<T> {
+        self.0.get(key)
+    }
+
+    fn peek(&self, key: &K) -> Option<T> {
+        // moka has no look that is not a use.
+        self.0.get(key)
+    }
+
+    fn insert(&self, key: K, entry: T) {
+        self.0.insert(key, entry);
+    }
+
+    fn remove(&self, key: &K) -> Option<T> {
+        self.0.remove(key)
+    }
+
+    fn remove_if(&self, key: &K, condition: impl Fn(&T) -> bool) -> bool {
+        let outcome = self.0.entry_by_ref(key).and_compute_with(|entry| match entry {
+            Some(entry) if condition(entry.value()) => Op::Remove,
+            _ => Op::Nop,
+        });
+        matches!(outcome, moka::ops::compute::CompResult::Removed(_))
+    }
+
+    fn clear(&self) {
+        self.0.invalidate_all();
+    }
+
+    fn len(&self) -> usize {
+        self.0.run_pending_tasks();
+        usize::try_from(self.0.entry_count()).unwrap_or(usize::MAX)
+    }
+
+    fn weight(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.weighted_size()
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = (K, T)> + Send + '_> {
+        Box::new(self.0.iter().map(|(key, entry)| (K::clone(&key), entry)))
+    }
+}

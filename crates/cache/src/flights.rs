@@ -1,0 +1,167 @@
+//! Single flight: at most one load of a key at a time, whoever asks.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::Error;
+use crate::engine::CacheKey;
+use crate::tags::Seen;
+
+/// How a load ended: a value, the knowledge that there is none, or an error for all who waited.
+pub(crate) type Outcome<V> = Result<Option<V>, Error>;
+
+const SHARDS: usize = 16;
+
+/// The loads under way. A load that was superseded is no longer here: it goes on for those who wait for it, and nobody else sees
+/// what it brings.
+pub(crate) struct Flights<K, V> {
+    shards: [Mutex<HashMap<K, Flight<V>>>; SHARDS],
+    hasher: RandomState,
+    under_way: AtomicUsize,
+    /// How many there may be.
+    most: usize,
+    next: AtomicUsize,
+}
+
+struct Flight<V> {
+    number: usize,
+    outcome: watch::Receiver<Option<Outcome<V>>>,
+    tags: Seen,
+}
+
+/// What a caller does about a value that is not there.
+pub(crate) enum Joined<K: CacheKey, V> {
+    /// It loads.
+    Lead(Ticket<K, V>),
+    /// It waits for another's load.
+    Follow(watch::Receiver<Option<Outcome<V>>>),
+    /// It is refused: as many loads as may be are under way.
+    Full,
+}
+
+/// The right, and the duty, to load a value. Dropped, it is given back: those who wait are told to try for themselves, or, after
+/// a panic, that there was one.
+pub(crate) struct Ticket<K: CacheKey, V> {
+    flights: Arc<Flights<K, V>>,
+    key: K,
+    number: usize,
+    outcome: watch::Sender<Option<Outcome<V>>>,
+    /// What those who wait are told after a panic.
+    panicked: Error,
+    pub(crate) tags: Seen,
+}
+
+impl<K: CacheKey, V> Flights<K, V> {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            under_way: AtomicUsize::new(0),
+            most,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many loads are under way, those superseded included.
+    pub(crate) fn len(&self) -> usize {
+        self.under_way.load(Ordering::SeqCst)
+    }
+
+    /// Begins a load, or joins the one that is under way. A load whose tags were invalidated meanwhile is joined no more.
+    pub(crate) fn join(self: &Arc<Self>, key: &K, tags: Seen, panicked: impl FnOnce() -> Error) -> Joined<K, V> {
+        let mut shard = self.shard(key);
+        if let Some(flight) = shard.get(key)
+            && flight.tags.holds()
+        {
+            return Joined::Follow(flight.outcome.clone());
+        }
+        let room = |under_way| (under_way < self.most).then_some(under_way + 1);
+        if self.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_err() {
+            return Joined::Full;
+        }
+        let (sender, receiver) = watch::channel(None);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        shard.insert(key.clone(), Flight { number, outcome: receiver, tags: tags.clone() });
+        drop(shard);
+        let (flights, key, panicked) = (Arc::clone(self), key.clone(), panicked());
+        Joined::Lead(Ticket { flights, key, number, outcome: sender, panicked, tags })
+    }
+
+    /// Whether a load of the key is under way.
+    pub(crate) fn is_under_way(&self, key: &K) -> bool {
+        self.len() > 0 && self.shard(key).contains_key(key)
+    }
+
+    /// What is being loaded for the key is old already. Must come before the change itself is made known to the engine.
+    pub(crate) fn supersede(&self, key: &K) {
+        // A load that begins after this look begins after what supersedes it.
+        if self.len() > 0 {
+            self.shard(key).remove(key);
+        }
+    }
+
+    /// The same for every key.
+    pub(crate) fn supersede_all(&self) {
+        if self.len() > 0 {
+            self.shards.iter().for_each(|shard| lock(shard).clear());
+        }
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
+        let at = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SHARDS;
+        #[allow(clippy::indexing_slicing, reason = "a remainder is less than the divisor")]
+        lock(&self.shards[at])
+    }
+}
+
+fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<K: CacheKey, V> Ticket<K, V> {
+    pub(crate) fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// Hears how the load ends.
+    pub(crate) fn listen(&self) -> watch::Receiver<Option<Outcome<V>>> {
+        self.outcome.subscribe()
+    }
+
+    /// Ends the load. `keep` puts the outcome where later callers find it, and is called unless the load was superseded; so what
+    /// supersedes it comes wholly before or wholly after.
+    pub(crate) fn land(self, outcome: Outcome<V>, keep: impl FnOnce(&Outcome<V>)) {
+        self.leave(|| keep(&outcome));
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    /// Takes the flight off the table; `last` is called before, if it was still there.
+    fn leave(&self, last: impl FnOnce()) {
+        let mut shard = self.flights.shard(&self.key);
+        if shard.get(&self.key).is_some_and(|flight| flight.number == self.number) {
+            last();
+            shard.remove(&self.key);
+        }
+    }
+}
+
+impl<K: CacheKey, V> Drop for Ticket<K, V> {
+    fn drop(&mut self) {
+        self.leave(|| {});
+        self.flights.under_way.fetch_sub(1, Ordering::SeqCst);
+        if std::thread::panicking() {
+            // No harm after a landing: those who waited have their outcome.
+            self.outcome.send_if_modified(|outcome| {
+                let open = outcome.is_none();
+                if open {
+                    *outcome = Some(Err(self.panicked.clone()));
+                }
+                open
+            });
+        }
+    }
+}

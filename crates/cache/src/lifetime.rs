@@ -1,0 +1,144 @@
+//! How long entries live.
+
+use std::time::Duration;
+
+use crate::CacheConfig;
+use crate::freshness::{SPAN, Stamp};
+use crate::random::Random;
+use crate::tick::{Tick, duration, ticks};
+
+/// How long one entry lives, where that differs from what the cache says.
+///
+/// ```
+/// use buttress_cache::Lifetime;
+/// use std::time::Duration;
+///
+/// let token = Lifetime::of(Duration::from_secs(3600)).idle(Duration::from_secs(300));
+/// # let _ = (token, Lifetime::unlimited());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    pub(crate) ttl: Option<Span>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) exact: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span {
+    For(Duration),
+    Unlimited,
+}
+
+impl Lifetime {
+    /// Fresh for `ttl`, of which the cache's jitter is taken off. More than 180 days count as 180 days.
+    #[must_use]
+    pub fn of(ttl: Duration) -> Self {
+        Self { ttl: Some(Span::For(ttl)), ..Self::default() }
+    }
+
+    /// Until there is no room for it, or it is removed.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self { ttl: Some(Span::Unlimited), ..Self::default() }
+    }
+
+    /// Gone also when nobody asked for it for so long.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
+    /// Without jitter: for values whose end is known, like that of a token.
+    #[must_use]
+    pub fn exactly(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+}
+
+/// What a cache says about lifetimes.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    ttl: Option<Duration>,
+    jitter: f64,
+    idle: Option<Duration>,
+    negative: Duration,
+    stale: u32,
+    kept: u32,
+    retry: u32,
+    early: f64,
+}
+
+impl Rules {
+    pub(crate) fn new(config: &CacheConfig) -> Self {
+        Self {
+            ttl: config.ttl,
+            jitter: config.jitter,
+            idle: config.idle,
+            negative: config.negative,
+            stale: ticks(config.stale),
+            kept: ticks(config.stale.max(config.fail_safe)),
+            retry: ticks(config.retry),
+            early: config.early,
+        }
+    }
+
+    /// The times of an entry that is written `now`. `cost` is what loading it took.
+    pub(crate) fn stamp(
+        &self,
+        lifetime: Lifetime,
+        nothing: bool,
+        cost: Duration,
+        (now, generation): (Tick, u16),
+        random: &Random,
+    ) -> Stamp {
+        let ttl = match lifetime.ttl {
+            Some(Span::Unlimited) if !nothing => None,
+            Some(Span::For(ttl)) => Some(ttl),
+            _ => self.ttl,
+        };
+        // What is not there may come to be without anybody telling the cache.
+        let ttl = if nothing { Some(ttl.map_or(self.negative, |ttl| ttl.min(self.negative))) } else { ttl };
+        let Some(ttl) = ttl else {
+            return Stamp { fresh: Tick::NEVER, expires: Tick::NEVER, early: 0, generation };
+        };
+        let ttl = ttl.min(Tick::LONGEST);
+        // Off, never on: a lifetime is what the data bears.
+        let ttl = if lifetime.exact { ttl } else { ttl.mul_f64(1.0 - self.jitter * random.fraction()) };
+        let fresh = now.after(ttl);
+        let expires = if nothing { fresh } else { fresh.plus(self.kept) };
+        Stamp { fresh, expires, early: if nothing { 0 } else { self.early(cost, ttl) }, generation }
+    }
+
+    /// How long before the end of its freshness an entry may be loaded early: for half of its life at most.
+    fn early(&self, cost: Duration, ttl: Duration) -> u16 {
+        if self.early <= 0.0 || cost.is_zero() {
+            return 0;
+        }
+        let span = cost.min(ttl).mul_f64(self.early.min(100.0) * f64::from(SPAN)).min(ttl / 2);
+        u16::try_from(ticks(span)).unwrap_or(u16::MAX)
+    }
+
+    /// The times of an entry whose load failed: it counts as fresh for a while, so that not every caller tries again.
+    pub(crate) fn put_off(&self, stamp: Stamp, now: Tick) -> Stamp {
+        Stamp { fresh: now.plus(self.retry).min(stamp.expires), early: 0, ..stamp }
+    }
+
+    pub(crate) fn stale_until(&self, stamp: &Stamp) -> Tick {
+        stamp.fresh.plus(self.stale).min(stamp.expires)
+    }
+
+    /// After how long without a use an entry is gone.
+    pub(crate) fn idle(&self, lifetime: Lifetime) -> Option<u32> {
+        // An entry of no ticks could never be read.
+        lifetime.idle.or(self.idle).map(|idle| ticks(idle).max(1))
+    }
+}
+
+impl Stamp {
+    /// The time for which it will be fresh.
+    pub(crate) fn fresh_for(&self, now: Tick) -> Option<Duration> {
+        (self.fresh != Tick::NEVER).then(|| duration(self.fresh.since(now)))
+    }
+}

@@ -1,0 +1,275 @@
+//! Getting a value from where it comes from, once for all who ask.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use buttress_core::{Classify, RejectionReason, timeout};
+
+use crate::cache::{CacheValue, Inner, Look};
+use crate::engine::CacheKey;
+use crate::flights::{Joined, Outcome, Ticket};
+use crate::freshness::Freshness;
+use crate::tally::Count;
+use crate::{Cache, Error, Lifetime, Terms};
+
+impl<K: CacheKey, V: CacheValue> Cache<K, V> {
+    /// The value of a key; if there is none, `load` brings it.
+    ///
+    /// However many ask for a key at once, one of them loads. The load is a task of [`Ctx::shutdown`](buttress_core::Ctx): it goes
+    /// on, and its value is kept, when those who wait for it are dropped. It has
+    /// [`load_within`](crate::CacheConfig::load_within).
+    ///
+    /// A value in its `stale` time, or chosen to be loaded early, is returned at once and `load` runs in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Load`] with what `load` said, the same for all who waited; [`Error::TimedOut`]; [`Error::Panicked`];
+    /// [`Error::Rejected`]. A value in its `fail_safe` time is returned instead of any of them.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn get_or_load<F, R, E>(&self, key: &K, load: F) -> Result<V, Error>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<V, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        self.get_or_load_with(key, Terms::default(), load).await
+    }
+
+    /// [`get_or_load`](Cache::get_or_load), with a [`Lifetime`] or [`Terms`] for what is loaded.
+    ///
+    /// # Errors
+    ///
+    /// As `get_or_load`, and [`Error::Tags`] before anything is loaded.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn get_or_load_with<F, R, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<V, Error>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<V, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        // A request that is served costs no more than a `get`.
+        match self.0.look(key) {
+            Look::Fresh(Some(value)) => Ok(value),
+            look => {
+                let load = || async move { load().await.map(Some) };
+                // Asked for a value, a load answers with a value.
+                let found = self.0.find(key, look, terms.into(), Asked::Value, load).await?;
+                found.ok_or_else(|| Error::rejected(&self.0.name, RejectionReason::ShuttingDown))
+            }
+        }
+    }
+
+    /// The value of a key, or the knowledge that there is none; if neither is known, `load` finds out.
+    ///
+    /// That there is none is remembered for the cache's `negative` time. The rest is as with
+    /// [`get_or_load`](Cache::get_or_load).
+    ///
+    /// # Errors
+    ///
+    /// As `get_or_load_with`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn get_or_find<F, R, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<Option<V>, Error>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        match self.0.look(key) {
+            Look::Fresh(value) => Ok(value),
+            look => self.0.find(key, look, terms.into(), Asked::Anything, load).await,
+        }
+    }
+}
+
+/// What the caller can do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Value,
+    Anything,
+}
+
+impl Asked {
+    fn is_answered_by<V>(self, value: Option<&V>) -> bool {
+        self == Self::Anything || value.is_some()
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> Inner<K, V> {
+    /// What a key has, by way of a load.
+    async fn find<F, R, E>(
+        self: &Arc<Self>,
+        key: &K,
+        look: Look<V>,
+        terms: Terms,
+        asked: Asked,
+        load: F,
+    ) -> Outcome<V>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        self.tend();
+        let fallback = match look {
+            Look::Fresh(value) if asked.is_answered_by(value.as_ref()) => return Ok(value),
+            Look::Aging(value) => {
+                self.refresh(key, &terms, load);
+                return Ok(Some(value));
+            }
+            Look::Fallback(value) => Some(value),
+            Look::Fresh(_) | Look::Missing => None,
+        };
+        let outcome = self.fly(key, &terms, asked, load).await;
+        match (outcome, fallback) {
+            (Err(_), Some(value)) => {
+                self.tally.note(Count::Stale);
+                Ok(Some(value))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Loads, or waits for the load of another.
+    async fn fly<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: F) -> Outcome<V>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        let mut load = Some(load);
+        loop {
+            let mut outcome = match self.join(key, terms)? {
+                Joined::Lead(ticket) => {
+                    if let Some(value) = self.landed(key, asked) {
+                        return Ok(value);
+                    }
+                    let Some(load) = load.take() else {
+                        // The runtime dropped the load: it is being shut down.
+                        return Err(Error::rejected(&self.name, RejectionReason::ShuttingDown));
+                    };
+                    let outcome = ticket.listen();
+                    self.begin(ticket, terms.lifetime, load);
+                    outcome
+                }
+                Joined::Follow(outcome) => {
+                    self.tally.note(Count::Joined);
+                    outcome
+                }
+                Joined::Full => return Err(self.refused()),
+            };
+            // Whoever had the ticket gave it back when this fails, and another takes the lead.
+            if let Ok(outcome) = outcome.wait_for(Option::is_some).await
+                && let Some(outcome) = &*outcome
+                && !matches!(outcome, Ok(None) if asked == Asked::Value)
+            {
+                return outcome.clone();
+            }
+        }
+    }
+
+    fn refused(&self) -> Error {
+        self.tally.note(Count::LoadRefused);
+        Error::rejected(&self.name, RejectionReason::Full)
+    }
+
+    fn join(&self, key: &K, terms: &Terms) -> Result<Joined<K, V>, Error> {
+        let seen = self.tags.see(&terms.tags).map_err(|refused| Error::tags(&self.name, refused))?;
+        Ok(self.flights.join(key, seen, || Error::Panicked { cache: Arc::clone(&self.name) }))
+    }
+
+    /// What another load brought between a caller's look and its ticket.
+    fn landed(&self, key: &K, asked: Asked) -> Option<Option<V>> {
+        let entry = self.engine.peek(key)?;
+        let fresh = matches!(self.stands(&entry, self.now()), Ok(Freshness::Fresh | Freshness::Early));
+        (fresh && asked.is_answered_by(entry.value.as_ref())).then_some(entry.value)
+    }
+
+    /// Loads in the background what can still be served, unless that is being done.
+    fn refresh<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, load: F)
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        // Before the tags are looked at: with many callers and one load this is where most of them leave.
+        if self.flights.is_under_way(key) || self.ctx.shutdown.is_draining() {
+            return;
+        }
+        match self.join(key, terms) {
+            Ok(Joined::Lead(ticket)) => {
+                let now = self.now();
+                let plain = |entry: &crate::entry::Entry<V>| entry.stamp.is_plainly_fresh(now);
+                if !self.engine.peek(key).is_some_and(|entry| plain(&entry)) {
+                    self.tally.note(Count::Refresh);
+                    self.begin(ticket, terms.lifetime, load);
+                }
+            }
+            Ok(Joined::Full) => drop(self.refused()),
+            Ok(Joined::Follow(_)) | Err(_) => {}
+        }
+    }
+
+    fn begin<F, R, E>(self: &Arc<Self>, ticket: Ticket<K, V>, lifetime: Lifetime, load: F)
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        let inner = Arc::clone(self);
+        self.ctx.shutdown.spawn(async move { inner.load(ticket, lifetime, load).await });
+    }
+
+    /// One load, from its beginning to its end. A panic, or the end of the runtime, drops the ticket.
+    async fn load<F, R, E>(&self, ticket: Ticket<K, V>, lifetime: Lifetime, load: F)
+    where
+        F: FnOnce() -> R,
+        R: Future<Output = Result<Option<V>, E>>,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        let (clock, within, generation) = (&*self.ctx.clock, self.config.load_within, self.generation());
+        let begun = clock.now();
+        let outcome = tokio::select! {
+            biased;
+            done = timeout(clock, within, async { load().await }) => match done {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(error)) => Err(Error::load(&self.name, error)),
+                Err(_) => Err(Error::TimedOut { cache: Arc::clone(&self.name), within }),
+            },
+            () = self.ctx.shutdown.stopped() => Err(Error::rejected(&self.name, RejectionReason::ShuttingDown)),
+        };
+        let cost = clock.now().saturating_duration_since(begun);
+        self.metrics.loaded(cost);
+        self.tally.note(match &outcome {
+            Ok(Some(_)) => Count::Loaded,
+            Ok(None) => Count::LoadedNothing,
+            Err(_) => Count::LoadFailed,
+        });
+        let (key, tags) = (ticket.key().clone(), ticket.tags.clone());
+        ticket.land(outcome, |outcome| match outcome {
+            Ok(value) => self.put(key, value.clone(), lifetime, tags, cost, generation),
+            Err(error) => {
+                tracing::debug!(target: "buttress::cache", cache = %self.name, %error, "a load failed");
+                self.put_off(key);
+            }
+        });
+    }
+
+    /// After a load that failed: what can still be served counts as fresh for a while.
+    fn put_off(&self, key: K) {
+        let now = self.now();
+        let Some(entry) = self.engine.peek(&key) else { return };
+        if matches!(self.stands(&entry, now), Ok(Freshness::Stale | Freshness::Fallback)) {
+            let stamp = self.rules.put_off(entry.stamp, now);
+            self.put_entry(key, entry.value, entry.extra, stamp);
+        }
+    }
+}
