@@ -1,1 +1,3 @@
 //! Rate limits with many windows, tiers, penalties and bans, in memory or shared.
+
+pub mod algorithm;
