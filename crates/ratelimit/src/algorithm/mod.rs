@@ -64,6 +64,24 @@ pub enum Algorithm {
     FixedWindow,
 }
 
+impl Algorithm {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::SlidingCounter, Self::SlidingLog, Self::Gcra, Self::TokenBucket, Self::FixedWindow];
+
+    /// Its name in configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SlidingCounter => "sliding_counter",
+            Self::SlidingLog => "sliding_log",
+            Self::Gcra => "gcra",
+            Self::TokenBucket => "token_bucket",
+            Self::FixedWindow => "fixed_window",
+        }
+    }
+}
+
 /// What a rule says of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
