@@ -7,7 +7,7 @@ use browser::flow::{
     Action, Compiled, Flow, FlowCache, Key, Scope, Step, Target, TargetTemplate, Template, TemplateError,
     ValueTemplate,
 };
-use buttress_core::{Classify, ErrorClass};
+use buttress_core::{ByteSize, Classify, Ctx, ErrorClass};
 use serde_json::{Map, Value, json};
 
 const LOOP: &str = "
@@ -164,33 +164,19 @@ fn targets_are_checked_once_they_are_filled_in() {
 }
 
 #[test]
-fn the_cache_is_bounded_and_keeps_what_is_used() {
-    let cache = FlowCache::new(3);
-    let text = |i: usize| format!("name: t{i}\nsteps:\n- press: a\n");
+fn a_text_is_compiled_once_and_the_cache_is_bounded() {
+    let mut config = FlowCache::config();
+    (config.capacity, config.bytes) = (10, Some(ByteSize::mib(4)));
+    let cache = FlowCache::new(config, &Ctx::default()).unwrap();
+    let text = |i: usize| format!("name: t{i}\nsteps:\n- press: a\n#{}\n", "x".repeat(100 << 10));
     let first = cache.get_or_compile(&text(0)).unwrap();
     for i in 1..50 {
         cache.get_or_compile(&text(i)).unwrap();
-        assert!(Arc::ptr_eq(&first, &cache.get_or_compile(&text(0)).unwrap()));
-        assert!(cache.len() <= 3);
+        assert!(Arc::ptr_eq(&first, &cache.get_or_compile(&text(0)).unwrap()), "what is used stays");
+        assert!(cache.stats().weight <= 4 << 20);
     }
-    assert_eq!((cache.hits(), cache.misses()), (49, 50));
-    cache.get_or_compile(&text(1)).unwrap();
-    assert_eq!(cache.misses(), 51);
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses), (49, 50));
     assert!(cache.get_or_compile("name: t").is_err());
-    assert_eq!(cache.len(), 3);
-    let none = FlowCache::new(0);
-    none.get_or_compile(&text(0)).unwrap();
-    assert!(none.is_empty());
-}
-
-#[test]
-fn the_cache_is_bounded_in_bytes() {
-    let cache = FlowCache::default();
-    for i in 0..40 {
-        cache
-            .get_or_compile(&format!("name: t{i}\nsteps:\n- press: a\n#{}\n", "x".repeat(250 << 10)))
-            .unwrap();
-    }
-    assert!(cache.len() * (250 << 10) <= 8 << 20, "{}", cache.len());
-    assert!(!cache.is_empty());
+    assert_eq!(cache.stats().entries, stats.entries, "what is wrong is not kept");
 }

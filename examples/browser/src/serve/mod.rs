@@ -52,7 +52,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
         store,
         artifacts,
         fleet: fleet.clone(),
-        flows: Arc::new(FlowCache::default()),
+        flows: FlowCache::new(config.flow_cache, &ctx)?,
         turns: Arc::new(Semaphore::new(capacity)),
         capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
         ctx: ctx.clone(),

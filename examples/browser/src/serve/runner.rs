@@ -25,7 +25,7 @@ pub(crate) struct Runner {
     pub(crate) store: Store,
     pub(crate) artifacts: Artifacts,
     pub(crate) fleet: Fleet,
-    pub(crate) flows: Arc<FlowCache>,
+    pub(crate) flows: FlowCache,
     /// One permit a job at a time.
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) capacity: u32,
