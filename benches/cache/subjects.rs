@@ -104,7 +104,7 @@ impl Subject for Foyer {
     }
 }
 
-pub type Ufo = TinyUFO::TinyUfo<u64, u64>;
+pub type Ufo = tinyufo::TinyUfo<u64, u64>;
 
 pub fn ufo(capacity: usize) -> Ufo {
     Ufo::new(capacity, capacity)
@@ -112,7 +112,7 @@ pub fn ufo(capacity: usize) -> Ufo {
 
 impl Subject for Ufo {
     fn get(&self, key: u64) -> Option<u64> {
-        TinyUFO::TinyUfo::get(self, &key)
+        tinyufo::TinyUfo::get(self, &key)
     }
 
     fn insert(&self, key: u64, value: u64) {

@@ -339,10 +339,11 @@ impl<K: CacheKey, V: CacheValue> Probe for Cache<K, V> {
     async fn check(&self) -> Vitality {
         let CacheConfig { alert_below, alert_requests, .. } = self.0.config;
         let totals = self.0.tally.totals();
-        let (requests, ratio) =
-            self.0.window.lock().unwrap_or_else(PoisonError::into_inner).ratio(&totals);
+        let (requests, ratio) = self.0.window.lock().unwrap_or_else(PoisonError::into_inner).ratio(&totals);
         if requests >= alert_requests && ratio < alert_below {
-            let told = format!("the hit ratio is {ratio:.3} of {requests} requests; it should be {alert_below} or more");
+            let told = format!(
+                "the hit ratio is {ratio:.3} of {requests} requests; it should be {alert_below} or more"
+            );
             return Vitality::Warn(told);
         }
         Vitality::Pass

@@ -47,12 +47,7 @@ impl Stamp {
 ///
 /// Early refresh is XFetch (Vattani, Chierichetti and Lowenstein, VLDB 2015): with a chance that grows as the end of
 /// freshness comes nearer, exponentially on the scale of what a load takes, one caller loads before all callers miss.
-pub(crate) fn judge(
-    stamp: &Stamp,
-    stale_until: Tick,
-    now: Tick,
-    luck: impl FnOnce() -> f64,
-) -> Freshness {
+pub(crate) fn judge(stamp: &Stamp, stale_until: Tick, now: Tick, luck: impl FnOnce() -> f64) -> Freshness {
     if !stamp.expires.is_after(now) {
         Freshness::Expired
     } else if stamp.is_plainly_fresh(now) {
@@ -136,7 +131,10 @@ mod tests {
             let draw = || judge(&stamp, stamp.fresh, now, || 1.0 - random.fraction());
             let early = (0..100_000).filter(|_| draw() == Freshness::Early).count();
             let share = early as f64 / 100_000.0;
-            assert!((share - expected).abs() < 0.02, "{share} of the calls at {left} ticks, {expected} expected");
+            assert!(
+                (share - expected).abs() < 0.02,
+                "{share} of the calls at {left} ticks, {expected} expected"
+            );
         }
     }
 }

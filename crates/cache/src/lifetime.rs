@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::CacheConfig;
 use crate::freshness::{SPAN, Stamp};
 use crate::random::Random;
-use crate::tick::{Tick, duration, ticks};
+#[cfg(feature = "codec")]
+use crate::tick::duration;
+use crate::tick::{Tick, ticks};
 
 /// How long one entry lives, where that differs from what the cache says.
 ///
@@ -136,7 +138,13 @@ impl Rules {
     }
 }
 
+#[cfg(feature = "codec")]
 impl Stamp {
+    /// The time for which it may be served.
+    pub(crate) fn served_for(&self, now: Tick) -> Option<Duration> {
+        (self.expires != Tick::NEVER).then(|| duration(self.expires.since(now)))
+    }
+
     /// The time for which it will be fresh.
     pub(crate) fn fresh_for(&self, now: Tick) -> Option<Duration> {
         (self.fresh != Tick::NEVER).then(|| duration(self.fresh.since(now)))

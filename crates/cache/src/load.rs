@@ -47,7 +47,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn get_or_load_with<F, R, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<V, Error>
+    pub async fn get_or_load_with<F, R, E>(
+        &self,
+        key: &K,
+        terms: impl Into<Terms>,
+        load: F,
+    ) -> Result<V, Error>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<V, E>> + Send + 'static,
@@ -77,7 +82,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn get_or_find<F, R, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<Option<V>, Error>
+    pub async fn get_or_find<F, R, E>(
+        &self,
+        key: &K,
+        terms: impl Into<Terms>,
+        load: F,
+    ) -> Result<Option<V>, Error>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<Option<V>, E>> + Send + 'static,
