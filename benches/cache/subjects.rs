@@ -1,4 +1,5 @@
 //! Caches of `u64` under `u64`, ours and its rivals, behind one trait.
+#![allow(dead_code, unreachable_pub, reason = "each of those who share it uses a part")]
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
