@@ -59,6 +59,8 @@ impl Backend {
 /// | `sqlite:queue.db` | a file; its folder is made |
 /// | `postgres://user:password@host:5432/database` | `?sslmode=require` for TLS |
 /// | `redis://user:password@host:6379/0` | `rediss://` for TLS |
+/// | `redis+sentinel://user:password@one,two:26379/0?master=NAME` | the master that these sentinels know; the login is the servers', and the sentinels' too with `&sentinel_login=same`; `rediss+sentinel://` for TLS |
+/// | `redis+cluster://user:password@one:6379,two:6379` | a cluster, by some of its nodes; `rediss+cluster://` for TLS |
 /// | `nats://user:password@host:4222` | `tls://` for TLS; several separated by commas |
 ///
 /// Shown, also by `Debug`, it hides its password; serialised, it does not, so that a configuration reads back.
@@ -109,11 +111,13 @@ impl FromStr for Address {
         let backend = match scheme {
             "sqlite" => Backend::Sqlite,
             "postgres" | "postgresql" => Backend::Postgres,
-            "redis" | "rediss" => Backend::Redis,
+            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+            | "rediss+cluster" => Backend::Redis,
             "nats" | "tls" => Backend::Nats,
             other => {
                 return fail(format!(
-                    "`{other}` is not known here; known are sqlite, postgres, redis, rediss, nats and tls"
+                    "`{other}` is not known here; known are sqlite, postgres, redis, rediss, redis+sentinel, redis+cluster, nats \
+                     and tls"
                 ));
             }
         };
@@ -141,7 +145,15 @@ fn masked(text: &str) -> String {
             None => address.to_owned(),
         }
     };
-    text.split(',').map(hide).collect::<Vec<_>>().join(",")
+    // A comma begins another address of a list, another host of one address, or stands in a password.
+    let mut addresses: Vec<String> = Vec::new();
+    for part in text.split(',') {
+        match addresses.last_mut() {
+            Some(last) if !part.contains("://") => *last = format!("{last},{part}"),
+            _ => addresses.push(part.to_owned()),
+        }
+    }
+    addresses.iter().map(|address| hide(address)).collect::<Vec<_>>().join(",")
 }
 
 impl fmt::Display for Address {
@@ -179,6 +191,7 @@ mod tests {
             ("sqlite:a/b.db", Backend::Sqlite),
             ("postgresql://db/docs", Backend::Postgres),
             ("rediss://cache", Backend::Redis),
+            ("redis+sentinel://one,two?master=main", Backend::Redis),
             ("nats://one:4222,nats://two:4222", Backend::Nats),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().backend(), backend);
@@ -209,5 +222,6 @@ mod tests {
             "nats://a:***@x,nats://b:***@y Address(nats://a:***@x,nats://b:***@y)"
         );
         assert_eq!(masked("mysql://root:top/secret@db"), "mysql://root:***@db");
+        assert_eq!(masked("redis+cluster://a:b,c@one:1,two:2"), "redis+cluster://a:***@one:1,two:2");
     }
 }

@@ -1,31 +1,39 @@
-//! Redis: [`Redis`], one multiplexed connection that finds its way back; and [`Connections`], a pool of them for what needs
-//! one of its own.
+//! Redis: [`Redis`], one shared connection that finds its way back; [`Connections`], a pool of them for what needs one of
+//! its own; [`Subscription`], messages of channels.
+//!
+//! Beside one server, an address may name a master by its sentinels, or a cluster: see [`Address`].
 
 mod connections;
+mod link;
+mod place;
+mod sentinel;
+mod servers;
+mod subscription;
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use buttress_core::{ErrorClass, Probe, Vitality};
+use buttress_core::{ErrorClass, Probe, SharedClock, Vitality};
 pub use redis as client;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, RedisError, RetryMethod, ScriptInvocation, TlsCertificates,
-};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RetryMethod, ScriptInvocation};
 
 pub use self::connections::{Connection, Connections};
-use crate::error::Told;
+use self::link::Link;
+use self::servers::Servers;
+pub use self::subscription::{MOST_WAITING, Subscription, Told};
+use crate::error::Told as Cause;
 use crate::{Address, ConnectionConfig, Error};
 
 /// A connection to Redis. Cheap to clone: commands of clones travel down the same connection.
 #[derive(Clone)]
 pub struct Redis {
-    manager: ConnectionManager,
-    address: Arc<Address>,
+    link: Link,
+    servers: Servers,
+    limit: Duration,
 }
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Redis({})", self.address)
+        write!(f, "Redis({})", self.servers.address())
     }
 }
 
@@ -37,15 +45,9 @@ impl Redis {
     /// [`Error::Address`] for an address that the client does not take, [`Error::File`] for certificates that cannot
     /// be read, [`Error::Failed`] when the server cannot be reached or does not let us in.
     pub async fn connect(address: &Address, config: &ConnectionConfig) -> Result<Self, Error> {
-        let client = client_of(address, config)?;
-        let manager = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(config.timeout))
-            .set_response_timeout(Some(config.timeout))
-            .set_number_of_retries(2);
-        let address = Arc::new(address.clone());
-        let connected = ConnectionManager::new_with_config(client, manager).await;
-        let manager = connected.map_err(|error| failed(&address, &error))?;
-        Ok(Self { manager, address })
+        let servers = Servers::new(address, config)?;
+        let link = servers.connect(config.timeout).await.map_err(|error| failed(address, &error))?;
+        Ok(Self { link, servers, limit: config.timeout })
     }
 
     /// Sends one command.
@@ -55,29 +57,48 @@ impl Redis {
     /// [`Error::Failed`] when the server refuses it or does not answer in time; the command may have been carried out
     /// then.
     pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        let answer = command.query_async(&mut self.manager.clone()).await;
-        answer.map_err(|error| failed(&self.address, &error))
+        let answer = command.query_async(&mut self.link.clone()).await;
+        answer.map_err(|error| self.failed(&error))
     }
 
-    /// Runs a script; the server is taught it first if it does not know it.
+    /// Sends several commands in one go; atomically, if the pipeline is. In a cluster, all their keys have to be
+    /// of one slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Redis::query).
+    pub async fn pipe<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Error> {
+        let answer = commands.query_async(&mut self.link.clone()).await;
+        answer.map_err(|error| self.failed(&error))
+    }
+
+    /// Runs a script; the server is taught it first if it does not know it. In a cluster, all its keys have to be of
+    /// one slot.
     ///
     /// # Errors
     ///
     /// As [`query`](Redis::query).
     pub async fn invoke<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Error> {
-        let answer = script.invoke_async(&mut self.manager.clone()).await;
-        answer.map_err(|error| failed(&self.address, &error))
+        let answer = script.invoke_async(&mut self.link.clone()).await;
+        answer.map_err(|error| self.failed(&error))
     }
-}
 
-fn client_of(address: &Address, config: &ConnectionConfig) -> Result<Client, Error> {
-    let wrong =
-        |error: RedisError| Error::Address { address: address.to_string(), problem: error.to_string() };
-    let Some(path) = &config.ca_file else { return Client::open(address.expose()).map_err(wrong) };
-    let root = std::fs::read(path)
-        .map_err(|error| Error::File { path: path.display().to_string(), problem: error.to_string() })?;
-    let certificates = TlsCertificates { client_tls: None, root_cert: Some(root) };
-    Client::build_with_tls(address.expose(), certificates).map_err(wrong)
+    /// Hears `channels`, on a connection of its own whose server is asked every `beat` whether it is there. Nothing
+    /// happens before the first [`Subscription::next`].
+    #[must_use]
+    pub fn subscribe<C: Into<String>>(
+        &self,
+        channels: impl IntoIterator<Item = C>,
+        beat: Duration,
+        clock: SharedClock,
+    ) -> Subscription {
+        let channels = channels.into_iter().map(Into::into).collect();
+        Subscription::new(self.servers.clone(), channels, beat, self.limit, clock)
+    }
+
+    fn failed(&self, error: &RedisError) -> Error {
+        failed(self.servers.address(), error)
+    }
 }
 
 fn failed(address: &Address, error: &RedisError) -> Error {
@@ -96,7 +117,7 @@ fn failed(address: &Address, error: &RedisError) -> Error {
         backend: "Redis",
         place: address.to_string(),
         class,
-        source: Told(error.to_string()).into(),
+        source: Cause(error.to_string()).into(),
     }
 }
 

@@ -31,6 +31,7 @@ mod error;
 mod event;
 mod key;
 mod probe;
+mod random;
 mod rejection;
 mod shutdown;
 #[cfg(feature = "test-util")]
@@ -44,6 +45,7 @@ pub use error::{Classify, Elapsed, ErrorClass, chain};
 pub use event::{Event, Events, Outcome, Sink};
 pub use key::{Key, KeyError};
 pub use probe::{DynProbe, Probe, Vitality};
+pub use random::{Random, unique_number};
 pub use rejection::{Rejection, RejectionReason};
 pub use shutdown::Shutdown;
 #[cfg(feature = "test-util")]

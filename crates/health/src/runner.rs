@@ -2,14 +2,13 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use buttress_core::{Ctx, Event, Outcome, Vitality, timeout};
+use buttress_core::{Ctx, Event, Outcome, Random, Vitality, timeout};
 
 use crate::check::{Check, Group};
 use crate::config::HealthConfig;
@@ -83,11 +82,9 @@ impl Runner {
 
     /// Asks the probe again and again until stopped.
     pub(crate) async fn run(&self, ctx: &Ctx) {
-        let chance = RandomState::new();
-        for round in 0_u64.. {
-            let mut hasher = chance.build_hasher();
-            hasher.write_u64(round);
-            let pause = spread(self.interval, self.jitter, hasher.finish() as f64 / u64::MAX as f64);
+        let random = Random::seeded();
+        loop {
+            let pause = spread(self.interval, self.jitter, random.fraction());
             let step = async {
                 self.ask(ctx).await;
                 ctx.clock.sleep(pause).await;

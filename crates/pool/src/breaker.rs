@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::random::Random;
 use crate::time::Time;
+use buttress_core::Random;
 
 /// What a failure to create asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    pub(crate) fn fail(&mut self, now: Time, rules: &BreakerRules, random: &mut Random) -> AfterFailure {
+    pub(crate) fn fail(&mut self, now: Time, rules: &BreakerRules, random: &Random) -> AfterFailure {
         // Others may have opened it while this one was under way.
         if self.is_open(now) {
             return AfterFailure::Open;

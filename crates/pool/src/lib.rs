@@ -101,7 +101,6 @@ pub mod metrics;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // Failing is what a test is for.
 mod model;
 mod pool;
-mod random;
 mod sharing;
 mod state;
 mod status;

@@ -12,12 +12,12 @@ use proptest::prelude::*;
 
 use crate::breaker::{AfterFailure, BreakerRules};
 use crate::error::BoxedError;
-use crate::random::Random;
 use crate::state::{Rules, State};
 use crate::status::Closed;
 use crate::time::Time;
 use crate::verdict::{Ask, Effects, Lent, Refusal, Served, Turn};
 use crate::waiters::{Priority, Seat, Waiters};
+use buttress_core::Random;
 
 /// An object is its number: no two are the same.
 type Object = u64;
@@ -52,7 +52,7 @@ struct Waiting {
 /// What drives the state, and what it believes of it.
 struct World {
     state: State<Object>,
-    random: std::cell::RefCell<Random>,
+    random: Random,
     now: Time,
     limit: usize,
     most_before: usize,
@@ -83,7 +83,7 @@ impl World {
             limit: rules.max + rules.overflow,
             most_before: 0,
             state: State::new(rules, seed),
-            random: Random::new(seed).into(),
+            random: Random::new(seed),
             now: Time::ZERO,
             next_object: 0,
             lent: Vec::new(),
@@ -104,7 +104,7 @@ impl World {
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn below(&self, bound: usize) -> usize {
-        (self.random.borrow_mut().fraction() * bound as f64) as usize
+        (self.random.fraction() * bound as f64) as usize
     }
 
     fn line(&mut self, priority: Priority) -> &mut Vec<u64> {

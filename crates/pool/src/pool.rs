@@ -1,8 +1,6 @@
 //! The pool as its users see it.
 
-use std::collections::hash_map::RandomState;
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher};
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -103,7 +101,7 @@ impl<M: Manager> Pool<M> {
     /// [`Error::Config`].
     pub fn new(manager: M, config: PoolConfig, ctx: &Ctx) -> Result<Self, Error> {
         config.validate().map_err(Error::Config)?;
-        let seed = RandomState::new().build_hasher().finish();
+        let seed = buttress_core::unique_number();
         Ok(Self(Arc::new_cyclic(|me| Inner {
             start: ctx.clock.now(),
             me: me.clone(),

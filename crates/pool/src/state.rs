@@ -11,12 +11,12 @@ use buttress_core::chain;
 
 use crate::breaker::{AfterFailure, Breaker, BreakerRules};
 use crate::error::BoxedError;
-use crate::random::Random;
 use crate::status::{Closed, ObjectStatus, Standing, Status};
 use crate::tally::Tally;
 use crate::time::Time;
 use crate::verdict::{Ask, Effects, Leak, Lent, Refusal, Served, Times, Turn};
 use crate::waiters::{Seat, Waiters};
+use buttress_core::Random;
 
 /// What holds for a pool, from its configuration.
 #[derive(Debug, Clone)]
@@ -317,7 +317,7 @@ impl<T> State<T> {
         self.cause = Some(cause);
         self.suspect_since = Some(now);
         effects.more().news = true;
-        let after = self.breaker.fail(now, &self.rules.breaker, &mut self.random);
+        let after = self.breaker.fail(now, &self.rules.breaker, &self.random);
         if after == AfterFailure::Open {
             self.creating -= 1;
             self.settle(now, effects);

@@ -14,8 +14,6 @@ mod breaker;
 mod desk;
 #[path = "../src/error.rs"]
 mod error;
-#[path = "../src/random.rs"]
-mod random;
 #[path = "../src/state.rs"]
 mod state;
 #[path = "../src/status.rs"]

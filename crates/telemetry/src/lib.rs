@@ -38,7 +38,6 @@ mod config;
 mod error;
 mod log;
 mod process;
-mod random;
 mod request_id;
 mod telemetry;
 mod trace_context;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::random::random;
+use buttress_core::unique_number;
 
 /// The identifier of one request. Cloning shares the text.
 ///
@@ -36,7 +36,8 @@ impl RequestId {
         ];
         let millis = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
         // 48 bits of time, then 80 of chance.
-        let bits = (millis << 80) | (u128::from(random() & 0xFFFF) << 64) | u128::from(random());
+        let bits =
+            (millis << 80) | (u128::from(unique_number() & 0xFFFF) << 64) | u128::from(unique_number());
         let text: String = (0..26)
             .rev()
             .filter_map(|digit| {

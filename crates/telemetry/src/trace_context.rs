@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::random::random;
+use buttress_core::unique_number;
 
 /// The trace that a request belongs to, and this process's place in it.
 ///
@@ -31,8 +31,8 @@ impl TraceContext {
     pub fn root() -> Self {
         // Zero means "no trace" in the header, so it is never an identifier.
         Self {
-            trace_id: ((u128::from(random()) << 64) | u128::from(random())).max(1),
-            span_id: random().max(1),
+            trace_id: ((u128::from(unique_number()) << 64) | u128::from(unique_number())).max(1),
+            span_id: unique_number().max(1),
             parent_id: None,
             sampled: true,
         }
@@ -48,7 +48,7 @@ impl TraceContext {
     /// A step below this one in the same trace, for a call to somebody else.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { span_id: random().max(1), parent_id: Some(self.span_id), ..*self }
+        Self { span_id: unique_number().max(1), parent_id: Some(self.span_id), ..*self }
     }
 
     /// The trace, as 32 hexadecimal digits.

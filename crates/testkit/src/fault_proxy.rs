@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +16,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// let redis = buttress_testkit::Redis::start();
 /// let proxy = buttress_testkit::FaultProxy::to(redis.addr());
 /// let url = format!("redis://{}", proxy.addr());
+/// proxy.slow_down(std::time::Duration::from_millis(50));
 /// proxy.stall(); // connections stay open, and nothing comes through
 /// proxy.pass();
 /// proxy.cut(); // connections are closed; new ones pass
@@ -30,6 +31,8 @@ pub struct FaultProxy {
 struct Shared {
     upstream: SocketAddr,
     mode: AtomicU8,
+    /// How long bytes are held back, in microseconds.
+    delay: AtomicU64,
     ended: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -48,6 +51,7 @@ impl FaultProxy {
         let shared = Arc::new(Shared {
             upstream,
             mode: AtomicU8::new(PASS),
+            delay: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             connections: Mutex::default(),
         });
@@ -69,9 +73,16 @@ impl FaultProxy {
         self.addr
     }
 
-    /// Everything is passed on.
+    /// Everything is passed on, without delay.
     pub fn pass(&self) {
+        self.slow_down(Duration::ZERO);
         self.shared.mode.store(PASS, Ordering::SeqCst);
+    }
+
+    /// Bytes come later by `delay`, in each direction.
+    pub fn slow_down(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).expect("a delay of less than an age");
+        self.shared.delay.store(micros, Ordering::SeqCst);
     }
 
     /// Connections are taken and stay open, but nothing goes through in either direction.
@@ -122,6 +133,7 @@ impl Shared {
             while self.mode.load(Ordering::SeqCst) == STALL && !self.ended.load(Ordering::SeqCst) {
                 thread::sleep(GLANCE);
             }
+            thread::sleep(Duration::from_micros(self.delay.load(Ordering::SeqCst)));
             if to.write_all(&buffer[..length]).is_err() {
                 break;
             }

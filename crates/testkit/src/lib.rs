@@ -46,6 +46,7 @@ mod program;
 mod promtool;
 mod random;
 mod redis;
+mod redis_groups;
 #[cfg(feature = "s3")]
 mod s3;
 mod wait;
@@ -60,6 +61,7 @@ pub use program::Program;
 pub use promtool::promtool_check_metrics;
 pub use random::Random;
 pub use redis::Redis;
+pub use redis_groups::{RedisCluster, RedisSentinel};
 #[cfg(feature = "s3")]
 pub use s3::S3;
 pub use wait::wait_until;

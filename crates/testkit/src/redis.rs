@@ -76,12 +76,18 @@ impl Redis {
 
 fn serve(addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
     let appendonly = if durable { "yes" } else { "no" };
+    serve_with(addr, &["--appendfsync", "always", "--appendonly", appendonly], folder)
+}
+
+/// Starts a server with `settings`, and returns when it answers.
+pub(crate) fn serve_with(addr: SocketAddr, settings: &[&str], folder: &Path) -> ProcessGroup {
     let mut process = ProcessGroup::spawn(
         Command::new(Program::REDIS.path())
             .args(["--bind", "127.0.0.1", "--port", &addr.port().to_string()])
-            .args(["--save", "", "--daemonize", "no", "--appendfsync", "always", "--appendonly", appendonly])
+            .args(["--save", "", "--daemonize", "no"])
             .arg("--dir")
-            .arg(folder),
+            .arg(folder)
+            .args(settings),
         &folder.join("redis.log"),
     );
     wait_until("redis-server to answer PING", READY_WITHIN, || {
@@ -91,7 +97,7 @@ fn serve(addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
     process
 }
 
-fn command(addr: SocketAddr, words: &[&str]) -> std::io::Result<String> {
+pub(crate) fn command(addr: SocketAddr, words: &[&str]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(1))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let words_with_length = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use buttress_core::{Classify, Ctx, ErrorClass};
 use buttress_pool::{Condition, Manager, Pool, PoolConfig};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, ProtocolVersion};
 
-use super::{client_of, failed};
+use super::{Servers, failed};
 use crate::{Address, ConnectionConfig, Error};
 
 /// Makes connections to Redis for a [`Pool`].
@@ -30,8 +30,7 @@ use crate::{Address, ConnectionConfig, Error};
 /// # }
 /// ```
 pub struct Connections {
-    client: Client,
-    address: Address,
+    servers: Servers,
     limit: Duration,
 }
 
@@ -43,7 +42,7 @@ impl Connections {
     /// [`Error::Address`] for an address that the client does not take, [`Error::File`] for certificates that cannot
     /// be read.
     pub fn new(address: &Address, config: &ConnectionConfig) -> Result<Self, Error> {
-        Ok(Self { client: client_of(address, config)?, address: address.clone(), limit: config.timeout })
+        Ok(Self { servers: Servers::new(address, config)?, limit: config.timeout })
     }
 
     /// A pool of them.
@@ -58,7 +57,7 @@ impl Connections {
 
 impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Connections({})", self.address)
+        write!(f, "Connections({})", self.servers.address())
     }
 }
 
@@ -122,9 +121,13 @@ impl Manager for Connections {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.limit))
             .set_response_timeout(Some(self.limit));
-        let link = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        let link = link.map_err(|error| failed(&self.address, &error))?;
-        Ok(Connection { link, address: self.address.clone(), broken: false })
+        let address = self.servers.address();
+        let connect = async {
+            let client = self.servers.pick(0, ProtocolVersion::RESP2).await?;
+            client.get_multiplexed_async_connection_with_config(&config).await
+        };
+        let link = connect.await.map_err(|error| failed(address, &error))?;
+        Ok(Connection { link, address: address.clone(), broken: false })
     }
 
     async fn check(&self, connection: &mut Connection) -> Result<(), Error> {

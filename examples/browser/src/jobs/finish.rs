@@ -8,10 +8,10 @@ use super::error::{Error, Result};
 use super::id::JobId;
 use super::job::{Change, Job, State};
 use super::live::Abandoned;
-use super::random::random;
 use super::records::job;
 use super::retry::back_off;
 use crate::report::{Failure, Report};
+use buttress_core::unique_number;
 
 /// What became of the jobs that were running when the process before this one ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub(crate) fn finish(
     } else if report.failure.is_none() {
         held.end(transaction, State::Done, now)?
     } else if again && held.attempt < config.attempts {
-        let wait = back_off(held.attempt, config.retry_first, config.retry_most, random());
+        let wait = back_off(held.attempt, config.retry_first, config.retry_most, unique_number());
         let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
         held.wait(transaction, held.attempt, Some(now.saturating_add(wait)))?
     } else {

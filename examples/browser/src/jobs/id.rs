@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use buttress_core::{Classify, ErrorClass};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::random::random;
 use super::time::millis;
+use buttress_core::unique_number;
 
 /// The digits of Crockford's base 32: no `I`, `L`, `O` and `U`.
 const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -28,7 +28,7 @@ impl JobId {
     #[must_use]
     pub fn after(last: Self, now: SystemTime) -> Self {
         let millis = u128::from(millis(now).unsigned_abs()) & ((1 << 48) - 1);
-        let chance = (u128::from(random()) << 64 | u128::from(random())) & ((1 << 80) - 1);
+        let chance = (u128::from(unique_number()) << 64 | u128::from(unique_number())) & ((1 << 80) - 1);
         Self((millis << 80) | chance).max(Self(last.0.saturating_add(1)))
     }
 }

@@ -25,7 +25,6 @@ mod job;
 mod live;
 mod prune;
 mod query;
-mod random;
 mod records;
 mod retry;
 mod store;

@@ -1,0 +1,131 @@
+//! A sliding window that knows every request in it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{NEVER, Nanos, Rule, Verdict, left, window};
+
+/// `quota` in any window, exactly: a request counts from when it was admitted until a window later.
+///
+/// It remembers when each was admitted, those of one time together: up to `quota` times of 16 bytes for each key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlidingLog {
+    quota: u32,
+    window: Nanos,
+}
+
+/// What [`SlidingLog`] remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogState {
+    /// When something was admitted, and how much; times ascend.
+    entries: VecDeque<(Nanos, u32)>,
+    /// The sum of it.
+    used: u64,
+}
+
+impl LogState {
+    /// The memory it holds beside its own size, in bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<(Nanos, u32)>()
+    }
+
+    pub(crate) fn newest(&self) -> Option<Nanos> {
+        self.entries.back().map(|&(at, _)| at)
+    }
+}
+
+impl SlidingLog {
+    /// `quota` in any `window`. A `quota` of zero admits nothing.
+    #[must_use]
+    pub fn new(quota: u32, per: Duration) -> Self {
+        Self { quota, window: window(per) }
+    }
+
+    /// What was admitted now counts, and what would be in times to come if the clock had not been set back.
+    #[inline]
+    fn counts(&self, now: Nanos, at: Nanos) -> bool {
+        now.checked_sub(at).is_none_or(|age| age < self.window)
+    }
+
+    /// When enough is forgotten for `cost`.
+    #[cold]
+    fn retry_after(&self, now: Nanos, state: &LogState, mut used: u64, cost: u32) -> Nanos {
+        let Some(room) = self.quota.checked_sub(cost) else { return NEVER };
+        for &(at, cost) in state.entries.iter().skip_while(|(at, _)| !self.counts(now, *at)) {
+            used -= u64::from(cost);
+            if used <= u64::from(room) {
+                return at.saturating_add(self.window).saturating_sub(now);
+            }
+        }
+        0
+    }
+}
+
+impl Rule for SlidingLog {
+    type State = LogState;
+
+    #[inline]
+    fn settle(&self, now: Nanos, state: &mut LogState) {
+        while let Some(&(at, cost)) = state.entries.front() {
+            if self.counts(now, at) {
+                break;
+            }
+            state.used -= u64::from(cost);
+            state.entries.pop_front();
+        }
+        // Set back by more than a window: what is there counts from now on.
+        if state.newest().is_some_and(|newest| newest.saturating_sub(now) > self.window) {
+            state.entries.clear();
+            state.used = u64::from(self.quota);
+            state.entries.push_back((now, self.quota));
+        }
+    }
+
+    #[inline]
+    fn peek(&self, now: Nanos, state: &LogState, cost: u32) -> Verdict {
+        let newest = state.newest().unwrap_or(0);
+        if newest.saturating_sub(now) > self.window {
+            let mut settled = state.clone();
+            self.settle(now, &mut settled);
+            return self.peek(now, &settled, cost);
+        }
+        let past = state.entries.iter().take_while(|(at, _)| !self.counts(now, *at));
+        let used = state.used - past.map(|&(_, cost)| u64::from(cost)).sum::<u64>();
+        let allowed = used + u64::from(cost) <= u64::from(self.quota);
+        let (taken, retry_after) =
+            if allowed { (cost, 0) } else { (0, self.retry_after(now, state, used, cost)) };
+        let used = used + u64::from(taken);
+        let newest = if taken > 0 { newest.max(now) } else { newest };
+        let reset_after = if used == 0 { 0 } else { newest.saturating_add(self.window).saturating_sub(now) };
+        Verdict { allowed, remaining: left(self.quota, used), retry_after, reset_after }
+    }
+
+    #[inline]
+    fn take(&self, now: Nanos, state: &mut LogState, cost: u32) {
+        self.settle(now, state);
+        if cost == 0 {
+            return;
+        }
+        state.used += u64::from(cost);
+        match state.entries.back_mut() {
+            // Times ascend, also when the clock was set back.
+            Some((at, count)) if *at >= now => *count = count.saturating_add(cost),
+            _ => state.entries.push_back((now, cost)),
+        }
+    }
+
+    fn refund(&self, now: Nanos, state: &mut LogState, mut cost: u32) {
+        self.settle(now, state);
+        while let Some((_, count)) = state.entries.back_mut() {
+            let back = cost.min(*count);
+            *count -= back;
+            cost -= back;
+            state.used -= u64::from(back);
+            if *count > 0 {
+                break;
+            }
+            state.entries.pop_back();
+        }
+    }
+}

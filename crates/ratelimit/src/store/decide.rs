@@ -1,0 +1,396 @@
+//! A decision on all entries that a request is about: all of them admit it, or nothing is consumed.
+
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use super::Store;
+use super::shard::{Entry, Rulebook, Shard};
+use super::slot::Logs;
+use super::targets::{Identity, MOST, SUBJECTS, Target, Targets};
+use crate::algorithm::{Nanos, Verdict};
+use crate::decision::{Decision, Quota};
+use crate::metrics::Metrics;
+use crate::penalty::{Penalties, Standing};
+use crate::plan::{Part, Plan, Window};
+use crate::{Request, Subject};
+
+/// What is asked of the store.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask<'p> {
+    pub(crate) plan: &'p Plan,
+    pub(crate) identity: &'p Identity,
+    pub(crate) metrics: &'p Metrics,
+    pub(crate) now: Nanos,
+    /// Whether what is admitted is consumed; otherwise nothing changes.
+    pub(crate) consume: bool,
+    /// Whether a refusal is held against the caller.
+    pub(crate) blame: bool,
+}
+
+/// What was decided, and for how many seconds which of the request's subjects are banned for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decided {
+    pub(crate) decision: Decision,
+    pub(crate) bans: [u32; SUBJECTS],
+}
+
+/// Is told of each limit that was looked at.
+pub(crate) trait Windows {
+    fn note(&mut self, window: &Window, verdict: &Verdict);
+}
+
+impl Windows for () {
+    #[inline]
+    fn note(&mut self, _: &Window, _: &Verdict) {}
+}
+
+/// What several limits say together, and the one that allows least.
+struct View {
+    allowed: bool,
+    quota: Quota,
+}
+
+impl View {
+    const FREE: Self = Self { allowed: true, quota: Quota::UNLIMITED };
+
+    #[inline]
+    fn add(&mut self, window: &Window, verdict: &Verdict) {
+        let tighter = match (self.allowed, verdict.allowed) {
+            (true, true) => verdict.remaining < self.quota.remaining,
+            (false, false) => verdict.retry_after > self.quota.retry_after,
+            (_, allowed) => !allowed,
+        };
+        if tighter {
+            self.quota = Quota {
+                limit: window.quota,
+                remaining: verdict.remaining,
+                window: window.length,
+                retry_after: verdict.retry_after,
+                reset_after: verdict.reset_after,
+            };
+            self.allowed = verdict.allowed;
+        }
+    }
+}
+
+/// A decision under way, at the time of a shard.
+struct Step<'p> {
+    ask: Ask<'p>,
+    now: Nanos,
+    cost: u32,
+}
+
+impl Step<'_> {
+    /// What stands against an entry, apart from its limits.
+    #[inline]
+    fn standing(&self, penalties: Option<&Penalties>, entry: &Entry) -> Option<Decision> {
+        match penalties?.standing(self.now, &entry.penalty()) {
+            Standing::Good => None,
+            Standing::Banned { lifted_after } => Some(Decision::Banned { retry_after: lifted_after }),
+            Standing::Challenged { lifted_after } => Some(Decision::Challenge { retry_after: lifted_after }),
+        }
+    }
+
+    /// What the limits of a part say.
+    #[inline]
+    fn look(
+        &self,
+        part: &Part,
+        entry: &mut Entry,
+        logs: &mut Logs,
+        view: &mut View,
+        windows: &mut impl Windows,
+    ) {
+        // Whoever only looks leaves the entry as it is, also when it holds what other limits have counted.
+        let mut copy = *entry;
+        let entry = if self.ask.consume {
+            entry.reshape(part, logs, &self.ask.plan.shapes);
+            entry
+        } else {
+            copy.pretend(part);
+            &mut copy
+        };
+        for (slot, window) in entry.slots.iter_mut().zip(&part.windows) {
+            if let Some(window) = window {
+                let verdict = slot.peek(&window.rule, logs, self.now, self.cost);
+                view.add(window, &verdict);
+                windows.note(window, &verdict);
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&self, part: &Part, entry: &mut Entry, logs: &mut Logs) {
+        for (slot, window) in entry.slots.iter_mut().zip(&part.windows) {
+            if let Some(window) = window {
+                slot.take(&window.rule, logs, self.now, self.cost);
+            }
+        }
+    }
+
+    /// Holds a refusal against the caller. Returns for how many seconds it is banned.
+    #[cold]
+    fn blame(&self, penalties: Option<&Penalties>, entry: &mut Entry) -> u32 {
+        let Some(penalties) = penalties.filter(|_| self.ask.blame) else { return 0 };
+        let mut state = entry.penalty();
+        let ban = penalties.violation(self.now, &mut state);
+        entry.set_penalty(state);
+        in_seconds(ban)
+    }
+}
+
+fn in_seconds(ban: Option<Duration>) -> u32 {
+    ban.map_or(0, |ban| u32::try_from(ban.as_secs()).unwrap_or(u32::MAX))
+}
+
+impl Store {
+    /// Decides, for a request that is not exempt.
+    #[inline]
+    pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
+        // Most requests name one subject, whose limits are in one entry.
+        let plan = ask.plan;
+        if (request.route.is_none() || plan.routes.is_empty()) && plan.global.is_empty() {
+            let alone = match (request.user, request.api_key, request.ip) {
+                (Some(user), None, None) => Some((Subject::User(user), plan.tier(request.tier).0)),
+                (None, Some(key), None) => Some((Subject::ApiKey(key), plan.tier(request.tier).0)),
+                (None, None, Some(address)) => Some((Subject::Ip(address), &plan.anonymous)),
+                _ => None,
+            };
+            if let Some((subject, rules)) = alone
+                && let [part] = &*rules.0
+            {
+                return self.decide_one(
+                    ask,
+                    ask.identity.subject(subject, plan),
+                    part,
+                    request.cost,
+                    windows,
+                );
+            }
+        }
+        self.decide_many(ask, request, windows)
+    }
+
+    #[inline]
+    fn decide_one(
+        &self,
+        ask: Ask<'_>,
+        print: crate::fingerprint::Fingerprint,
+        part: &Part,
+        cost: u32,
+        windows: &mut impl Windows,
+    ) -> Decided {
+        let penalties = ask.plan.penalties.as_ref();
+        let Some(mut shard) = self.lock(self.index(print)) else { return Decided::free() };
+        let now = shard.at(ask.now);
+        let step = Step { ask, now, cost };
+        let decided = shard.touch(print, now, self.rulebook(ask.plan), ask.consume, |entry, logs| {
+            if let Some(decision) = step.standing(penalties, entry) {
+                let challenged = matches!(decision, Decision::Challenge { .. });
+                let ban = if challenged { step.blame(penalties, entry) } else { 0 };
+                return Decided { decision, bans: [ban, 0, 0] };
+            }
+            let mut view = View::FREE;
+            step.look(part, entry, logs, &mut view, windows);
+            if !view.allowed {
+                let ban = step.blame(penalties, entry);
+                return Decided { decision: Decision::Limited(view.quota), bans: [ban, 0, 0] };
+            }
+            if ask.consume {
+                step.take(part, entry, logs);
+            }
+            Decided { decision: Decision::Admitted(view.quota), bans: [0; SUBJECTS] }
+        });
+        if ask.consume {
+            shard.count(decided.decision.outcome(), ask.metrics, now);
+        }
+        decided
+    }
+
+    /// Locks all shards that the request needs, in their order, so that no two requests wait for each other.
+    #[inline(never)]
+    fn decide_many(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
+        let targets = Targets::of(request, ask.plan, ask.identity);
+        let mut locked = self.lock_all(&targets);
+        let now = locked.at(ask.now);
+        let cost = request.route.and_then(|name| ask.plan.routes.get(name)).map_or(1, |route| route.cost);
+        let step = Step { ask, now, cost: request.cost.saturating_mul(cost) };
+        let decided = self.decide_locked(&step, &targets, &mut locked, windows);
+        if ask.consume
+            && let Some(shard) = locked.first()
+        {
+            shard.count(decided.decision.outcome(), ask.metrics, now);
+        }
+        decided
+    }
+
+    fn decide_locked(
+        &self,
+        step: &Step<'_>,
+        targets: &Targets<'_>,
+        locked: &mut Held<'_>,
+        windows: &mut impl Windows,
+    ) -> Decided {
+        let (plan, book, consume) = (step.ask.plan, self.rulebook(step.ask.plan), step.ask.consume);
+        let penalties = plan.penalties.as_ref();
+        let mut bans = [0; SUBJECTS];
+        let mut blame = |locked: &mut Held<'_>, subjects: [bool; SUBJECTS]| {
+            for target in targets.iter().filter(|target| target.keeps_penalty && target.is_of(subjects)) {
+                let ban = locked
+                    .touch(self, target, step.now, book, consume, |entry, _| step.blame(penalties, entry));
+                if let Some(place) = target.subject.and_then(|subject| bans.get_mut(usize::from(subject))) {
+                    *place = ban;
+                }
+            }
+        };
+        // The worst that stands against any of the subjects: a ban, the longer one, or a challenge.
+        let (mut against, mut challenged) = (None, [false; SUBJECTS]);
+        for target in targets.iter().filter(|target| target.keeps_penalty) {
+            let standing = locked
+                .touch(self, target, step.now, book, consume, |entry, _| step.standing(penalties, entry));
+            if let Some(standing) = standing {
+                mark(&mut challenged, target, matches!(standing, Decision::Challenge { .. }));
+                against = Some(worse(against, standing));
+            }
+        }
+        if let Some(decision) = against {
+            if matches!(decision, Decision::Challenge { .. }) {
+                blame(locked, challenged);
+            }
+            return Decided { decision, bans };
+        }
+        let (mut view, mut refused) = (View::FREE, [false; SUBJECTS]);
+        for target in targets.iter() {
+            let mut own = View::FREE;
+            locked.touch(self, target, step.now, book, consume, |entry, logs| {
+                step.look(target.part, entry, logs, &mut own, &mut Both(&mut view, windows));
+            });
+            mark(&mut refused, target, !own.allowed);
+        }
+        if !view.allowed {
+            blame(locked, refused);
+            return Decided { decision: Decision::Limited(view.quota), bans };
+        }
+        if consume {
+            for target in targets.iter() {
+                locked.touch(self, target, step.now, book, true, |entry, logs| {
+                    // It is as it was, unless room had to be made for another of the same request.
+                    entry.reshape(target.part, logs, book.shapes);
+                    step.take(target.part, entry, logs);
+                });
+            }
+        }
+        Decided { decision: Decision::Admitted(view.quota), bans }
+    }
+
+    /// Gives back what a request has consumed.
+    pub(crate) fn refund(&self, ask: Ask<'_>, request: &Request<'_>, cost: u32) {
+        let targets = Targets::of(request, ask.plan, ask.identity);
+        let factor = request.route.and_then(|name| ask.plan.routes.get(name)).map_or(1, |route| route.cost);
+        let mut locked = self.lock_all(&targets);
+        let now = locked.at(ask.now);
+        for target in targets.iter() {
+            let Some(shard) = locked.shard(self.index(target.print)) else { continue };
+            shard.with(target.print, |entry, logs| {
+                if entry.holds(target.part) {
+                    for (slot, window) in entry.slots.iter_mut().zip(&target.part.windows) {
+                        if let Some(window) = window {
+                            slot.refund(&window.rule, logs, now, cost.saturating_mul(factor));
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    fn lock_all(&self, targets: &Targets<'_>) -> Held<'_> {
+        let mut indices = [usize::MAX; MOST];
+        for (place, target) in indices.iter_mut().zip(targets.iter()) {
+            *place = self.index(target.print);
+        }
+        indices.sort_unstable();
+        let mut held = Held::default();
+        let mut last = usize::MAX;
+        for (place, index) in held.0.iter_mut().zip(indices) {
+            if index != last {
+                *place = self.lock(index).map(|guard| (index, guard));
+                last = index;
+            }
+        }
+        held
+    }
+}
+
+impl Decided {
+    /// Where nothing limits.
+    pub(crate) fn free() -> Self {
+        Self { decision: Decision::Admitted(Quota::UNLIMITED), bans: [0; SUBJECTS] }
+    }
+}
+
+impl Target<'_> {
+    fn is_of(&self, subjects: [bool; SUBJECTS]) -> bool {
+        let subject = self.subject.and_then(|subject| subjects.get(usize::from(subject)));
+        subject.is_some_and(|marked| *marked)
+    }
+}
+
+fn mark(subjects: &mut [bool; SUBJECTS], target: &Target<'_>, marked: bool) {
+    if let Some(place) = target.subject.and_then(|subject| subjects.get_mut(usize::from(subject))) {
+        *place |= marked;
+    }
+}
+
+fn worse(known: Option<Decision>, other: Decision) -> Decision {
+    let rank = |decision: &Decision| (matches!(decision, Decision::Banned { .. }), decision.retry_after());
+    match known {
+        Some(known) if rank(&known) >= rank(&other) => known,
+        _ => other,
+    }
+}
+
+/// The view of one target, and that of all.
+struct Both<'a, W>(&'a mut View, &'a mut W);
+
+impl<W: Windows> Windows for Both<'_, W> {
+    fn note(&mut self, window: &Window, verdict: &Verdict) {
+        self.0.add(window, verdict);
+        self.1.note(window, verdict);
+    }
+}
+
+/// Shards under their locks, with their indices.
+#[derive(Default)]
+struct Held<'s>([Option<(usize, MutexGuard<'s, Shard>)>; MOST]);
+
+impl Held<'_> {
+    fn shard(&mut self, index: usize) -> Option<&mut Shard> {
+        self.0.iter_mut().flatten().find(|(held, _)| *held == index).map(|(_, shard)| &mut **shard)
+    }
+
+    fn first(&mut self) -> Option<&mut Shard> {
+        self.0.iter_mut().flatten().next().map(|(_, shard)| &mut **shard)
+    }
+
+    /// The time as all of them go by.
+    fn at(&mut self, now: Nanos) -> Nanos {
+        let latest = self.0.iter_mut().flatten().map(|(_, shard)| shard.at(now)).max().unwrap_or(now);
+        for (_, shard) in self.0.iter_mut().flatten() {
+            shard.at(latest);
+        }
+        latest
+    }
+
+    fn touch<T: Default>(
+        &mut self,
+        store: &Store,
+        target: &Target<'_>,
+        now: Nanos,
+        book: Rulebook<'_>,
+        make: bool,
+        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+    ) -> T {
+        let shard = self.shard(store.index(target.print));
+        shard.map(|shard| shard.touch(target.print, now, book, make, work)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,145 @@
+//! The state of all keys, in memory: shards under a lock each, held for a decision.
+
+mod decide;
+mod shard;
+mod slot;
+mod targets;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub(crate) use self::decide::{Ask, Decided, Windows};
+use self::shard::{Rulebook, Shard};
+pub(crate) use self::targets::Identity;
+use crate::algorithm::Nanos;
+use crate::decision::Outcome;
+use crate::fingerprint::Fingerprint;
+use crate::metrics::Metrics;
+use crate::penalty::{PenaltyState, second};
+use crate::plan::Plan;
+
+/// Shards at most; more than processors, so that two threads rarely want the same.
+const MOST_SHARDS: usize = 64;
+/// Keys that are worth a shard.
+const SHARD_KEYS: usize = 1_024;
+/// How long decisions are counted before the metrics are told.
+const TELL_AFTER: Nanos = 1_000_000_000;
+
+/// On a cache line of its own, so that locks of neighbours are not on one.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Locked(Mutex<Shard>);
+
+/// The state of all keys.
+pub(crate) struct Store {
+    shards: Box<[Locked]>,
+    /// Keys that one shard may hold.
+    most: usize,
+}
+
+impl Store {
+    /// Room for `max_keys`, which is taken as keys come.
+    pub(crate) fn new(max_keys: usize) -> Self {
+        let shards = (max_keys / SHARD_KEYS).next_power_of_two().clamp(1, MOST_SHARDS);
+        Self { shards: (0..shards).map(|_| Locked::default()).collect(), most: (max_keys / shards).max(1) }
+    }
+
+    #[inline]
+    fn index(&self, print: Fingerprint) -> usize {
+        // There are a power of two of them; the index is cut off before it could be too large to convert.
+        #[allow(clippy::cast_possible_truncation)]
+        let high = (print.shard >> 32) as usize;
+        high & (self.shards.len() - 1)
+    }
+
+    #[inline]
+    fn lock(&self, index: usize) -> Option<MutexGuard<'_, Shard>> {
+        // A panic under the lock is a fault of ours; counts may be off by one then, no more.
+        Some(self.shards.get(index)?.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn rulebook<'p>(&self, plan: &'p Plan) -> Rulebook<'p> {
+        Rulebook { shapes: &plan.shapes, penalties: plan.penalties.as_ref(), most: self.most }
+    }
+
+    /// Changes what is held against a caller.
+    pub(crate) fn penalise<T>(
+        &self,
+        plan: &Plan,
+        print: Fingerprint,
+        now: Nanos,
+        change: impl FnOnce(Nanos, &mut PenaltyState) -> T,
+    ) -> Option<T> {
+        let mut shard = self.lock(self.index(print))?;
+        let now = shard.at(now);
+        Some(shard.enter(print, now, self.rulebook(plan), |entry, _| {
+            let mut state = entry.penalty();
+            let changed = change(now, &mut state);
+            entry.set_penalty(state);
+            changed
+        }))
+    }
+
+    /// What is held against a caller.
+    pub(crate) fn penalty(&self, print: Fingerprint, now: Nanos) -> (Nanos, PenaltyState) {
+        let shard = self.lock(self.index(print));
+        shard.map_or((now, PenaltyState::default()), |mut shard| {
+            (shard.at(now), shard.with(print, |entry, _| entry.penalty()).unwrap_or_default())
+        })
+    }
+
+    /// Tells the metrics what they were not told yet, and forgets some of what says nothing any more. Returns the keys that are left.
+    pub(crate) fn tend(&self, plan: &Plan, metrics: &Metrics, now: Nanos) -> usize {
+        let mut keys = 0;
+        for index in 0..self.shards.len() {
+            let Some(mut shard) = self.lock(index) else { continue };
+            let now = shard.at(now);
+            shard.sweep(now, SHARD_KEYS / 4, self.rulebook(plan));
+            shard.tell(metrics, now);
+            keys += shard.len();
+        }
+        metrics.keys.set(keys as f64);
+        keys
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        (0..self.shards.len()).filter_map(|index| self.lock(index)).map(|shard| shard.len()).sum()
+    }
+
+    /// The memory of all shards, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let tables = (0..self.shards.len()).filter_map(|index| self.lock(index)).map(|shard| shard.bytes());
+        tables.sum::<usize>() + self.shards.len() * size_of::<Locked>()
+    }
+
+    /// Callers that are banned now. Looks at every entry.
+    pub(crate) fn banned(&self, now: Nanos) -> usize {
+        let second = second(now);
+        (0..self.shards.len()).filter_map(|index| self.lock(index)).map(|shard| shard.banned(second)).sum()
+    }
+}
+
+impl Shard {
+    /// Counts a decision; the metrics are told of it later, since that costs as much as the decision.
+    #[inline]
+    fn count(&mut self, outcome: Outcome, metrics: &Metrics, now: Nanos) {
+        if let Some(count) = self.untold.get_mut(outcome as usize) {
+            *count += 1;
+        }
+        if now.saturating_sub(self.told_at) >= TELL_AFTER {
+            self.tell(metrics, now);
+        }
+    }
+
+    #[cold]
+    fn tell(&mut self, metrics: &Metrics, now: Nanos) {
+        self.told_at = now;
+        for (outcome, count) in Outcome::ALL.into_iter().zip(&mut self.untold) {
+            if *count > 0 {
+                metrics.decided(outcome, std::mem::take(count));
+            }
+        }
+        if self.evicted > 0 {
+            metrics.evicted.increment(std::mem::take(&mut self.evicted));
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A part of the table: entries of one cache line, found by their fingerprints.
+
+use hashbrown::HashTable;
+
+use super::slot::{Logs, Slot};
+use crate::algorithm::Nanos;
+use crate::decision::Outcome;
+use crate::fingerprint::Fingerprint;
+use crate::penalty::{Penalties, PenaltyState, second};
+use crate::plan::{Part, Shape, Shapes};
+
+/// What is remembered of one key: 64 bytes, a cache line.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
+pub(crate) struct Entry {
+    print: Fingerprint,
+    pub(crate) slots: [Slot; 2],
+    violations_until: u32,
+    failures_until: u32,
+    banned_until: u32,
+    shape: Shape,
+    bans: u8,
+}
+
+const _: () = assert!(size_of::<Entry>() == 64, "an entry is a cache line");
+
+impl Entry {
+    #[inline]
+    pub(crate) fn penalty(&self) -> PenaltyState {
+        PenaltyState {
+            violations_until: self.violations_until,
+            failures_until: self.failures_until,
+            banned_until: self.banned_until,
+            bans: self.bans,
+        }
+    }
+
+    pub(crate) fn set_penalty(&mut self, state: PenaltyState) {
+        self.violations_until = state.violations_until;
+        self.failures_until = state.failures_until;
+        self.banned_until = state.banned_until;
+        self.bans = state.bans;
+    }
+
+    /// Makes the slots hold what `part` counts. What another kind of limit has counted is of no use.
+    #[inline]
+    pub(crate) fn reshape(&mut self, part: &Part, logs: &mut Logs, shapes: &Shapes) {
+        if self.shape != part.shape {
+            self.close(logs, shapes);
+            self.shape = part.shape;
+        }
+    }
+
+    /// Whether the slots hold what `part` counts.
+    pub(crate) fn holds(&self, part: &Part) -> bool {
+        self.shape == part.shape
+    }
+
+    /// Makes a copy look as [`reshape`](Entry::reshape) would make the entry.
+    pub(crate) fn pretend(&mut self, part: &Part) {
+        if self.shape != part.shape {
+            self.slots = Default::default();
+        }
+    }
+
+    fn close(&mut self, logs: &mut Logs, shapes: &Shapes) {
+        for (slot, rule) in self.slots.iter_mut().zip(shapes.rules(self.shape)) {
+            slot.close(rule, logs);
+        }
+    }
+
+    /// When the limits are as if nothing had been asked for.
+    fn reset_after(&mut self, now: Nanos, logs: &mut Logs, shapes: &Shapes) -> Nanos {
+        let slots = self.slots.iter_mut().zip(shapes.rules(self.shape));
+        slots
+            .map(|(slot, rule)| rule.map_or(0, |rule| slot.peek(rule, logs, now, 0).reset_after))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+/// How much it would matter to forget an entry: not at all, or by ban, then by what is held against it, then by how soon it would be
+/// forgotten anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Nothing,
+    Something { banned: bool, noted: bool, reset_after: Nanos },
+}
+
+/// Entries looked at for being forgotten with each that comes. More than one, so that the table shrinks to what is in use.
+const SWEEP: usize = 4;
+/// Entries of which the least worth goes when the table is full.
+const SAMPLE: usize = 16;
+
+/// A part of the table.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    table: HashTable<Entry>,
+    pub(crate) logs: Logs,
+    /// The latest time that was seen here: two threads may come in another order than they read the clock.
+    latest: Nanos,
+    /// Where sweeping goes on.
+    cursor: usize,
+    /// Decisions that the metrics were not told yet.
+    pub(crate) untold: [u32; Outcome::ALL.len()],
+    pub(crate) told_at: Nanos,
+    pub(crate) evicted: u64,
+}
+
+/// What the shard has to know of the rules.
+#[derive(Clone, Copy)]
+pub(crate) struct Rulebook<'p> {
+    pub(crate) shapes: &'p Shapes,
+    pub(crate) penalties: Option<&'p Penalties>,
+    /// Entries that the shard may hold.
+    pub(crate) most: usize,
+}
+
+impl Shard {
+    /// The time as this shard goes by.
+    #[inline]
+    pub(crate) fn at(&mut self, now: Nanos) -> Nanos {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    /// Does something with the entry of a key, if it is there.
+    #[inline]
+    pub(crate) fn with<T>(
+        &mut self,
+        print: Fingerprint,
+        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+    ) -> Option<T> {
+        let entry = self.table.find_mut(print.place, |entry| entry.print == print)?;
+        Some(work(entry, &mut self.logs))
+    }
+
+    /// Does something with the entry of a key, which is made if it is not there.
+    #[inline]
+    pub(crate) fn enter<T>(
+        &mut self,
+        print: Fingerprint,
+        now: Nanos,
+        book: Rulebook<'_>,
+        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+    ) -> T {
+        if let Some(entry) = self.table.find_mut(print.place, |entry| entry.print == print) {
+            return work(entry, &mut self.logs);
+        }
+        self.make_room(now, book);
+        let entry = Entry { print, ..Entry::default() };
+        let mut made = self.table.insert_unique(print.place, entry, |entry| entry.print.place);
+        work(made.get_mut(), &mut self.logs)
+    }
+
+    /// Does something with the entry of a key; where it is not there, it is made, or what is done is forgotten.
+    #[inline]
+    pub(crate) fn touch<T>(
+        &mut self,
+        print: Fingerprint,
+        now: Nanos,
+        book: Rulebook<'_>,
+        make: bool,
+        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+    ) -> T {
+        if make || self.table.find(print.place, |entry| entry.print == print).is_some() {
+            return self.enter(print, now, book, work);
+        }
+        work(&mut Entry::default(), &mut self.logs)
+    }
+
+    #[cold]
+    fn make_room(&mut self, now: Nanos, book: Rulebook<'_>) {
+        self.sweep(now, SWEEP, book);
+        if self.table.len() >= book.most {
+            self.evict(now, book);
+        }
+    }
+
+    /// Looks at some entries and forgets those that say nothing any more.
+    pub(crate) fn sweep(&mut self, now: Nanos, buckets: usize, book: Rulebook<'_>) {
+        for _ in 0..buckets.min(self.table.num_buckets()) {
+            let bucket = self.next_bucket();
+            if self.worth(bucket, now, book) == Some(Worth::Nothing) {
+                self.remove(bucket, book);
+            }
+        }
+    }
+
+    /// Forgets one entry, the least worth of some.
+    fn evict(&mut self, now: Nanos, book: Rulebook<'_>) {
+        let mut least: Option<(Worth, usize)> = None;
+        let (mut seen, buckets) = (0, self.table.num_buckets());
+        for _ in 0..buckets {
+            let bucket = self.next_bucket();
+            let Some(worth) = self.worth(bucket, now, book) else { continue };
+            if least.is_none_or(|(known, _)| worth < known) {
+                least = Some((worth, bucket));
+            }
+            seen += 1;
+            // Bans are looked past for longer, since they matter most.
+            let banned = matches!(least, Some((Worth::Something { banned: true, .. }, _)));
+            if seen >= if banned { SAMPLE * 16 } else { SAMPLE } {
+                break;
+            }
+        }
+        if let Some((worth, bucket)) = least {
+            self.remove(bucket, book);
+            self.evicted += u64::from(worth != Worth::Nothing);
+        }
+    }
+
+    fn next_bucket(&mut self) -> usize {
+        let bucket = self.cursor;
+        self.cursor = if bucket + 1 < self.table.num_buckets() { bucket + 1 } else { 0 };
+        bucket
+    }
+
+    fn worth(&mut self, bucket: usize, now: Nanos, book: Rulebook<'_>) -> Option<Worth> {
+        let entry = self.table.get_bucket_mut(bucket)?;
+        let reset_after = entry.reset_after(now, &mut self.logs, book.shapes);
+        let penalty = entry.penalty();
+        let noted = book.penalties.is_some_and(|penalties| !penalties.is_forgotten(now, &penalty));
+        let banned = noted && penalty.banned_until > second(now);
+        if reset_after == 0 && !noted {
+            return Some(Worth::Nothing);
+        }
+        Some(Worth::Something { banned, noted, reset_after })
+    }
+
+    fn remove(&mut self, bucket: usize, book: Rulebook<'_>) {
+        if let Ok(found) = self.table.get_bucket_entry(bucket) {
+            let (mut entry, _) = found.remove();
+            entry.close(&mut self.logs, book.shapes);
+        }
+    }
+
+    pub(crate) fn banned(&self, second: u32) -> usize {
+        self.table.iter().filter(|entry| entry.banned_until > second).count()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// The memory of the table, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.table.allocation_size() + self.logs.heap_bytes()
+    }
+}
