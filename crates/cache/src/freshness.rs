@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_chance_of_an_early_refresh_is_that_of_the_paper() {
-        let random = crate::random::Random::new();
+        let random = buttress_core::Random::new(7);
         let (stamp, start) = stamp(1000, 10_000, 0, 100 * SPAN);
         for (left, expected) in [(200_u32, 0.1353), (100, 0.3679), (50, 0.6065)] {
             let now = start.plus(10_000 - left);

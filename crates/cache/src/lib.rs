@@ -11,13 +11,13 @@ pub mod engine;
 mod entry;
 mod error;
 mod flights;
+mod found;
 mod freshness;
 #[cfg(feature = "hashed-keys")]
 mod hashed_key;
 mod lifetime;
 mod load;
 pub mod metrics;
-mod random;
 #[cfg(feature = "codec")]
 mod snapshot;
 mod stats;
@@ -33,6 +33,7 @@ pub use cache::{Cache, CacheValue};
 pub use config::CacheConfig;
 pub use engine::{CacheKey, EngineKind};
 pub use error::{Cause, Error};
+pub use found::Found;
 #[cfg(feature = "hashed-keys")]
 pub use hashed_key::HashedKey;
 pub use lifetime::Lifetime;
