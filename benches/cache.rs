@@ -60,7 +60,9 @@ fn get(group: &mut Group<'_>, name: &str, subject: &dyn Subject) {
     (0..there).for_each(|key| subject.insert(key, key));
     let keys = keys(1, there);
     let mut next = keys.iter().cycle();
-    group.bench_function(name, |bencher| bencher.iter(|| black_box(subject.get(*next.next().unwrap())).unwrap()));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| black_box(subject.get(*next.next().unwrap())).unwrap())
+    });
 }
 
 fn insert(group: &mut Group<'_>, name: &str, subject: &dyn Subject) {

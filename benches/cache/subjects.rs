@@ -1,4 +1,5 @@
 //! Caches of `u64` under `u64`, ours and its rivals, behind one trait.
+#![allow(dead_code, unreachable_pub, reason = "each of those who share it uses a part")]
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -104,7 +105,7 @@ impl Subject for Foyer {
     }
 }
 
-pub type Ufo = TinyUFO::TinyUfo<u64, u64>;
+pub type Ufo = tinyufo::TinyUfo<u64, u64>;
 
 pub fn ufo(capacity: usize) -> Ufo {
     Ufo::new(capacity, capacity)
@@ -112,7 +113,7 @@ pub fn ufo(capacity: usize) -> Ufo {
 
 impl Subject for Ufo {
     fn get(&self, key: u64) -> Option<u64> {
-        TinyUFO::TinyUfo::get(self, &key)
+        tinyufo::TinyUfo::get(self, &key)
     }
 
     fn insert(&self, key: u64, value: u64) {

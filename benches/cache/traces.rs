@@ -1,4 +1,5 @@
 //! Requests in the shapes that caches meet, from a generator with a fixed seed.
+#![allow(dead_code, unreachable_pub, reason = "each of those who share it uses a part")]
 
 /// `SplitMix64`.
 pub struct Random(pub u64);

@@ -46,7 +46,11 @@ impl<K: CacheKey, V: CacheValue> Builder<K, V> {
     ///
     /// [`capacity`](Builder::capacity) says then about how many entries are expected.
     #[must_use]
-    pub fn bytes(mut self, room: ByteSize, weigher: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Self {
+    pub fn bytes(
+        mut self,
+        room: ByteSize,
+        weigher: impl Fn(&K, &V) -> usize + Send + Sync + 'static,
+    ) -> Self {
         self.config.bytes = Some(room);
         self.weigher(weigher)
     }
@@ -103,7 +107,8 @@ impl<K: CacheKey, V: CacheValue> Builder<K, V> {
         config.validate().map_err(Error::Config)?;
         let mut wrong = Violations::new();
         let shown = config.bytes.map_or_else(|| "none".to_owned(), |bytes| bytes.to_string());
-        let remedy = "room in bytes and a weigher go together: `Builder::bytes`, or `Builder::weigher` and this field";
+        let remedy =
+            "room in bytes and a weigher go together: `Builder::bytes`, or `Builder::weigher` and this field";
         wrong.require(config.bytes.is_some() == weigher.is_some(), "bytes", shown, remedy);
         wrong.into_result().map_err(Error::Config)?;
         let tally = Arc::new(Tally::default());

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use buttress_core::{Ctx, Key, Probe, Vitality};
+use buttress_core::{Ctx, Key, Probe, Random, Vitality};
 
 use crate::engine::{AnyEngine, CacheKey};
 use crate::entry::{Entry, Extra};
@@ -12,7 +12,6 @@ use crate::flights::Flights;
 use crate::freshness::{Freshness, Stamp, judge};
 use crate::lifetime::Rules;
 use crate::metrics::Metrics;
-use crate::random::Random;
 use crate::stats::Window;
 use crate::tags::{Seen, Tags};
 use crate::tally::{Count, Tally};
@@ -200,7 +199,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
             generation: AtomicU16::new(0),
             tally,
             rules: Rules::new(&config),
-            random: Random::new(),
+            random: Random::seeded(),
             tags: Tags::new(config.tags_per_entry, config.tags),
             flights: Arc::new(Flights::new(config.loads)),
             weigher,
@@ -339,10 +338,11 @@ impl<K: CacheKey, V: CacheValue> Probe for Cache<K, V> {
     async fn check(&self) -> Vitality {
         let CacheConfig { alert_below, alert_requests, .. } = self.0.config;
         let totals = self.0.tally.totals();
-        let (requests, ratio) =
-            self.0.window.lock().unwrap_or_else(PoisonError::into_inner).ratio(&totals);
+        let (requests, ratio) = self.0.window.lock().unwrap_or_else(PoisonError::into_inner).ratio(&totals);
         if requests >= alert_requests && ratio < alert_below {
-            let told = format!("the hit ratio is {ratio:.3} of {requests} requests; it should be {alert_below} or more");
+            let told = format!(
+                "the hit ratio is {ratio:.3} of {requests} requests; it should be {alert_below} or more"
+            );
             return Vitality::Warn(told);
         }
         Vitality::Pass

@@ -130,7 +130,12 @@ impl Validate for CacheConfig {
         let quoted = format!("\"{}\"", self.name);
         wrong.require(name, "name", quoted, "must be 1 to 64 letters, digits, `-` and `_`");
         let room = 1..=1_000_000_000;
-        wrong.require(room.contains(&self.capacity), "capacity", self.capacity, "must be 1 to 1000000000; 10000 is usual");
+        wrong.require(
+            room.contains(&self.capacity),
+            "capacity",
+            self.capacity,
+            "must be 1 to 1000000000; 10000 is usual",
+        );
         let bytes = self.bytes.unwrap_or(ByteSize::mib(1));
         wrong.require(
             (1 << 10..1 << 50).contains(&bytes.bytes()),
@@ -144,7 +149,12 @@ impl Validate for CacheConfig {
         wrong.require(eager, "early", self.early, "must be 0.0 to 100.0; 1.0 is usual");
         let ratio = (0.0..=1.0).contains(&self.alert_below);
         wrong.require(ratio, "alert_below", self.alert_below, "must be 0.0 to 1.0; 0.0 never warns");
-        wrong.require((1..=1_000_000).contains(&self.loads), "loads", self.loads, "must be 1 to 1000000; 1024 is usual");
+        wrong.require(
+            (1..=1_000_000).contains(&self.loads),
+            "loads",
+            self.loads,
+            "must be 1 to 1000000; 1024 is usual",
+        );
         wrong.require(self.tags <= 10_000_000, "tags", self.tags, "must be at most 10000000; 10000 is usual");
         let few = self.tags_per_entry <= 64;
         wrong.require(few, "tags_per_entry", self.tags_per_entry, "must be at most 64; 8 is usual");
@@ -160,7 +170,12 @@ impl CacheConfig {
         for (field, value) in [("ttl", self.ttl), ("idle", self.idle)] {
             let value = value.unwrap_or(Tick::LONGEST);
             let holds = (SHORTEST..=Tick::LONGEST).contains(&value);
-            wrong.require(holds, field, shown(value), "must be \"20ms\" to \"180d\"; leave it out for no limit");
+            wrong.require(
+                holds,
+                field,
+                shown(value),
+                "must be \"20ms\" to \"180d\"; leave it out for no limit",
+            );
         }
         for (field, value, least, usual) in [
             ("negative", self.negative, Duration::ZERO, usual.negative),

@@ -180,7 +180,8 @@ fn threads_see_whole_entries<E: Engine<u64, Item>>() {
             scope.spawn(move || {
                 let mut state = thread + 1;
                 for _ in 0..20_000 {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    state =
+                        state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                     let key = (state >> 40) % 512;
                     match (state >> 33) % 8 {
                         0 => drop(engine.remove(&key)),

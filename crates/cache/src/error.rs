@@ -28,6 +28,10 @@ impl std::error::Error for Cause {
 }
 
 impl Cause {
+    fn of(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        Self(Arc::new(BoxedError(error)))
+    }
+
     /// The loader's error itself, if it is an `E`.
     #[must_use]
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
@@ -84,6 +88,24 @@ pub enum Error {
         /// What is wrong, and what would do.
         problem: &'static str,
     },
+    /// A value does not become bytes.
+    #[error("a value cannot be written")]
+    Encode {
+        /// Why.
+        source: Cause,
+    },
+    /// Bytes are not a value of this schema and key.
+    #[cfg(feature = "codec")]
+    #[error("the bytes do not read as a value: {}", .0.as_str())]
+    Unreadable(crate::codec::Unreadable),
+    /// The file of a snapshot cannot be read or written.
+    #[error("the snapshot {path} cannot be read or written")]
+    Snapshot {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Cause,
+    },
     /// As many loads are under way as may be, or the service is stopping.
     #[error("the cache `{cache}` loads nothing more now")]
     Rejected {
@@ -101,8 +123,17 @@ impl Error {
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         let (class, retry_after) = (error.class(), error.retry_after());
-        let source = Cause(Arc::new(BoxedError(Box::new(error))));
-        Self::Load { cache: Arc::clone(cache), class, retry_after, source }
+        Self::Load { cache: Arc::clone(cache), class, retry_after, source: Cause::of(Box::new(error)) }
+    }
+
+    #[cfg(feature = "codec")]
+    pub(crate) fn encode(source: crate::codec::BodyError) -> Self {
+        Self::Encode { source: Cause::of(source) }
+    }
+
+    #[cfg(feature = "codec")]
+    pub(crate) fn snapshot(path: &std::path::Path, error: std::io::Error) -> Self {
+        Self::Snapshot { path: path.display().to_string(), source: Cause::of(error.into()) }
     }
 
     pub(crate) fn tags(cache: &Arc<str>, refused: Refused) -> Self {
@@ -127,6 +158,10 @@ impl Classify for Error {
             Self::TimedOut { .. } => ErrorClass::Timeout,
             Self::Panicked { .. } => ErrorClass::Internal,
             Self::Tags { .. } => ErrorClass::TooLarge,
+            Self::Encode { .. } => ErrorClass::Invalid,
+            #[cfg(feature = "codec")]
+            Self::Unreadable(_) => ErrorClass::Corrupt,
+            Self::Snapshot { .. } => ErrorClass::Unavailable,
             Self::Rejected { rejection, .. } => rejection.class(),
         }
     }

@@ -72,7 +72,12 @@ impl<K: CacheKey, V> Flights<K, V> {
     }
 
     /// Begins a load, or joins the one that is under way. A load whose tags were invalidated meanwhile is joined no more.
-    pub(crate) fn join(self: &Arc<Self>, key: &K, tags: Seen, panicked: impl FnOnce() -> Error) -> Joined<K, V> {
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        key: &K,
+        tags: Seen,
+        panicked: impl FnOnce() -> Error,
+    ) -> Joined<K, V> {
         let mut shard = self.shard(key);
         if let Some(flight) = shard.get(key)
             && flight.tags.holds()

@@ -47,12 +47,7 @@ impl Stamp {
 ///
 /// Early refresh is XFetch (Vattani, Chierichetti and Lowenstein, VLDB 2015): with a chance that grows as the end of
 /// freshness comes nearer, exponentially on the scale of what a load takes, one caller loads before all callers miss.
-pub(crate) fn judge(
-    stamp: &Stamp,
-    stale_until: Tick,
-    now: Tick,
-    luck: impl FnOnce() -> f64,
-) -> Freshness {
+pub(crate) fn judge(stamp: &Stamp, stale_until: Tick, now: Tick, luck: impl FnOnce() -> f64) -> Freshness {
     if !stamp.expires.is_after(now) {
         Freshness::Expired
     } else if stamp.is_plainly_fresh(now) {
@@ -129,14 +124,17 @@ mod tests {
 
     #[test]
     fn the_chance_of_an_early_refresh_is_that_of_the_paper() {
-        let random = crate::random::Random::new();
+        let random = buttress_core::Random::new(7);
         let (stamp, start) = stamp(1000, 10_000, 0, 100 * SPAN);
         for (left, expected) in [(200_u32, 0.1353), (100, 0.3679), (50, 0.6065)] {
             let now = start.plus(10_000 - left);
             let draw = || judge(&stamp, stamp.fresh, now, || 1.0 - random.fraction());
             let early = (0..100_000).filter(|_| draw() == Freshness::Early).count();
             let share = early as f64 / 100_000.0;
-            assert!((share - expected).abs() < 0.02, "{share} of the calls at {left} ticks, {expected} expected");
+            assert!(
+                (share - expected).abs() < 0.02,
+                "{share} of the calls at {left} ticks, {expected} expected"
+            );
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use buttress_core::Random;
+
 use crate::CacheConfig;
 use crate::freshness::{SPAN, Stamp};
-use crate::random::Random;
-use crate::tick::{Tick, duration, ticks};
+#[cfg(feature = "codec")]
+use crate::tick::duration;
+use crate::tick::{Tick, ticks};
 
 /// How long one entry lives, where that differs from what the cache says.
 ///
@@ -21,6 +24,8 @@ pub struct Lifetime {
     pub(crate) ttl: Option<Span>,
     pub(crate) idle: Option<Duration>,
     pub(crate) exact: bool,
+    /// Neither stale nor as a fallback is it served after its time.
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,13 @@ impl Lifetime {
     #[must_use]
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
+        self
+    }
+
+    /// Not served after its time, whatever the cache says of stale values and of fallbacks.
+    #[must_use]
+    pub fn strictly(mut self) -> Self {
+        self.strict = true;
         self
     }
 
@@ -107,7 +119,7 @@ impl Rules {
         // Off, never on: a lifetime is what the data bears.
         let ttl = if lifetime.exact { ttl } else { ttl.mul_f64(1.0 - self.jitter * random.fraction()) };
         let fresh = now.after(ttl);
-        let expires = if nothing { fresh } else { fresh.plus(self.kept) };
+        let expires = if nothing || lifetime.strict { fresh } else { fresh.plus(self.kept) };
         Stamp { fresh, expires, early: if nothing { 0 } else { self.early(cost, ttl) }, generation }
     }
 
@@ -136,7 +148,13 @@ impl Rules {
     }
 }
 
+#[cfg(feature = "codec")]
 impl Stamp {
+    /// The time for which it may be served.
+    pub(crate) fn served_for(&self, now: Tick) -> Option<Duration> {
+        (self.expires != Tick::NEVER).then(|| duration(self.expires.since(now)))
+    }
+
     /// The time for which it will be fresh.
     pub(crate) fn fresh_for(&self, now: Tick) -> Option<Duration> {
         (self.fresh != Tick::NEVER).then(|| duration(self.fresh.since(now)))

@@ -10,7 +10,7 @@ use crate::engine::CacheKey;
 use crate::flights::{Joined, Outcome, Ticket};
 use crate::freshness::Freshness;
 use crate::tally::Count;
-use crate::{Cache, Error, Lifetime, Terms};
+use crate::{Cache, Error, Found, Lifetime, Terms};
 
 impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// The value of a key; if there is none, `load` brings it.
@@ -47,7 +47,12 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn get_or_load_with<F, R, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<V, Error>
+    pub async fn get_or_load_with<F, R, E>(
+        &self,
+        key: &K,
+        terms: impl Into<Terms>,
+        load: F,
+    ) -> Result<V, Error>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<V, E>> + Send + 'static,
@@ -57,7 +62,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         match self.0.look(key) {
             Look::Fresh(Some(value)) => Ok(value),
             look => {
-                let load = || async move { load().await.map(Some) };
+                let load = |_| async move { load().await.map(Found::from) };
                 // Asked for a value, a load answers with a value.
                 let found = self.0.find(key, look, terms.into(), Asked::Value, load).await?;
                 found.ok_or_else(|| Error::rejected(&self.0.name, RejectionReason::ShuttingDown))
@@ -67,7 +72,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
 
     /// The value of a key, or the knowledge that there is none; if neither is known, `load` finds out.
     ///
-    /// That there is none is remembered for the cache's `negative` time. The rest is as with
+    /// `load` returns an `Option`, or a [`Found`]. That there is none is remembered for the cache's `negative` time. The rest is as with
     /// [`get_or_load`](Cache::get_or_load).
     ///
     /// # Errors
@@ -77,24 +82,42 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn get_or_find<F, R, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<Option<V>, Error>
+    pub async fn get_or_find<F, R, T, E>(
+        &self,
+        key: &K,
+        terms: impl Into<Terms>,
+        load: F,
+    ) -> Result<Option<V>, Error>
     where
         F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Found<V>>,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         match self.0.look(key) {
             Look::Fresh(value) => Ok(value),
-            look => self.0.find(key, look, terms.into(), Asked::Anything, load).await,
+            look => {
+                let load = |_| async move { load().await.map(Into::into) };
+                self.0.find(key, look, terms.into(), Asked::Anything, load).await
+            }
         }
     }
 }
 
 /// What the caller can do with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+pub(crate) enum Asked {
     Value,
     Anything,
+}
+
+/// Why a load is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// There is nothing to serve.
+    Missing,
+    /// What there is can be served, and is to be replaced.
+    Refresh,
 }
 
 impl Asked {
@@ -105,7 +128,7 @@ impl Asked {
 
 impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// What a key has, by way of a load.
-    async fn find<F, R, E>(
+    pub(crate) async fn find<F, R, E>(
         self: &Arc<Self>,
         key: &K,
         look: Look<V>,
@@ -114,8 +137,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         load: F,
     ) -> Outcome<V>
     where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        F: FnOnce(Why) -> R + Send + 'static,
+        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         self.tend();
@@ -141,8 +164,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// Loads, or waits for the load of another.
     async fn fly<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: F) -> Outcome<V>
     where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        F: FnOnce(Why) -> R + Send + 'static,
+        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         let mut load = Some(load);
@@ -157,7 +180,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                         return Err(Error::rejected(&self.name, RejectionReason::ShuttingDown));
                     };
                     let outcome = ticket.listen();
-                    self.begin(ticket, terms.lifetime, load);
+                    self.begin(ticket, (terms.lifetime, Why::Missing), load);
                     outcome
                 }
                 Joined::Follow(outcome) => {
@@ -196,8 +219,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// Loads in the background what can still be served, unless that is being done.
     fn refresh<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, load: F)
     where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        F: FnOnce(Why) -> R + Send + 'static,
+        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         // Before the tags are looked at: with many callers and one load this is where most of them leave.
@@ -210,7 +233,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 let plain = |entry: &crate::entry::Entry<V>| entry.stamp.is_plainly_fresh(now);
                 if !self.engine.peek(key).is_some_and(|entry| plain(&entry)) {
                     self.tally.note(Count::Refresh);
-                    self.begin(ticket, terms.lifetime, load);
+                    self.begin(ticket, (terms.lifetime, Why::Refresh), load);
                 }
             }
             Ok(Joined::Full) => drop(self.refused()),
@@ -218,29 +241,29 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         }
     }
 
-    fn begin<F, R, E>(self: &Arc<Self>, ticket: Ticket<K, V>, lifetime: Lifetime, load: F)
+    fn begin<F, R, E>(self: &Arc<Self>, ticket: Ticket<K, V>, terms: (Lifetime, Why), load: F)
     where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        F: FnOnce(Why) -> R + Send + 'static,
+        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         let inner = Arc::clone(self);
-        self.ctx.shutdown.spawn(async move { inner.load(ticket, lifetime, load).await });
+        self.ctx.shutdown.spawn(async move { inner.load(ticket, terms, load).await });
     }
 
     /// One load, from its beginning to its end. A panic, or the end of the runtime, drops the ticket.
-    async fn load<F, R, E>(&self, ticket: Ticket<K, V>, lifetime: Lifetime, load: F)
+    async fn load<F, R, E>(&self, ticket: Ticket<K, V>, (lifetime, why): (Lifetime, Why), load: F)
     where
-        F: FnOnce() -> R,
-        R: Future<Output = Result<Option<V>, E>>,
+        F: FnOnce(Why) -> R,
+        R: Future<Output = Result<Found<V>, E>>,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         let (clock, within, generation) = (&*self.ctx.clock, self.config.load_within, self.generation());
         let begun = clock.now();
         let outcome = tokio::select! {
             biased;
-            done = timeout(clock, within, async { load().await }) => match done {
-                Ok(Ok(value)) => Ok(value),
+            done = timeout(clock, within, async { load(why).await }) => match done {
+                Ok(Ok(found)) => Ok(found),
                 Ok(Err(error)) => Err(Error::load(&self.name, error)),
                 Err(_) => Err(Error::TimedOut { cache: Arc::clone(&self.name), within }),
             },
@@ -248,6 +271,10 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         };
         let cost = clock.now().saturating_duration_since(begun);
         self.metrics.loaded(cost);
+        let (outcome, told, keep) = match outcome {
+            Ok(Found { value, lifetime, keep }) => (Ok(value), lifetime, keep),
+            Err(error) => (Err(error), None, true),
+        };
         self.tally.note(match &outcome {
             Ok(Some(_)) => Count::Loaded,
             Ok(None) => Count::LoadedNothing,
@@ -255,7 +282,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         });
         let (key, tags) = (ticket.key().clone(), ticket.tags.clone());
         ticket.land(outcome, |outcome| match outcome {
-            Ok(value) => self.put(key, value.clone(), lifetime, tags, cost, generation),
+            Ok(value) if keep => self.put(key, value.clone(), told.unwrap_or(lifetime), tags, cost, generation),
+            Ok(_) => {}
             Err(error) => {
                 tracing::debug!(target: "buttress::cache", cache = %self.name, %error, "a load failed");
                 self.put_off(key);

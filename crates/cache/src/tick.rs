@@ -87,6 +87,7 @@ pub(crate) fn ticks(wait: Duration) -> u32 {
 }
 
 /// The time that `ticks` take.
+#[cfg(any(feature = "codec", test))]
 pub(crate) fn duration(ticks: u32) -> Duration {
     Duration::from_nanos(u64::from(ticks) * NANOS_PER_TICK)
 }

@@ -152,8 +152,9 @@ fn tags_are_bounded() {
 fn bytes_are_bounded_and_counted() {
     for engine in ENGINES {
         let world = World::default();
-        let cache = world
-            .cache(|builder| builder.engine(engine).capacity(1000).bytes(ByteSize::mib(1), |_, value| value.capacity()));
+        let cache = world.cache(|builder| {
+            builder.engine(engine).capacity(1000).bytes(ByteSize::mib(1), |_, value| value.capacity())
+        });
         for key in 0..20_000 {
             cache.insert(key, "x".repeat(usize::try_from(key % 2000).unwrap()));
         }
@@ -257,12 +258,17 @@ fn a_wrong_configuration_says_what_would_do() {
         built.unwrap_err().to_string()
     };
     for (told, set) in [
-        ("name = \"a b\": must be 1 to 64 letters", &(|config: &mut CacheConfig| config.name = "a b".into()) as &dyn Fn(&mut CacheConfig)),
+        (
+            "name = \"a b\": must be 1 to 64 letters",
+            &(|config: &mut CacheConfig| config.name = "a b".into()) as &dyn Fn(&mut CacheConfig),
+        ),
         ("capacity = 0: must be 1", &|config| config.capacity = 0),
         ("jitter = NaN: must be 0.0 to 0.9", &|config| config.jitter = f64::NAN),
         ("ttl = 1ms: must be \"20ms\"", &|config| config.ttl = Some(std::time::Duration::from_millis(1))),
         ("ttl = 181d", &|config| (config.ttl, config.stale) = (Some(seconds(180 * 86400)), seconds(86400))),
-        ("bytes = 1MiB: room in bytes and a weigher go together", &|config| config.bytes = Some(ByteSize::mib(1))),
+        ("bytes = 1MiB: room in bytes and a weigher go together", &|config| {
+            config.bytes = Some(ByteSize::mib(1))
+        }),
         ("loads = 0: must be", &|config| config.loads = 0),
     ] {
         let error = refused(set);
@@ -273,7 +279,8 @@ fn a_wrong_configuration_says_what_would_do() {
 #[test]
 fn a_configuration_reads_from_text_and_refuses_unknown_fields() {
     let config: CacheConfig =
-        serde_json::from_str(r#"{"name": "users", "engine": "moka", "ttl": "90s", "bytes": "64MiB"}"#).unwrap();
+        serde_json::from_str(r#"{"name": "users", "engine": "moka", "ttl": "90s", "bytes": "64MiB"}"#)
+            .unwrap();
     assert_eq!((config.ttl, config.capacity), (Some(seconds(90)), 10_000));
     let back: CacheConfig = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
     assert_eq!(back, config);

@@ -27,7 +27,10 @@ impl Source {
     }
 
     /// Waits for the gate, and gives this answer.
-    fn answer(&self, answer: Result<&'static str, Broken>) -> impl Future<Output = Result<String, Broken>> + Send + use<> {
+    fn answer(
+        &self,
+        answer: Result<&'static str, Broken>,
+    ) -> impl Future<Output = Result<String, Broken>> + Send + use<> {
         let Self { loads, gate } = self.clone();
         async move {
             loads.fetch_add(1, Ordering::SeqCst);
@@ -37,13 +40,21 @@ impl Source {
     }
 
     /// Gives this answer at once.
-    fn now(&self, answer: Result<&'static str, Broken>) -> impl Future<Output = Result<String, Broken>> + Send + use<> {
+    fn now(
+        &self,
+        answer: Result<&'static str, Broken>,
+    ) -> impl Future<Output = Result<String, Broken>> + Send + use<> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         std::future::ready(answer.map(str::to_owned))
     }
 }
 
-async fn load(cache: &Users, key: u64, source: &Source, answer: Result<&'static str, Broken>) -> Result<String, Error> {
+async fn load(
+    cache: &Users,
+    key: u64,
+    source: &Source,
+    answer: Result<&'static str, Broken>,
+) -> Result<String, Error> {
     let source = source.clone();
     cache.get_or_load(&key, move || source.now(answer)).await
 }
@@ -97,8 +108,13 @@ async fn a_failure_is_that_of_all_who_wait_and_of_nobody_later() {
     source.gate.notify_one();
     for caller in callers {
         let error = caller.await.unwrap().unwrap_err();
-        assert_eq!((error.class(), buttress_core::chain(&error).ends_with("the source says: no")), (ErrorClass::Unavailable, true));
-        assert!(matches!(error, Error::Load { source, .. } if source.downcast_ref::<Broken>() == Some(&Broken("no"))));
+        assert_eq!(
+            (error.class(), buttress_core::chain(&error).ends_with("the source says: no")),
+            (ErrorClass::Unavailable, true)
+        );
+        assert!(
+            matches!(error, Error::Load { source, .. } if source.downcast_ref::<Broken>() == Some(&Broken("no")))
+        );
     }
     assert_eq!(source.loads(), 1);
     assert_eq!(load(&cache, 1, &source, Ok("yes")).await.unwrap(), "yes");
@@ -230,7 +246,9 @@ async fn what_was_loaded_before_a_change_is_not_kept_after_it() {
         let terms = || Terms::default().tag(Key::new("t").unwrap());
         let old = {
             let (cache, source) = (cache.clone(), source.clone());
-            tokio::spawn(async move { cache.get_or_load_with(&1, terms(), move || source.answer(Ok("old"))).await })
+            tokio::spawn(async move {
+                cache.get_or_load_with(&1, terms(), move || source.answer(Ok("old"))).await
+            })
         };
         settle().await;
         change(&cache);

@@ -49,8 +49,10 @@ impl<K, T> Lifecycle<K, T> for Putting<K, T> {
 impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for QuickCache<K, T> {
     fn new(capacity: &Capacity) -> Self {
         let putting = Putting { evicted: capacity.evicted.clone(), kinds: std::marker::PhantomData };
-        let options =
-            OptionsBuilder::new().estimated_items_capacity(capacity.entries).weight_capacity(capacity.weight).build();
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(capacity.entries)
+            .weight_capacity(capacity.weight)
+            .build();
         Self(match options {
             Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), putting),
             // Only capacities that are not given are refused.

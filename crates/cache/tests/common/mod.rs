@@ -29,13 +29,17 @@ pub(crate) struct World {
 impl Default for World {
     fn default() -> Self {
         let (clock, events) = (TestClock::new(), EventLog::default());
-        let ctx = Ctx { clock: clock.shared(), events: Events::to(Arc::new(events.clone())), ..Ctx::default() };
+        let ctx =
+            Ctx { clock: clock.shared(), events: Events::to(Arc::new(events.clone())), ..Ctx::default() };
         Self { clock, events, ctx }
     }
 }
 
 impl World {
-    pub(crate) fn cache(&self, set: impl FnOnce(Builder<u64, String>) -> Builder<u64, String>) -> Cache<u64, String> {
+    pub(crate) fn cache(
+        &self,
+        set: impl FnOnce(Builder<u64, String>) -> Builder<u64, String>,
+    ) -> Cache<u64, String> {
         let mut config = buttress_cache::CacheConfig::default();
         config.name = "test".to_owned();
         config.jitter = 0.0;
