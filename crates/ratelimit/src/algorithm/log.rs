@@ -21,6 +21,10 @@ pub struct LogState {
     entries: VecDeque<(Nanos, u32)>,
     /// The sum of it.
     used: u64,
+    /// The first entry and the time of the last, so that a refusal, which changes nothing, needs to read no entry: with many keys each
+    /// would have to come from memory.
+    first: (Nanos, u32),
+    newest: Nanos,
 }
 
 impl LogState {
@@ -30,8 +34,10 @@ impl LogState {
         self.entries.capacity() * size_of::<(Nanos, u32)>()
     }
 
-    pub(crate) fn newest(&self) -> Option<Nanos> {
-        self.entries.back().map(|&(at, _)| at)
+    /// The ends have changed.
+    fn note_ends(&mut self) {
+        self.first = self.entries.front().copied().unwrap_or_default();
+        self.newest = self.entries.back().map_or(0, |&(at, _)| at);
     }
 }
 
@@ -48,14 +54,24 @@ impl SlidingLog {
         now.checked_sub(at).is_none_or(|age| age < self.window)
     }
 
+    /// Whether the clock was set back by more than a window.
+    #[inline]
+    fn is_ahead(&self, now: Nanos, state: &LogState) -> bool {
+        state.newest.saturating_sub(now) > self.window
+    }
+
     /// When enough is forgotten for `cost`.
-    #[cold]
     fn retry_after(&self, now: Nanos, state: &LogState, mut used: u64, cost: u32) -> Nanos {
         let Some(room) = self.quota.checked_sub(cost) else { return NEVER };
+        let gone = |at: Nanos| at.saturating_add(self.window).saturating_sub(now);
+        let (first, freed) = state.first;
+        if self.counts(now, first) && used.saturating_sub(freed.into()) <= u64::from(room) {
+            return gone(first);
+        }
         for &(at, cost) in state.entries.iter().skip_while(|(at, _)| !self.counts(now, *at)) {
             used -= u64::from(cost);
             if used <= u64::from(room) {
-                return at.saturating_add(self.window).saturating_sub(now);
+                return gone(at);
             }
         }
         0
@@ -67,36 +83,43 @@ impl Rule for SlidingLog {
 
     #[inline]
     fn settle(&self, now: Nanos, state: &mut LogState) {
-        while let Some(&(at, cost)) = state.entries.front() {
-            if self.counts(now, at) {
-                break;
+        if state.used > 0 && !self.counts(now, state.first.0) {
+            while let Some(&(at, cost)) = state.entries.front() {
+                if self.counts(now, at) {
+                    break;
+                }
+                state.used -= u64::from(cost);
+                state.entries.pop_front();
             }
-            state.used -= u64::from(cost);
-            state.entries.pop_front();
+            state.note_ends();
         }
         // Set back by more than a window: what is there counts from now on.
-        if state.newest().is_some_and(|newest| newest.saturating_sub(now) > self.window) {
+        if self.is_ahead(now, state) {
             state.entries.clear();
             state.used = u64::from(self.quota);
             state.entries.push_back((now, self.quota));
+            state.note_ends();
         }
     }
 
     #[inline]
     fn peek(&self, now: Nanos, state: &LogState, cost: u32) -> Verdict {
-        let newest = state.newest().unwrap_or(0);
-        if newest.saturating_sub(now) > self.window {
+        if self.is_ahead(now, state) {
             let mut settled = state.clone();
             self.settle(now, &mut settled);
             return self.peek(now, &settled, cost);
         }
-        let past = state.entries.iter().take_while(|(at, _)| !self.counts(now, *at));
-        let used = state.used - past.map(|&(_, cost)| u64::from(cost)).sum::<u64>();
+        let used = if state.used == 0 || self.counts(now, state.first.0) {
+            state.used
+        } else {
+            let past = state.entries.iter().take_while(|(at, _)| !self.counts(now, *at));
+            state.used - past.map(|&(_, cost)| u64::from(cost)).sum::<u64>()
+        };
         let allowed = used + u64::from(cost) <= u64::from(self.quota);
         let (taken, retry_after) =
             if allowed { (cost, 0) } else { (0, self.retry_after(now, state, used, cost)) };
         let used = used + u64::from(taken);
-        let newest = if taken > 0 { newest.max(now) } else { newest };
+        let newest = if taken > 0 { state.newest.max(now) } else { state.newest };
         let reset_after = if used == 0 { 0 } else { newest.saturating_add(self.window).saturating_sub(now) };
         Verdict { allowed, remaining: left(self.quota, used), retry_after, reset_after }
     }
@@ -111,7 +134,13 @@ impl Rule for SlidingLog {
         match state.entries.back_mut() {
             // Times ascend, also when the clock was set back.
             Some((at, count)) if *at >= now => *count = count.saturating_add(cost),
-            _ => state.entries.push_back((now, cost)),
+            _ => {
+                state.entries.push_back((now, cost));
+                state.newest = now;
+            }
+        }
+        if state.entries.len() == 1 {
+            state.note_ends();
         }
     }
 
@@ -127,5 +156,6 @@ impl Rule for SlidingLog {
             }
             state.entries.pop_back();
         }
+        state.note_ends();
     }
 }
