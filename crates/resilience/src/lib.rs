@@ -1,1 +1,14 @@
 //! Deadlines, retries with a budget, circuit breakers, bulkheads, hedging and load shedding.
+
+mod breaker;
+mod config;
+pub mod deadline;
+mod error;
+pub mod metrics;
+mod random;
+mod sync;
+mod time;
+
+pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit, WindowConfig};
+pub use deadline::Deadline;
+pub use error::{Error, Failure, Verdict};
