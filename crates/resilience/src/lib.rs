@@ -6,9 +6,11 @@ pub mod deadline;
 mod error;
 pub mod metrics;
 mod random;
+mod retry;
 mod sync;
 mod time;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit, WindowConfig};
 pub use deadline::Deadline;
 pub use error::{Error, Failure, Verdict};
+pub use retry::{Attempt, BudgetConfig, Retry, RetryBudget, RetryConfig};

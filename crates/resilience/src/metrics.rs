@@ -1,8 +1,9 @@
 //! What policies count. Every metric has the label `policy`, the policy's name.
 
-use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::breaker::BreakerState;
+use crate::retry::Why;
 
 /// Calls through a breaker, by `outcome`: `success`, `failure`, `slow` (and did not fail), `refused`.
 pub const BREAKER_CALLS: &str = "buttress_resilience_breaker_calls_total";
@@ -10,6 +11,10 @@ pub const BREAKER_CALLS: &str = "buttress_resilience_breaker_calls_total";
 pub const BREAKER_STATE: &str = "buttress_resilience_breaker_state";
 /// Changes of a breaker, by the `state` that it came to.
 pub const BREAKER_CHANGES: &str = "buttress_resilience_breaker_changes_total";
+/// Attempts beyond the first.
+pub const RETRIES: &str = "buttress_resilience_retries_total";
+/// Failures that were not tried again though they may pass, by `reason`: `attempts`, `deadline`, `asked`, `budget`.
+pub const RETRIES_GIVEN_UP: &str = "buttress_resilience_retries_given_up_total";
 
 fn count(name: &'static str, policy: &str, label: &'static str, value: &'static str) -> Counter {
     counter!(name, "policy" => policy.to_owned(), label => value)
@@ -66,5 +71,47 @@ impl BreakerMetrics {
         self.state(to);
         let changed = self.states.iter().find(|(state, ..)| *state == to);
         changed.iter().for_each(|(.., changes)| changes.increment(1));
+    }
+}
+
+/// Of a retry.
+pub(crate) struct RetryMetrics {
+    retries: Counter,
+    attempts: Counter,
+    deadline: Counter,
+    asked: Counter,
+    budget: Counter,
+}
+
+impl RetryMetrics {
+    pub(crate) fn new(policy: &str) -> Self {
+        describe_counter!(RETRIES, "Attempts beyond the first");
+        describe_counter!(
+            RETRIES_GIVEN_UP,
+            "Failures not tried again though they may pass, by reason: attempts, deadline, asked, budget"
+        );
+        let given_up = |reason| count(RETRIES_GIVEN_UP, policy, "reason", reason);
+        Self {
+            retries: counter!(RETRIES, "policy" => policy.to_owned()),
+            attempts: given_up("attempts"),
+            deadline: given_up("deadline"),
+            asked: given_up("asked"),
+            budget: given_up("budget"),
+        }
+    }
+
+    pub(crate) fn retried(&self) {
+        self.retries.increment(1);
+    }
+
+    pub(crate) fn gave_up(&self, why: Why) {
+        match why {
+            Why::Final => return,
+            Why::Attempts => &self.attempts,
+            Why::Deadline => &self.deadline,
+            Why::Asked => &self.asked,
+            Why::Budget => &self.budget,
+        }
+        .increment(1);
     }
 }
