@@ -1,6 +1,7 @@
 //! Deadlines, retries with a budget, circuit breakers, bulkheads, hedging and load shedding.
 
 mod breaker;
+mod bulkhead;
 mod config;
 pub mod deadline;
 mod error;
@@ -11,6 +12,7 @@ mod sync;
 mod time;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit, WindowConfig};
+pub use bulkhead::{Adapt, Bulkhead, BulkheadConfig, Priority, Slot};
 pub use deadline::Deadline;
 pub use error::{Error, Failure, Verdict};
 pub use retry::{Attempt, BudgetConfig, Retry, RetryBudget, RetryConfig};

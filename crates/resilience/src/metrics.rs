@@ -1,6 +1,11 @@
 //! What policies count. Every metric has the label `policy`, the policy's name.
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
 use crate::breaker::BreakerState;
 use crate::retry::Why;
@@ -15,6 +20,16 @@ pub const BREAKER_CHANGES: &str = "buttress_resilience_breaker_changes_total";
 pub const RETRIES: &str = "buttress_resilience_retries_total";
 /// Failures that were not tried again though they may pass, by `reason`: `attempts`, `deadline`, `asked`, `budget`.
 pub const RETRIES_GIVEN_UP: &str = "buttress_resilience_retries_given_up_total";
+/// Calls under way in a bulkhead.
+pub const BULKHEAD_IN_USE: &str = "buttress_resilience_bulkhead_in_use";
+/// Calls that wait for a place.
+pub const BULKHEAD_WAITING: &str = "buttress_resilience_bulkhead_waiting";
+/// Calls at once at most.
+pub const BULKHEAD_LIMIT: &str = "buttress_resilience_bulkhead_limit";
+/// How long calls waited that had to, with and without success.
+pub const BULKHEAD_WAIT: &str = "buttress_resilience_bulkhead_wait_seconds";
+/// Calls that got no place, by `reason`: `full`, `waited`.
+pub const BULKHEAD_REFUSED: &str = "buttress_resilience_bulkhead_refused_total";
 
 fn count(name: &'static str, policy: &str, label: &'static str, value: &'static str) -> Counter {
     counter!(name, "policy" => policy.to_owned(), label => value)
@@ -113,5 +128,82 @@ impl RetryMetrics {
             Why::Budget => &self.budget,
         }
         .increment(1);
+    }
+}
+
+/// Why there was no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Waited,
+}
+
+/// Of a bulkhead.
+pub(crate) struct BulkheadMetrics {
+    in_use: Gauge,
+    waiting: Gauge,
+    limit: Gauge,
+    wait: Histogram,
+    full: Counter,
+    waited: Counter,
+}
+
+impl BulkheadMetrics {
+    pub(crate) fn new(policy: &str) -> Self {
+        describe_gauge!(BULKHEAD_IN_USE, "Calls under way in a bulkhead");
+        describe_gauge!(BULKHEAD_WAITING, "Calls that wait for a place");
+        describe_gauge!(BULKHEAD_LIMIT, "Calls at once at most");
+        describe_histogram!(BULKHEAD_WAIT, "Seconds that calls waited that had to");
+        describe_counter!(BULKHEAD_REFUSED, "Calls that got no place, by reason: full, waited");
+        let level = |name: &'static str| gauge!(name, "policy" => policy.to_owned());
+        Self {
+            in_use: level(BULKHEAD_IN_USE),
+            waiting: level(BULKHEAD_WAITING),
+            limit: level(BULKHEAD_LIMIT),
+            wait: histogram!(BULKHEAD_WAIT, "policy" => policy.to_owned()),
+            full: count(BULKHEAD_REFUSED, policy, "reason", "full"),
+            waited: count(BULKHEAD_REFUSED, policy, "reason", "waited"),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn entered(&self) {
+        self.in_use.increment(1.0);
+    }
+
+    #[inline]
+    pub(crate) fn left(&self) {
+        self.in_use.decrement(1.0);
+    }
+
+    /// Counted as waiting until it is dropped.
+    pub(crate) fn waiting(&self) -> Waiting<'_> {
+        self.waiting.increment(1.0);
+        Waiting(&self.waiting)
+    }
+
+    pub(crate) fn waited(&self, time: Duration) {
+        self.wait.record(time.as_secs_f64());
+    }
+
+    pub(crate) fn limit(&self, limit: u64) {
+        self.limit.set(limit as f64);
+    }
+
+    pub(crate) fn refused(&self, why: Refused) {
+        match why {
+            Refused::Full => &self.full,
+            Refused::Waited => &self.waited,
+        }
+        .increment(1);
+    }
+}
+
+/// One who waits, in the gauge.
+pub(crate) struct Waiting<'m>(&'m Gauge);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
