@@ -30,6 +30,10 @@ pub const BULKHEAD_LIMIT: &str = "buttress_resilience_bulkhead_limit";
 pub const BULKHEAD_WAIT: &str = "buttress_resilience_bulkhead_wait_seconds";
 /// Calls that got no place, by `reason`: `full`, `waited`.
 pub const BULKHEAD_REFUSED: &str = "buttress_resilience_bulkhead_refused_total";
+/// Calls that were asked a second time.
+pub const HEDGES: &str = "buttress_resilience_hedges_total";
+/// Of these, those whose second call was the first to answer.
+pub const HEDGES_WON: &str = "buttress_resilience_hedges_won_total";
 
 fn count(name: &'static str, policy: &str, label: &'static str, value: &'static str) -> Counter {
     counter!(name, "policy" => policy.to_owned(), label => value)
@@ -205,5 +209,30 @@ pub(crate) struct Waiting<'m>(&'m Gauge);
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.decrement(1.0);
+    }
+}
+
+/// Of a hedge.
+pub(crate) struct HedgeMetrics {
+    hedges: Counter,
+    won: Counter,
+}
+
+impl HedgeMetrics {
+    pub(crate) fn new(policy: &str) -> Self {
+        describe_counter!(HEDGES, "Calls that were asked a second time");
+        describe_counter!(HEDGES_WON, "Calls whose second call was the first to answer");
+        Self {
+            hedges: counter!(HEDGES, "policy" => policy.to_owned()),
+            won: counter!(HEDGES_WON, "policy" => policy.to_owned()),
+        }
+    }
+
+    pub(crate) fn hedged(&self) {
+        self.hedges.increment(1);
+    }
+
+    pub(crate) fn won(&self) {
+        self.won.increment(1);
     }
 }

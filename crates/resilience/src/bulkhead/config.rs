@@ -77,6 +77,8 @@ impl Validate for BulkheadConfig {
         for (field, share) in [("normal_share", self.normal_share), ("low_share", self.low_share)] {
             wrong.require((0.001..=1.0).contains(&share), field, share, "must be 0.001 to 1; 1 sheds nobody first");
         }
+        let ordered = self.low_share <= self.normal_share;
+        wrong.require(ordered, "low_share", self.low_share, "must not be more than `normal_share`");
         wrong.into_result()
     }
 }

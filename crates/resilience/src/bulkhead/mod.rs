@@ -113,6 +113,14 @@ impl Bulkhead {
     /// [`RejectionReason::Full`] when too many wait, when the wait is over, and when one of a higher priority needs the
     /// place in the line.
     pub async fn enter(&self, priority: Priority) -> Result<Slot<'_>, Rejection> {
+        self.enter_by(priority, Deadline::current()).await
+    }
+
+    pub(crate) async fn enter_by(
+        &self,
+        priority: Priority,
+        deadline: Option<Deadline>,
+    ) -> Result<Slot<'_>, Rejection> {
         let inner = &*self.0;
         if inner.line.try_enter(priority) {
             return Ok(inner.place());
@@ -121,7 +129,8 @@ impl Bulkhead {
             return Err(inner.refuse(Refused::Full));
         }
         let since = inner.now();
-        let latest = Deadline::within(&*inner.ctx.clock, inner.config.wait).or_current();
+        let own = Deadline::within(&*inner.ctx.clock, inner.config.wait);
+        let latest = deadline.map_or(own, |deadline| deadline.min(own));
         let _waiting = inner.metrics.waiting();
         let entered = until(&*inner.ctx.clock, latest.instant(), inner.line.enter(priority)).await;
         inner.metrics.waited(inner.now().since(since));

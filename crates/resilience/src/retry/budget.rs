@@ -61,6 +61,12 @@ impl RetryBudget {
     }
 }
 
+impl RetryBudget {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl Inner {
     fn now(&self) -> Time {
         Time::of(self.ctx.clock.now(), self.start)

@@ -45,11 +45,13 @@ pub struct Attempt {
     pub number: u32,
     /// When its answer is worth nothing any more.
     pub deadline: Option<Deadline>,
+    /// Whether it is the second of two that run at the same time.
+    pub hedge: bool,
 }
 
 impl Attempt {
     pub(crate) fn first(deadline: Option<Deadline>) -> Self {
-        Self { number: 1, deadline }
+        Self { number: 1, deadline, hedge: false }
     }
 }
 
