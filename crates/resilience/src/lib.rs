@@ -10,6 +10,9 @@ pub mod metrics;
 mod policy;
 mod random;
 mod retry;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // Failing is what a test is for.
+mod simulation;
 mod sync;
 mod time;
 

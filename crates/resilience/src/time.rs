@@ -2,14 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-/// A moment, or [`Time::NEVER`]. Lasts for 584 years.
+/// A moment. Lasts for 584 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(pub(crate) u64);
 
 impl Time {
-    #[cfg(test)]
-    pub(crate) const ZERO: Self = Self(0);
-
     /// `now`, of a policy that was made at `start`.
     pub(crate) fn of(now: Instant, start: Instant) -> Self {
         Self(nanos(now.saturating_duration_since(start)))

@@ -16,6 +16,7 @@ fn breaker(stage: &Stage, configure: impl FnOnce(&mut BreakerConfig)) -> Breaker
     let mut config = BreakerConfig::default();
     config.window = WindowConfig::Calls(10);
     config.least = 5;
+    (config.open_first, config.open_most) = (5 * SECOND, 60 * SECOND);
     configure(&mut config);
     Breaker::new("callee", &config, &stage.ctx).unwrap()
 }
@@ -42,7 +43,7 @@ async fn it_opens_refuses_probes_and_closes() {
     fail(&breaker, 1).await;
     assert_eq!(breaker.state(), BreakerState::Open);
 
-    let refused = breaker.run(async { Ok::<_, Wrong>(unreachable!("called through an open circuit")) }).await;
+    let refused = breaker.run(async { unreachable!("called through an open circuit") as Result<(), Wrong> }).await;
     let Err(Failure::Rejected(rejection)) = refused else { panic!("{refused:?}") };
     assert_eq!(rejection.reason(), RejectionReason::CircuitOpen);
     let wait = rejection.retry_after().unwrap();

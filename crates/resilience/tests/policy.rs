@@ -87,7 +87,7 @@ async fn a_call_whose_deadline_has_passed_is_not_made() {
     let stage = stage();
     let policy = policy(&stage, |_| {});
     let deadline = Deadline::at(stage.clock.now());
-    let call = policy.run(|_| async { Ok::<_, Wrong>(unreachable!("called too late")) });
+    let call = policy.run(|_| async { unreachable!("called too late") as Result<(), Wrong> });
     let failure = deadline::scope(deadline, call).await.unwrap_err();
     assert_eq!(failure, Failure::TimedOut(buttress_core::Elapsed(Duration::ZERO)));
 }
@@ -222,7 +222,9 @@ async fn a_call_may_be_dropped_at_any_await() {
 #[tokio::test]
 async fn a_slow_call_is_hedged_and_the_loser_is_cancelled() {
     let stage = stage();
-    let retry = Retry::new("callee", &RetryConfig::default(), &stage.ctx).unwrap();
+    let mut config = RetryConfig::default();
+    config.budget.least = 0;
+    let retry = Retry::new("callee", &config, &stage.ctx).unwrap();
     let hedge = Hedge::new("callee", &HedgeConfig::default(), retry.budget().clone(), &stage.ctx).unwrap();
     let before = retry.budget().retries();
     let dropped = std::sync::Arc::new(());

@@ -31,8 +31,8 @@ pub enum WindowConfig {
 /// | `slow_after` | none | a call that takes so long is slow; none: none is |
 /// | `slow_rate` | 1.0 | opens when so large a share of the calls was slow |
 /// | `probes` | 3 | calls let through when its wait is over; it closes when all of them went well |
-/// | `open_first` | `"5s"` | the first wait; it doubles each time in a row, and is up to a fifth shorter |
-/// | `open_most` | `"60s"` | the longest wait, also of those that a callee asks for |
+/// | `open_first` | `"1s"` | the first wait; it doubles each time in a row, and is up to a fifth shorter |
+/// | `open_most` | `"10s"` | the longest wait, also of those that a callee asks for |
 /// | `half_open_most` | `"60s"` | probes that take longer have failed |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -71,8 +71,8 @@ impl Default for BreakerConfig {
             slow_after: None,
             slow_rate: 1.0,
             probes: 3,
-            open_first: Duration::from_secs(5),
-            open_most: Duration::from_mins(1),
+            open_first: Duration::from_secs(1),
+            open_most: Duration::from_secs(10),
             half_open_most: Duration::from_mins(1),
         }
     }

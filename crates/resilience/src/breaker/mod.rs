@@ -256,6 +256,13 @@ impl Permit<'_> {
     }
 }
 
+impl std::fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct("Permit");
+        text.field("of", &self.inner.name).field("probe", &self.is_probe()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {

@@ -17,7 +17,7 @@ impl Mark {
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const SLOW: u8 = 2;
 
-    pub(crate) fn new(failed: bool, slow: bool) -> Self {
+    pub(crate) const fn new(failed: bool, slow: bool) -> Self {
         Self(if failed { Self::FAILED } else { 0 } | if slow { Self::SLOW } else { 0 })
     }
 

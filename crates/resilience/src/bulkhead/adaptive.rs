@@ -16,7 +16,8 @@ pub enum Adapt {
     /// took too long. Needs failures to find its level (Chiu and Jain, 1989).
     Aimd,
     /// Less as calls take longer than they did in the long run, more by the square root while they do not; finds its level
-    /// before calls fail. The formula is that of Gradient2 in Netflix's concurrency-limits.
+    /// before calls fail. As Gradient2 of Netflix's concurrency-limits, but for this: what is taken for the long run does not
+    /// rise while calls queue, so that an overload that lasts is not taken for the usual.
     Gradient2,
 }
 
@@ -37,17 +38,18 @@ pub(crate) struct Limit {
     value: f64,
     least: f64,
     most: f64,
-    /// The long-run time of a call in nanoseconds; none before the first.
+    /// The time of a call in nanoseconds, in the long run and of late; none before the first.
     usual: f64,
+    late: f64,
     samples: u32,
     /// Calls that started before have been answered for.
     lessened: Time,
 }
 
-/// Calls until the long-run time is a moving average over as many; it is their plain average before.
-const WARM_UP: u32 = 10;
-/// Calls that the moving average looks back on.
-const LOOK_BACK: f64 = 600.0;
+/// Calls that the average of late looks back on, and the one of the long run at first.
+const OF_LATE: f64 = 10.0;
+/// Calls that the average of the long run looks back on.
+const LONG_RUN: f64 = 300.0;
 /// A call may take so many times the long-run time before the limit falls.
 const TOLERANCE: f64 = 1.5;
 /// How much of a step is taken at once.
@@ -58,7 +60,7 @@ const LESSENED: f64 = 0.9;
 impl Limit {
     pub(crate) fn new(adapt: Adapt, first: u32, least: u32, most: u32) -> Self {
         let (value, least, most) = (f64::from(first), f64::from(least), f64::from(most));
-        Self { adapt, value: value.clamp(least, most), least, most, usual: 0.0, samples: 0, lessened: Time(0) }
+        Self { adapt, value: value.clamp(least, most), least, most, usual: 0.0, late: 0.0, samples: 0, lessened: Time(0) }
     }
 
     /// The limit after this call.
@@ -86,16 +88,19 @@ impl Limit {
     fn follow(&mut self, sample: Sample, busy: bool) {
         let time = (sample.ended.since(sample.started).as_nanos() as f64).max(1.0);
         self.samples = self.samples.saturating_add(1);
-        let weight = if self.samples <= WARM_UP { 1.0 / f64::from(self.samples) } else { 2.0 / (LOOK_BACK + 1.0) };
-        self.usual += (time - self.usual) * weight;
-        if self.usual / time > 2.0 {
-            // After a long overload the average would take long to come down.
-            self.usual *= 0.95;
+        let known = f64::from(self.samples);
+        self.late += (time - self.late) / known.min(OF_LATE);
+        let queueing = self.late > TOLERANCE * self.usual;
+        if !queueing || known <= OF_LATE {
+            self.usual += (time - self.usual) / known.min(LONG_RUN);
+        } else if self.value <= self.least {
+            // Nobody queues here, and still it takes so long: the callee has become slower.
+            self.usual += (time - self.usual) / OF_LATE;
         }
         if !busy {
             return;
         }
-        let gradient = (TOLERANCE * self.usual / time).clamp(0.5, 1.0);
+        let gradient = (TOLERANCE * self.usual / self.late).clamp(0.5, 1.0);
         let aim = self.value * gradient + self.value.sqrt();
         self.value += (aim - self.value) * SMOOTHING;
     }
@@ -135,8 +140,9 @@ mod tests {
     fn a_limit_finds_what_the_callee_can_take() {
         let found = level(Adapt::Aimd, 50.0, true);
         assert!((35.0..=55.0).contains(&found), "AIMD: {found}");
+        // Half as much again is tolerated, and some may queue.
         let found = level(Adapt::Gradient2, 50.0, false);
-        assert!((40.0..=150.0).contains(&found), "gradient: {found}");
+        assert!((50.0..=120.0).contains(&found), "gradient: {found}");
         assert!((level(Adapt::Fixed, 5.0, false) - 10.0).abs() < 1e-9);
     }
 

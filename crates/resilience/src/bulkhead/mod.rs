@@ -228,6 +228,12 @@ impl Slot<'_> {
     }
 }
 
+impl std::fmt::Debug for Slot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("of", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Slot<'_> {
     #[inline]
     fn drop(&mut self) {

@@ -94,6 +94,14 @@ impl Retry {
         Ok(Self { inner: Arc::new(inner), budget, idempotent: false })
     }
 
+    /// Whose waits are the same each time.
+    #[cfg(test)]
+    pub(crate) fn seeded(self, seed: u64) -> Self {
+        let Inner { rules, clock, metrics, .. } = Arc::into_inner(self.inner).expect("a new one");
+        let inner = Arc::new(Inner { rules, clock, metrics, random: Random::new(seed) });
+        Self { inner, ..self }
+    }
+
     /// With a budget that it shares with others.
     #[must_use]
     pub fn with_budget(mut self, budget: RetryBudget) -> Self {

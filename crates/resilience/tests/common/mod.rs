@@ -1,5 +1,5 @@
 //! What several tests need.
-#![allow(dead_code)] // no test needs all of it
+#![allow(dead_code, unreachable_pub, clippy::panic)] // no test needs all of it
 
 use std::future::Future;
 use std::pin::Pin;
@@ -62,7 +62,7 @@ pub async fn settle() {
     }
 }
 
-pub fn polled<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub fn polled<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
