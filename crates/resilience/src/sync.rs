@@ -1,0 +1,9 @@
+//! What the concurrent cores are made of. A test puts loom's in its place.
+
+pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks; no holder of these locks leaves what is behind them half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
