@@ -53,7 +53,7 @@ async fn the_key_is_sent_and_shown_nowhere() {
     .await;
     let mut config = service.config(folder.path());
     config.key_file = Some(file.clone());
-    config.retries = 0;
+    config.calls.retry.attempts = 1;
     let translator = Translator::open(&config, &Ctx::default()).unwrap();
     let mut shown = vec![format!("{translator:?}{config:?}")];
     for _ in 0..3 {

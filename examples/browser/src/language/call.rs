@@ -1,9 +1,9 @@
 //! Calls of the model that are paid for: reserved before each try, settled after it, tried again while that may help.
 
-use std::hash::BuildHasher;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
-use buttress_core::SharedClock;
+use buttress_core::ErrorClass;
+use buttress_resilience::{Policy, Verdict};
 
 use super::answer::Answer;
 use super::budget::{Budget, Spend};
@@ -14,11 +14,6 @@ use super::model::{Failure, Model};
 use super::optimise::Prompt;
 use super::tokens::{at_worst, estimate_tokens};
 
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// A service that wants more than this is not waited for; whoever asked is told instead.
-const LONGEST_ASKED: Duration = Duration::from_secs(30);
-
 /// What calls took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
@@ -27,37 +22,69 @@ pub(crate) struct Taken {
     pub(crate) micros: u64,
 }
 
+impl Taken {
+    fn add(&mut self, other: Self) {
+        self.prompt += other.prompt;
+        self.completion += other.completion;
+        self.micros = self.micros.saturating_add(other.micros);
+    }
+}
+
 /// The model with its budget.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) model: Model,
     pub(crate) budget: Budget,
     pub(crate) config: LanguageConfig,
-    pub(crate) clock: SharedClock,
+    /// Retries, circuit and places.
+    pub(crate) policy: Policy,
     pub(crate) metrics: Metrics,
 }
 
-impl Caller {
-    /// Asks until there is an answer, at most `retries` times more. What it took is added to `taken`, also when it
-    /// fails.
-    pub(crate) async fn ask(&self, prompt: &Prompt, taken: &mut Taken) -> Result<Answer> {
-        let mut tries = 0;
-        loop {
-            let failure = match self.ask_once(prompt, taken).await? {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            let wait = failure.retry_after.unwrap_or_else(|| back_off(tries));
-            tracing::warn!(error = %failure.error, tries = tries + 1, "the model gave no answer");
-            if !failure.is_passing || tries >= self.config.retries || wait > LONGEST_ASKED {
-                return Err(Error::Model(failure.error));
-            }
-            tries += 1;
-            self.clock.sleep(wait).await;
+/// Why a try did not bring an answer.
+enum Failed {
+    /// It was made.
+    Model(Failure),
+    /// It was not.
+    Own(Error),
+}
+
+impl Failed {
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Model(failure) => Verdict::of(failure),
+            Self::Own(_) => Verdict::class(ErrorClass::Cancelled),
         }
     }
+}
 
-    async fn ask_once(&self, prompt: &Prompt, taken: &mut Taken) -> Result<Result<Answer, Failure>> {
+impl Caller {
+    /// Asks until there is an answer, as often as `calls` has it. What it took is added to `taken`, also when it
+    /// fails.
+    pub(crate) async fn ask(&self, prompt: &Prompt, taken: &mut Taken) -> Result<Answer> {
+        let sum = Mutex::new(taken);
+        let asked = self.policy.run_judged(Failed::verdict, |attempt| {
+            let sum = &sum;
+            async move {
+                let (outcome, took) = self.ask_once(prompt).await.map_err(Failed::Own)?;
+                sum.lock().unwrap_or_else(PoisonError::into_inner).add(took);
+                outcome.map_err(|failure| {
+                    let tries = attempt.number;
+                    tracing::warn!(error = %failure.error, tries, "the model gave no answer");
+                    Failed::Model(failure)
+                })
+            }
+        });
+        asked.await.map_err(|failure| match failure {
+            buttress_resilience::Failure::Call(Failed::Model(failure)) => Error::Model(failure.error),
+            buttress_resilience::Failure::Call(Failed::Own(error)) => error,
+            buttress_resilience::Failure::Rejected(rejection) => Error::Busy(rejection),
+            buttress_resilience::Failure::TimedOut(elapsed) => Error::Model(ModelError::TimedOut(elapsed.0)),
+            _ => Error::Stopped,
+        })
+    }
+
+    async fn ask_once(&self, prompt: &Prompt) -> Result<(Result<Answer, Failure>, Taken)> {
         let mut reservation = self.budget.reserve(self.config.worst_case(prompt.after)).await?;
         // Whoever hangs up does not get the prompt back.
         let unanswered = self.config.price(prompt.after, 0);
@@ -69,12 +96,9 @@ impl Caller {
             Err(_) => (0, 0),
         };
         let spent = self.config.price(asked, answered);
-        taken.prompt += asked;
-        taken.completion += answered;
-        taken.micros = taken.micros.saturating_add(spent.micros);
         self.count(&outcome, asked, answered);
         self.settle(reservation, spent).await;
-        Ok(outcome)
+        Ok((outcome, Taken { prompt: asked, completion: answered, micros: spent.micros }))
     }
 
     /// An answer that is there is not thrown away because its price cannot be written now; that is kept for later.
@@ -111,11 +135,4 @@ impl Caller {
         };
         counter.increment(1);
     }
-}
-
-/// The wait before the next try: it doubles, and a random half of it is left out, so that many do not march in step.
-fn back_off(tries: u32) -> Duration {
-    let most = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_WAIT);
-    let chance = std::hash::RandomState::new().hash_one(tries) as f64 / u64::MAX as f64;
-    most.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
 }

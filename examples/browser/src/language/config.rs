@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use buttress_core::{Validate, Violations, units};
+use buttress_resilience::ResilienceConfig;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -18,8 +19,7 @@ use super::tokens;
 /// | `model` | `""` | the model's name there; needed with `url` |
 /// | `key_file` | none | a file that holds the API key, and nothing else |
 /// | `key_variable` | none | an environment variable that holds the API key |
-/// | `timeout` | `"30s"` | how long one try may take, answer included |
-/// | `retries` | 2 | tries after the first that failed in passing |
+/// | `calls` | 30 s for one try, 3 tries in 2 min, 16 calls at once and 64 that wait up to 5 s, a circuit breaker | see [`ResilienceConfig`] |
 /// | `max_answer_tokens` | 2000 | the longest answer |
 /// | `prompt_tokens` | 4000 | the longest prompt, by our estimate; the page is shrunk until it fits |
 /// | `cache` | 1000 | answers kept; 0 keeps none |
@@ -30,7 +30,7 @@ use super::tokens;
 /// | `budget_daily_tokens` | 200000 | tokens of prompts and answers for one day (UTC) |
 /// | `budget_daily_micros` | none | micro-dollars for one day (UTC) |
 /// | `warn_at` | 80 | percent of a budget at which an event warns, once a day |
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct LanguageConfig {
@@ -42,11 +42,8 @@ pub struct LanguageConfig {
     pub key_file: Option<PathBuf>,
     /// An environment variable that holds the API key.
     pub key_variable: Option<String>,
-    /// How long one try may take.
-    #[serde(with = "units::duration")]
-    pub timeout: Duration,
-    /// Tries after the first.
-    pub retries: u32,
+    /// How long a call may take, how often it is tried, and how many there may be at once.
+    pub calls: ResilienceConfig,
     /// The longest answer in tokens.
     pub max_answer_tokens: u64,
     /// The longest prompt in tokens.
@@ -77,8 +74,7 @@ impl Default for LanguageConfig {
             model: String::new(),
             key_file: None,
             key_variable: None,
-            timeout: Duration::from_secs(30),
-            retries: 2,
+            calls: calls(),
             max_answer_tokens: 2_000,
             prompt_tokens: 4_000,
             cache: 1_000,
@@ -91,6 +87,15 @@ impl Default for LanguageConfig {
             warn_at: 80,
         }
     }
+}
+
+fn calls() -> ResilienceConfig {
+    let mut calls = ResilienceConfig::default();
+    "model".clone_into(&mut calls.name);
+    (calls.timeout, calls.deadline) = (Duration::from_secs(30), Duration::from_mins(2));
+    calls.retry.first = Duration::from_secs(1);
+    (calls.bulkhead.limit, calls.bulkhead.waiters, calls.bulkhead.wait) = (16, 64, Duration::from_secs(5));
+    calls
 }
 
 impl LanguageConfig {
@@ -125,14 +130,7 @@ impl Validate for LanguageConfig {
         let one = self.key_file.is_none() || self.key_variable.is_none();
         wrong.require(one, "key_variable", "given beside `key_file`", "must not be; keep one of the two");
         let shown = units::format_duration;
-        let timeout = (Duration::from_millis(100)..=Duration::from_mins(10)).contains(&self.timeout);
-        wrong.require(
-            timeout,
-            "timeout",
-            shown(self.timeout),
-            "must be \"100ms\" to \"10m\"; \"30s\" is usual",
-        );
-        wrong.require(self.retries <= 10, "retries", self.retries, "must be at most 10; 2 is usual");
+        wrong.nest("calls", &self.calls);
         let answer = (100..=100_000).contains(&self.max_answer_tokens);
         let remedy = "must be 100 to 100000; 2000 is usual";
         wrong.require(answer, "max_answer_tokens", self.max_answer_tokens, remedy);

@@ -18,6 +18,9 @@ pub enum Error {
     /// The configuration is wrong.
     #[error("the configuration of commands is wrong: {0}")]
     Config(Violations),
+    /// The policy of the model's calls cannot be made.
+    #[error("the model cannot be called as configured")]
+    Calls(#[source] buttress_resilience::Error),
     /// The API key cannot be had.
     #[error("the API key cannot be read from {from}: {problem}")]
     Key {
@@ -71,8 +74,8 @@ pub enum Error {
         /// The time until midnight UTC.
         retry_after: Duration,
     },
-    /// Too much is under way.
-    #[error("the model is busy with other commands")]
+    /// Too much is under way, or the model has failed too often.
+    #[error("the model is not asked now")]
     Busy(#[source] Rejection),
     /// The file of answers and spending refuses.
     #[error("{} cannot be used", path.display())]
@@ -98,7 +101,7 @@ pub enum Error {
 impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Config(_) | Self::Key { .. } => ErrorClass::Internal,
+            Self::Config(_) | Self::Calls(_) | Self::Key { .. } => ErrorClass::Internal,
             Self::NotUnderstood(error) => error.class(),
             Self::TooLong { .. } => ErrorClass::TooLarge,
             Self::Impossible { .. } | Self::NoPlan { .. } => ErrorClass::Invalid,
@@ -147,7 +150,7 @@ pub enum ModelError {
         problem: String,
     },
     /// It took too long.
-    #[error("the service did not answer within {}; a longer `timeout` may help", units::format_duration(*.0))]
+    #[error("the service did not answer within {}; a longer `calls.timeout` may help", units::format_duration(*.0))]
     TimedOut(
         /// The limit of one try.
         Duration,

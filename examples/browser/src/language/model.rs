@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_core::{SharedClock, timeout};
+use buttress_core::{Classify, ErrorClass, SharedClock, timeout};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::crypto::{CryptoProvider, ring};
@@ -60,6 +60,23 @@ pub(crate) struct Failure {
     pub(crate) is_passing: bool,
 }
 
+impl Classify for Failure {
+    /// What it says of the service.
+    fn class(&self) -> ErrorClass {
+        match self.error {
+            // It is there, and does not want this, or not now.
+            _ if !self.is_passing => ErrorClass::Invalid,
+            ModelError::Throttled { .. } => ErrorClass::Throttled,
+            ModelError::TimedOut(_) => ErrorClass::Timeout,
+            _ => ErrorClass::Unavailable,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
 impl Model {
     /// The model of the configuration, if it names one.
     pub(crate) fn open(config: &LanguageConfig, clock: SharedClock) -> Result<Option<Self>> {
@@ -77,7 +94,7 @@ impl Model {
             name: config.model.clone(),
             key,
             clock,
-            timeout: config.timeout,
+            timeout: config.calls.timeout,
             max_answer_tokens: config.max_answer_tokens,
         }))
     }

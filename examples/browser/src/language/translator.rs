@@ -1,11 +1,10 @@
 //! Text in, a checked workflow out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use buttress_core::{Ctx, Rejection, RejectionReason, Validate};
+use buttress_core::{Ctx, Validate};
+use buttress_resilience::Policy;
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::answer::Plan;
 use super::budget::{Budget, BudgetStatus};
@@ -20,9 +19,6 @@ use super::model::Model;
 use super::optimise::{self, PageHint, Prompt, Wrong};
 use super::store::Store;
 use crate::flow::Flow;
-
-/// Questions to the model at the same time; more are refused.
-const MOST_AT_ONCE: usize = 16;
 
 /// A command to be turned into a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,7 +118,6 @@ struct Helper {
 struct Asking {
     caller: Caller,
     cache: Cache,
-    slots: Semaphore,
 }
 
 /// The outcome of a question that all who ask it share.
@@ -201,9 +196,12 @@ impl Helper {
         let store = Store::open(&config.folder)?;
         let budget = Budget::of(store.clone(), config, ctx)?;
         let cache = Cache::new(store, Arc::clone(&ctx.clock), config.cache, config.cache_age);
-        let (config, clock, metrics) = (config.clone(), Arc::clone(&ctx.clock), Metrics::new());
-        let caller = Caller { model, budget, config, clock, metrics };
-        let asking = Arc::new(Asking { caller, cache, slots: Semaphore::new(MOST_AT_ONCE) });
+        let mut calls = config.calls.clone();
+        // The model limits a try itself, for what one that is given up may have cost has to be written.
+        calls.timeout = calls.deadline;
+        let policy = Policy::new(&calls, ctx).map_err(Error::Calls)?.idempotent();
+        let caller = Caller { model, budget, config: config.clone(), policy, metrics: Metrics::new() };
+        let asking = Arc::new(Asking { caller, cache });
         Ok(Self { asking, flights: Flights::default() })
     }
 
@@ -264,10 +262,6 @@ impl Asking {
         }
         metrics.misses.increment(1);
         metrics.saved.increment(prompt.before.saturating_sub(prompt.after));
-        let Ok(_slot) = self.slots.try_acquire() else {
-            let rejection = Rejection::new(RejectionReason::Full).after(Duration::from_secs(1));
-            return Err(Error::Busy(rejection));
-        };
         let mut taken = Taken::default();
         let flow = self.ask(&question, &prompt, &mut taken).await?;
         if let Err(error) = self.cache.put(key, &flow).await {
