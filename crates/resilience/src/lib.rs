@@ -1,7 +1,9 @@
 //! Deadlines, retries with a budget, circuit breakers, bulkheads, hedging and load shedding.
 
+mod batch;
 mod breaker;
 mod bulkhead;
+mod coalesce;
 mod config;
 pub mod deadline;
 mod error;
@@ -16,8 +18,10 @@ mod simulation;
 mod sync;
 mod time;
 
+pub use batch::{Batch, BatchConfig};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit, WindowConfig};
 pub use bulkhead::{Adapt, Bulkhead, BulkheadConfig, Priority, Slot};
+pub use coalesce::{Coalesce, CoalesceConfig};
 pub use deadline::Deadline;
 pub use error::{Error, Failure, Verdict};
 pub use hedge::{Hedge, HedgeConfig};

@@ -34,6 +34,10 @@ pub const BULKHEAD_REFUSED: &str = "buttress_resilience_bulkhead_refused_total";
 pub const HEDGES: &str = "buttress_resilience_hedges_total";
 /// Of these, those whose second call was the first to answer.
 pub const HEDGES_WON: &str = "buttress_resilience_hedges_won_total";
+/// Calls that were answered by another's, by `policy`.
+pub const COALESCED: &str = "buttress_resilience_coalesced_total";
+/// Items in one batch, as it was sent.
+pub const BATCH_ITEMS: &str = "buttress_resilience_batch_items";
 
 fn count(name: &'static str, policy: &str, label: &'static str, value: &'static str) -> Counter {
     counter!(name, "policy" => policy.to_owned(), label => value)
@@ -235,4 +239,16 @@ impl HedgeMetrics {
     pub(crate) fn won(&self) {
         self.won.increment(1);
     }
+}
+
+/// Of a coalescer.
+pub(crate) fn coalesced(policy: &str) -> Counter {
+    describe_counter!(COALESCED, "Calls that were answered by another's");
+    counter!(COALESCED, "policy" => policy.to_owned())
+}
+
+/// Of a batcher.
+pub(crate) fn batch_items(policy: &str) -> Histogram {
+    describe_histogram!(BATCH_ITEMS, "Items in one batch");
+    histogram!(BATCH_ITEMS, "policy" => policy.to_owned())
 }

@@ -134,6 +134,17 @@ pub(crate) async fn enforced<F: Future>(clock: &dyn Clock, deadline: Deadline, w
     until(clock, deadline.0, CURRENT.scope(deadline, work)).await
 }
 
+/// What `work` answers by the task's own deadline, if it has one.
+pub(crate) async fn keep<F: Future>(clock: &dyn Clock, work: F) -> Result<F::Output, Elapsed> {
+    match Deadline::current() {
+        None => Ok(work.await),
+        Some(deadline) => {
+            let left = deadline.remaining(clock);
+            until(clock, deadline.0, work).await.ok_or(Elapsed(left))
+        }
+    }
+}
+
 /// What `work` answers by `moment`. An answer that is ready at that moment is an answer.
 pub(crate) async fn until<F: Future>(clock: &dyn Clock, moment: Instant, work: F) -> Option<F::Output> {
     let mut work = pin!(work);
