@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use buttress_core::{
-    BoxFuture, Ctx, Rejection, RejectionReason, Validate, Violations, timeout, units,
-};
+use buttress_core::{BoxFuture, Ctx, Rejection, RejectionReason, Validate, Violations, timeout, units};
 use metrics::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -49,7 +47,12 @@ impl Validate for BatchConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         let (usual, most) = (Self::default(), 1_000_000);
-        wrong.require((1..=most).contains(&self.size), "size", self.size, "must be 1 to 1000000; 100 is usual");
+        wrong.require(
+            (1..=most).contains(&self.size),
+            "size",
+            self.size,
+            "must be 1 to 1000000; 100 is usual",
+        );
         crate::config::time(&mut wrong, "wait", self.wait, usual.wait);
         crate::config::time(&mut wrong, "limit", self.limit, usual.limit);
         let items = (self.size..=most).contains(&self.items);

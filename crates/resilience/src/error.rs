@@ -46,7 +46,6 @@ impl<E> Failure<E> {
         }
     }
 
-
     /// What it means, where `judge` says what the callee's errors mean.
     pub(crate) fn verdict(&self, judge: impl FnOnce(&E) -> Verdict) -> Verdict {
         match self {
@@ -54,6 +53,18 @@ impl<E> Failure<E> {
             Self::Rejected(rejection) => Verdict::of(rejection),
             Self::TimedOut(elapsed) => Verdict::of(elapsed),
             Self::Lost => Verdict::class(ErrorClass::Internal),
+        }
+    }
+}
+
+impl<E> Failure<Failure<E>> {
+    /// One failure of two, where one policy stands around another.
+    pub fn flatten(self) -> Failure<E> {
+        match self {
+            Self::Call(inner) => inner,
+            Self::Rejected(rejection) => Failure::Rejected(rejection),
+            Self::TimedOut(elapsed) => Failure::TimedOut(elapsed),
+            Self::Lost => Failure::Lost,
         }
     }
 }

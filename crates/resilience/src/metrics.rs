@@ -54,7 +54,10 @@ pub(crate) struct BreakerMetrics {
 
 impl BreakerMetrics {
     pub(crate) fn new(policy: &str) -> Self {
-        describe_counter!(BREAKER_CALLS, "Calls through a breaker, by outcome: success, failure, slow, refused");
+        describe_counter!(
+            BREAKER_CALLS,
+            "Calls through a breaker, by outcome: success, failure, slow, refused"
+        );
         describe_gauge!(BREAKER_STATE, "1 for the state that a breaker is in");
         describe_counter!(BREAKER_CHANGES, "Changes of a breaker, by the state that it came to");
         let calls = |outcome| count(BREAKER_CALLS, policy, "outcome", outcome);

@@ -43,7 +43,8 @@ async fn it_opens_refuses_probes_and_closes() {
     fail(&breaker, 1).await;
     assert_eq!(breaker.state(), BreakerState::Open);
 
-    let refused = breaker.run(async { unreachable!("called through an open circuit") as Result<(), Wrong> }).await;
+    let refused =
+        breaker.run(async { unreachable!("called through an open circuit") as Result<(), Wrong> }).await;
     let Err(Failure::Rejected(rejection)) = refused else { panic!("{refused:?}") };
     assert_eq!(rejection.reason(), RejectionReason::CircuitOpen);
     let wait = rejection.retry_after().unwrap();

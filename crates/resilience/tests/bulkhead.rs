@@ -8,9 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use buttress_core::{ErrorClass, Rejection, RejectionReason};
-use buttress_resilience::{
-    Adapt, Bulkhead, BulkheadConfig, Deadline, Priority, Slot, Verdict, deadline,
-};
+use buttress_resilience::{Adapt, Bulkhead, BulkheadConfig, Deadline, Priority, Slot, Verdict, deadline};
 use common::{Stage, Wrong, polled, stage};
 use proptest::prelude::*;
 
@@ -41,7 +39,8 @@ fn come<'b>(entering: &mut Entering<'b>) -> Option<Slot<'b>> {
 async fn callers_are_served_in_the_order_in_which_they_came() {
     let stage = stage();
     let bulkhead = bulkhead(&stage, |_| {});
-    let (one, two) = (bulkhead.try_enter(Priority::Normal).unwrap(), bulkhead.enter(Priority::Low).await.unwrap());
+    let (one, two) =
+        (bulkhead.try_enter(Priority::Normal).unwrap(), bulkhead.enter(Priority::Low).await.unwrap());
     let mut line: Vec<_> = (0..3).map(|_| entering(&bulkhead, Priority::Normal)).collect();
     assert!(line.iter_mut().all(|one| come(one).is_none()));
     assert_eq!((bulkhead.in_use(), bulkhead.waiting()), (2, 3));
@@ -248,7 +247,9 @@ impl Model {
     fn fill(&mut self) {
         loop {
             self.waiting.sort_by_key(|(priority, number)| (*priority, *number));
-            let Some(next) = self.waiting.iter().position(|(priority, _)| self.room(*priority)) else { return };
+            let Some(next) = self.waiting.iter().position(|(priority, _)| self.room(*priority)) else {
+                return;
+            };
             self.within.push(self.waiting.remove(next).1);
         }
     }

@@ -8,9 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use buttress_core::{Clock, RejectionReason, TestClock};
-use buttress_resilience::{
-    Batch, BatchConfig, Coalesce, CoalesceConfig, Deadline, Failure, deadline,
-};
+use buttress_resilience::{Batch, BatchConfig, Coalesce, CoalesceConfig, Deadline, Failure, deadline};
 use common::{DOWN, Stage, Wrong, ended, polled, settle, stage};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -28,7 +28,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use buttress_core::{Classify, Ctx, ErrorClass, Event, Outcome, Rejection, RejectionReason, Violations, units};
+use buttress_core::{
+    Classify, Ctx, ErrorClass, Event, Outcome, Rejection, RejectionReason, Violations, units,
+};
 
 pub use self::circuit::State as BreakerState;
 use self::circuit::{Change, Circuit, Ended, Pass, State};
@@ -118,7 +120,9 @@ impl Breaker {
             inner.tell(change);
         }
         match admitted {
-            Ok(pass) => Ok(Permit { inner, pass, started: inner.slow_after.map(|_| inner.now()), open: true }),
+            Ok(pass) => {
+                Ok(Permit { inner, pass, started: inner.slow_after.map(|_| inner.now()), open: true })
+            }
             Err(wait) => Err(inner.refuse(wait)),
         }
     }

@@ -119,7 +119,11 @@ pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
 /// # Errors
 ///
 /// [`Elapsed`], with the time that was left at the beginning; `work` was dropped then, which cancels it.
-pub async fn enforce<F: Future>(clock: &dyn Clock, deadline: Deadline, work: F) -> Result<F::Output, Elapsed> {
+pub async fn enforce<F: Future>(
+    clock: &dyn Clock,
+    deadline: Deadline,
+    work: F,
+) -> Result<F::Output, Elapsed> {
     let deadline = deadline.or_current();
     let left = deadline.remaining(clock);
     if left.is_zero() {

@@ -120,10 +120,7 @@ impl Hedge {
     /// # Errors
     ///
     /// The last failure.
-    pub async fn run<T, E, F: Future<Output = Result<T, E>>>(
-        &self,
-        call: impl Fn(u32) -> F,
-    ) -> Result<T, E> {
+    pub async fn run<T, E, F: Future<Output = Result<T, E>>>(&self, call: impl Fn(u32) -> F) -> Result<T, E> {
         self.budget.deposit();
         self.race(call).await
     }

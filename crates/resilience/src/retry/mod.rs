@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use buttress_core::{Classify, Ctx, SharedClock, Violations};
 
-use self::backoff::{Next, Rules};
 pub(crate) use self::backoff::Why;
+use self::backoff::{Next, Rules};
 pub use self::budget::RetryBudget;
 pub use self::config::{BudgetConfig, RetryConfig};
 use crate::deadline::Deadline;
