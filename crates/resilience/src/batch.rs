@@ -64,6 +64,8 @@ impl Validate for BatchConfig {
 /// The answers to the items of a batch in their order, each its own; or one error for all.
 type Answers<O, E> = Result<Vec<Result<O, E>>, E>;
 
+type Call<I, O, E> = Box<dyn Fn(Vec<I>) -> BoxFuture<'static, Answers<O, E>> + Send + Sync>;
+
 /// Collects items and sends them together. Cheap to clone: clones fill the same batches.
 ///
 /// A batch runs in a task of its own. The item of a caller who has gone before it goes out is left out.
@@ -89,7 +91,7 @@ struct Inner<I, O, E> {
     room: Arc<Semaphore>,
     config: BatchConfig,
     ctx: Ctx,
-    call: Box<dyn Fn(Vec<I>) -> BoxFuture<'static, Answers<O, E>> + Send + Sync>,
+    call: Call<I, O, E>,
     sizes: Histogram,
 }
 
@@ -232,7 +234,9 @@ impl<O, E: Clone> Seat<O, E> {
     }
 
     fn all(seats: Vec<Self>, failure: &Failure<E>) {
-        seats.into_iter().for_each(|seat| seat.tell(Err(failure.clone())));
+        for seat in seats {
+            seat.tell(Err(failure.clone()));
+        }
     }
 }
 

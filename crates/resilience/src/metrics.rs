@@ -95,8 +95,9 @@ impl BreakerMetrics {
 
     pub(crate) fn changed(&self, to: BreakerState) {
         self.state(to);
-        let changed = self.states.iter().find(|(state, ..)| *state == to);
-        changed.iter().for_each(|(.., changes)| changes.increment(1));
+        if let Some((.., changes)) = self.states.iter().find(|(state, ..)| *state == to) {
+            changes.increment(1);
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Bulkheads: who comes in, who waits, who is sent away.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // small numbers
 
 mod common;
 
@@ -119,9 +120,9 @@ async fn waiting_ends_at_the_limit_or_at_the_deadline() {
         let deadline = Deadline::within(&stage.clock, deadline);
         let mut waiting = Box::pin(deadline::scope(deadline, bulkhead.enter(Priority::Normal)));
         assert!(polled(waiting.as_mut()).is_pending());
-        stage.clock.advance(limit - Duration::from_millis(1));
+        stage.clock.advance(limit.mul_f64(0.99));
         assert!(polled(waiting.as_mut()).is_pending());
-        stage.clock.advance(Duration::from_millis(1));
+        stage.clock.advance(limit.mul_f64(0.01));
         assert_eq!(waiting.await.unwrap_err().reason(), RejectionReason::Full);
         assert_eq!(bulkhead.waiting(), 0);
     }
@@ -169,7 +170,9 @@ async fn a_limit_that_adapts_follows_what_calls_tell() {
         let round = |time: Duration, failure: Option<Verdict>| {
             let slots: Vec<_> = std::iter::from_fn(|| bulkhead.try_enter(Priority::Normal).ok()).collect();
             stage.clock.advance(time);
-            slots.into_iter().for_each(|slot| slot.ended(failure));
+            for slot in slots {
+                slot.ended(failure);
+            }
         };
         (0..100).for_each(|_| round(SECOND / 100, None));
         assert_eq!(bulkhead.limit(), 20, "{adapt:?}");
@@ -338,7 +341,7 @@ async fn a_crowd_passes_and_leaves_nothing_behind() {
         })
         .collect();
     for task in tasks {
-        tokio::time::timeout(60 * SECOND, task).await.expect("nobody is forgotten").unwrap();
+        task.await.unwrap(); // Nobody is forgotten.
     }
     assert_eq!((bulkhead.in_use(), bulkhead.waiting()), (0, 0));
     assert!(most.load(std::sync::atomic::Ordering::Relaxed) <= 3);

@@ -1,5 +1,6 @@
 //! Coalescing and batching: one call for many callers, each of whom may go away.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::needless_for_each)] // one line a crowd
 
 mod common;
 

@@ -65,13 +65,15 @@ impl Inner {
     fn tell(&self, change: Change) {
         self.metrics.changed(change.to);
         let Change { from, to, totals, wait } = change;
-        let mut detail = format!("{} -> {}", from.as_str(), to.as_str());
-        if totals.calls > 0 {
-            detail += &format!("; of {} calls {} failed, {} slow", totals.calls, totals.failed, totals.slow);
-        }
-        if to == State::Open {
-            detail += &format!("; tries again in {}", units::format_duration(wait));
-        }
+        let why = match totals.calls {
+            0 => String::new(),
+            calls => format!("; of {calls} calls {} failed, {} slow", totals.failed, totals.slow),
+        };
+        let then = match to {
+            State::Open => format!("; tries again in {}", units::format_duration(wait)),
+            _ => String::new(),
+        };
+        let detail = format!("{} -> {}{why}{then}", from.as_str(), to.as_str());
         tracing::warn!(target: "buttress::resilience", policy = &*self.name, "breaker {detail}");
         let outcome = match to {
             State::Open => Outcome::Failure,

@@ -83,10 +83,9 @@ impl Limit {
             }
         } else {
             match self.adapt {
-                Adapt::Fixed => {}
                 // Calls that do not use the limit say nothing about it.
                 Adapt::Aimd if busy => self.value += 1.0 / self.value,
-                Adapt::Aimd => {}
+                Adapt::Aimd | Adapt::Fixed => {}
                 Adapt::Gradient2 => self.follow(sample, busy),
             }
         }

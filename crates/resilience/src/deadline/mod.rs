@@ -22,7 +22,7 @@
 //! # }
 //! ```
 //!
-//! Between processes it travels as the time that is left, in a [header](header): clocks of two machines need not agree.
+//! Between processes it travels as the time that is left, in a [header]: clocks of two machines need not agree.
 
 pub mod header;
 

@@ -191,6 +191,9 @@ impl Inner {
 
 impl std::fmt::Debug for Hedge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hedge").field("delay", &self.delay()).field("budget", &self.budget).finish()
+        f.debug_struct("Hedge")
+            .field("delay", &self.delay())
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
     }
 }

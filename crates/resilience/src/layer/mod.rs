@@ -1,8 +1,8 @@
 //! Policies as tower layers: [`PolicyLayer`] around a client, [`DeadlineLayer`] around a server's handlers.
 //!
-//! A layer's error is [`Failure`] of the inner service's. The other way, to keep the inner type and ask it for
+//! A layer's error is [`Failure`](crate::Failure) of the inner service's. The other way, to keep the inner type and ask it for
 //! `From<Rejection>`, leaves out the errors that are not the caller's to extend, such as a client's, and `Infallible`,
-//! which every handler of an HTTP router has. Where layers are stacked, [`Failure::flatten`] takes two failures for one.
+//! which every handler of an HTTP router has. Where layers are stacked, [`Failure::flatten`](crate::Failure::flatten) takes two failures for one.
 //!
 //! ```
 //! use buttress_core::{Ctx, Elapsed};

@@ -182,8 +182,7 @@ where
                 None => Verdict::class(buttress_core::ErrorClass::Internal),
             };
             match policy.run_judged(meaning, attempt).await {
-                Ok(result) => result.map_err(Failure::Call),
-                Err(Failure::Call(Some(Bad(result, _)))) => result.map_err(Failure::Call),
+                Ok(result) | Err(Failure::Call(Some(Bad(result, _)))) => result.map_err(Failure::Call),
                 Err(Failure::Call(None) | Failure::Lost) => Err(Failure::Lost),
                 Err(Failure::Rejected(rejection)) => Err(Failure::Rejected(rejection)),
                 Err(Failure::TimedOut(elapsed)) => Err(Failure::TimedOut(elapsed)),
