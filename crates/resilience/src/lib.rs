@@ -69,6 +69,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `redis` | no | `Breaker::share`: replicas tell each other, through Redis, when a circuit opens |
 //! | `tower` | no | [`layer`]: policies and deadlines as tower layers |
 
 mod batch;
@@ -92,6 +93,8 @@ mod sync;
 mod time;
 
 pub use batch::{Batch, BatchConfig};
+#[cfg(feature = "redis")]
+pub use breaker::SharingConfig;
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit, WindowConfig};
 pub use bulkhead::{Adapt, Bulkhead, BulkheadConfig, Priority, Slot};
 pub use coalesce::{Coalesce, CoalesceConfig};

@@ -16,6 +16,8 @@ pub const BREAKER_CALLS: &str = "buttress_resilience_breaker_calls_total";
 pub const BREAKER_STATE: &str = "buttress_resilience_breaker_state";
 /// Changes of a breaker, by the `state` that it came to.
 pub const BREAKER_CHANGES: &str = "buttress_resilience_breaker_changes_total";
+/// 1 while a shared breaker reaches the others, 0 while it decides alone.
+pub const BREAKER_SHARED: &str = "buttress_resilience_breaker_shared";
 /// Attempts beyond the first.
 pub const RETRIES: &str = "buttress_resilience_retries_total";
 /// Failures that were not tried again though they may pass, by `reason`: `attempts`, `deadline`, `asked`, `budget`.
@@ -49,6 +51,8 @@ pub(crate) struct BreakerMetrics {
     failure: Counter,
     slow: Counter,
     refused: Counter,
+    #[cfg(feature = "redis")]
+    shared: Gauge,
     states: [(BreakerState, Gauge, Counter); BreakerState::ALL.len()],
 }
 
@@ -59,6 +63,10 @@ impl BreakerMetrics {
             "Calls through a breaker, by outcome: success, failure, slow, refused"
         );
         describe_gauge!(BREAKER_STATE, "1 for the state that a breaker is in");
+        describe_gauge!(
+            BREAKER_SHARED,
+            "1 while a shared breaker reaches the others, 0 while it decides alone"
+        );
         describe_counter!(BREAKER_CHANGES, "Changes of a breaker, by the state that it came to");
         let calls = |outcome| count(BREAKER_CALLS, policy, "outcome", outcome);
         Self {
@@ -66,6 +74,8 @@ impl BreakerMetrics {
             failure: calls("failure"),
             slow: calls("slow"),
             refused: calls("refused"),
+            #[cfg(feature = "redis")]
+            shared: gauge!(BREAKER_SHARED, "policy" => policy.to_owned()),
             states: BreakerState::ALL.map(|state| {
                 let level = gauge!(BREAKER_STATE, "policy" => policy.to_owned(), "state" => state.as_str());
                 (state, level, count(BREAKER_CHANGES, policy, "state", state.as_str()))
@@ -85,6 +95,11 @@ impl BreakerMetrics {
 
     pub(crate) fn refused(&self) {
         self.refused.increment(1);
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn shared(&self, reaches: bool) {
+        self.shared.set(if reaches { 1.0 } else { 0.0 });
     }
 
     pub(crate) fn state(&self, now: BreakerState) {

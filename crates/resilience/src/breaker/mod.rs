@@ -22,6 +22,8 @@
 
 mod circuit;
 mod config;
+#[cfg(feature = "redis")]
+mod shared;
 mod window;
 
 use std::future::Future;
@@ -35,6 +37,8 @@ use buttress_core::{
 pub use self::circuit::State as BreakerState;
 use self::circuit::{Change, Circuit, Ended, Pass, State};
 pub use self::config::{BreakerConfig, WindowConfig};
+#[cfg(feature = "redis")]
+pub use self::shared::SharingConfig;
 use self::window::Mark;
 use crate::error::{Error, Failure, Verdict};
 use crate::metrics::BreakerMetrics;
@@ -53,6 +57,9 @@ struct Inner {
     ctx: Ctx,
     name: Box<str>,
     metrics: BreakerMetrics,
+    /// Waits for which it has opened by itself, for those who tell others.
+    #[cfg(feature = "redis")]
+    opened: tokio::sync::watch::Sender<Option<Time>>,
 }
 
 impl Inner {
@@ -61,7 +68,16 @@ impl Inner {
         Time::of(self.ctx.clock.coarse(), self.start)
     }
 
+    /// A change that its own calls brought about.
     #[cold]
+    fn found(&self, change: Change) {
+        #[cfg(feature = "redis")]
+        if change.to == State::Open {
+            self.opened.send_replace(Some(self.now().after(change.wait)));
+        }
+        self.tell(change);
+    }
+
     fn tell(&self, change: Change) {
         self.metrics.changed(change.to);
         let Change { from, to, totals, wait } = change;
@@ -105,6 +121,8 @@ impl Breaker {
             ctx: ctx.clone(),
             name: name.into(),
             metrics,
+            #[cfg(feature = "redis")]
+            opened: tokio::sync::watch::Sender::new(None),
         })))
     }
 
@@ -119,7 +137,7 @@ impl Breaker {
         let inner = &*self.0;
         let (admitted, change) = inner.circuit.admit(|| inner.now());
         if let Some(change) = change {
-            inner.tell(change);
+            inner.found(change);
         }
         match admitted {
             Ok(pass) => {
@@ -257,7 +275,7 @@ impl Permit<'_> {
         let ended = Ended::Marked(Mark::new(failed, slow), retry_after);
         inner.metrics.ended(failed, slow);
         if let Some(change) = inner.circuit.ended(self.pass, ended, || inner.now()) {
-            inner.tell(change);
+            inner.found(change);
         }
     }
 }
