@@ -258,6 +258,14 @@ impl Permit<'_> {
         }
     }
 
+    /// The call begins only now: what was before was waiting of our own.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        if self.started.is_some() {
+            self.started = Some(self.inner.now());
+        }
+    }
+
     /// Whether the call is one of the few that decide whether the circuit closes.
     #[must_use]
     pub fn is_probe(&self) -> bool {

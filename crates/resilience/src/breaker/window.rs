@@ -1,7 +1,7 @@
 //! What the last calls came to: all of them, those that failed, those that were slow. Threads note without a lock.
 //!
 //! A call that went well costs one atomic addition here, and in a window of time a look at the clock. What is noted while
-//! another thread clears or turns the window may be counted to the wrong side of the turn; no count is ever lost by it.
+//! another thread clears or turns the window may fall to the wrong side of the turn.
 
 use std::time::Duration;
 

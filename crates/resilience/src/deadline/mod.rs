@@ -96,6 +96,12 @@ pub async fn scope<F: Future>(deadline: Deadline, work: F) -> F::Output {
     CURRENT.scope(deadline.or_current(), work).await
 }
 
+/// The same for work that is done at once.
+#[cfg(feature = "tower")]
+pub(crate) fn within<T>(deadline: Deadline, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(deadline.or_current(), work)
+}
+
 /// Takes along the deadline of the task that calls this: for work that is spawned and still belongs to the request.
 ///
 /// ```

@@ -7,7 +7,7 @@ use buttress_core::{BoxFuture, SharedClock};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::deadline::{Deadline, enforce};
+use crate::deadline::{Deadline, enforce, within};
 use crate::error::Failure;
 
 /// Gives each request a deadline, hands it down, and gives up what is not done by then.
@@ -76,7 +76,7 @@ where
         let limit = asked(&request).unwrap_or(*most).min(*most);
         let deadline = Deadline::within(&**clock, limit);
         let clock = clock.clone();
-        let call = self.inner.call(request);
+        let call = within(deadline, || self.inner.call(request));
         Box::pin(async move { enforce(&*clock, deadline, call).await?.map_err(Failure::Call) })
     }
 }

@@ -217,11 +217,14 @@ impl Policy {
         call: impl Fn(Attempt) -> F,
     ) -> Result<T, Failure<E>> {
         let inner = &*self.inner;
-        let permit = inner.breaker.as_ref().map(Breaker::admit).transpose()?;
+        let mut permit = inner.breaker.as_ref().map(Breaker::admit).transpose()?;
         let slot = match &inner.bulkhead {
             Some(bulkhead) => Some(bulkhead.enter_by(self.priority, attempt.deadline).await?),
             None => None,
         };
+        if let Some(permit) = permit.as_mut().filter(|_| slot.is_some()) {
+            permit.begin();
+        }
         let limit = inner.limit_one(attempt.deadline)?;
         attempt.deadline = limit.map(|(deadline, _)| deadline);
         let result = match limit {
