@@ -33,6 +33,8 @@ pub enum Failure<E> {
     Rejected(Rejection),
     /// The call was given up: it took longer than it may, or its deadline has passed. The callee may have done it.
     TimedOut(Elapsed),
+    /// A call made for several callers ended without an answer: it panicked, broke its contract, or was ended by a stop.
+    Lost,
 }
 
 impl<E> Failure<E> {
@@ -44,24 +46,25 @@ impl<E> Failure<E> {
         }
     }
 
-    /// The failure as the callee's type of error, where that knows refusals and time limits.
-    pub fn into_error(self) -> E
-    where
-        E: From<Rejection> + From<Elapsed>,
-    {
-        match self {
-            Self::Call(error) => error,
-            Self::Rejected(rejection) => rejection.into(),
-            Self::TimedOut(elapsed) => elapsed.into(),
-        }
-    }
-
     /// What it means, where `judge` says what the callee's errors mean.
     pub(crate) fn verdict(&self, judge: impl FnOnce(&E) -> Verdict) -> Verdict {
         match self {
             Self::Call(error) => judge(error),
             Self::Rejected(rejection) => Verdict::of(rejection),
             Self::TimedOut(elapsed) => Verdict::of(elapsed),
+            Self::Lost => Verdict::class(ErrorClass::Internal),
+        }
+    }
+}
+
+impl<E> Failure<Failure<E>> {
+    /// One failure of two, where one policy stands around another.
+    pub fn flatten(self) -> Failure<E> {
+        match self {
+            Self::Call(inner) => inner,
+            Self::Rejected(rejection) => Failure::Rejected(rejection),
+            Self::TimedOut(elapsed) => Failure::TimedOut(elapsed),
+            Self::Lost => Failure::Lost,
         }
     }
 }
@@ -94,6 +97,7 @@ impl<E: std::fmt::Display> std::fmt::Display for Failure<E> {
             Self::Call(error) => error.fmt(f),
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::TimedOut(elapsed) => elapsed.fmt(f),
+            Self::Lost => f.write_str("the call ended without an answer"),
         }
     }
 }
@@ -103,7 +107,7 @@ impl<E: std::error::Error> std::error::Error for Failure<E> {
         // The failure tells what its part tells, so the cause is the part's cause.
         match self {
             Self::Call(error) => error.source(),
-            Self::Rejected(_) | Self::TimedOut(_) => None,
+            Self::Rejected(_) | Self::TimedOut(_) | Self::Lost => None,
         }
     }
 }

@@ -16,6 +16,8 @@ pub const BREAKER_CALLS: &str = "buttress_resilience_breaker_calls_total";
 pub const BREAKER_STATE: &str = "buttress_resilience_breaker_state";
 /// Changes of a breaker, by the `state` that it came to.
 pub const BREAKER_CHANGES: &str = "buttress_resilience_breaker_changes_total";
+/// 1 while a shared breaker reaches the others, 0 while it decides alone.
+pub const BREAKER_SHARED: &str = "buttress_resilience_breaker_shared";
 /// Attempts beyond the first.
 pub const RETRIES: &str = "buttress_resilience_retries_total";
 /// Failures that were not tried again though they may pass, by `reason`: `attempts`, `deadline`, `asked`, `budget`.
@@ -34,6 +36,10 @@ pub const BULKHEAD_REFUSED: &str = "buttress_resilience_bulkhead_refused_total";
 pub const HEDGES: &str = "buttress_resilience_hedges_total";
 /// Of these, those whose second call was the first to answer.
 pub const HEDGES_WON: &str = "buttress_resilience_hedges_won_total";
+/// Calls that were answered by another's, by `policy`.
+pub const COALESCED: &str = "buttress_resilience_coalesced_total";
+/// Items in one batch, as it was sent.
+pub const BATCH_ITEMS: &str = "buttress_resilience_batch_items";
 
 fn count(name: &'static str, policy: &str, label: &'static str, value: &'static str) -> Counter {
     counter!(name, "policy" => policy.to_owned(), label => value)
@@ -45,13 +51,22 @@ pub(crate) struct BreakerMetrics {
     failure: Counter,
     slow: Counter,
     refused: Counter,
+    #[cfg(feature = "redis")]
+    shared: Gauge,
     states: [(BreakerState, Gauge, Counter); BreakerState::ALL.len()],
 }
 
 impl BreakerMetrics {
     pub(crate) fn new(policy: &str) -> Self {
-        describe_counter!(BREAKER_CALLS, "Calls through a breaker, by outcome: success, failure, slow, refused");
+        describe_counter!(
+            BREAKER_CALLS,
+            "Calls through a breaker, by outcome: success, failure, slow, refused"
+        );
         describe_gauge!(BREAKER_STATE, "1 for the state that a breaker is in");
+        describe_gauge!(
+            BREAKER_SHARED,
+            "1 while a shared breaker reaches the others, 0 while it decides alone"
+        );
         describe_counter!(BREAKER_CHANGES, "Changes of a breaker, by the state that it came to");
         let calls = |outcome| count(BREAKER_CALLS, policy, "outcome", outcome);
         Self {
@@ -59,6 +74,8 @@ impl BreakerMetrics {
             failure: calls("failure"),
             slow: calls("slow"),
             refused: calls("refused"),
+            #[cfg(feature = "redis")]
+            shared: gauge!(BREAKER_SHARED, "policy" => policy.to_owned()),
             states: BreakerState::ALL.map(|state| {
                 let level = gauge!(BREAKER_STATE, "policy" => policy.to_owned(), "state" => state.as_str());
                 (state, level, count(BREAKER_CHANGES, policy, "state", state.as_str()))
@@ -80,6 +97,11 @@ impl BreakerMetrics {
         self.refused.increment(1);
     }
 
+    #[cfg(feature = "redis")]
+    pub(crate) fn shared(&self, reaches: bool) {
+        self.shared.set(if reaches { 1.0 } else { 0.0 });
+    }
+
     pub(crate) fn state(&self, now: BreakerState) {
         for (state, level, _) in &self.states {
             level.set(if *state == now { 1.0 } else { 0.0 });
@@ -88,8 +110,9 @@ impl BreakerMetrics {
 
     pub(crate) fn changed(&self, to: BreakerState) {
         self.state(to);
-        let changed = self.states.iter().find(|(state, ..)| *state == to);
-        changed.iter().for_each(|(.., changes)| changes.increment(1));
+        if let Some((.., changes)) = self.states.iter().find(|(state, ..)| *state == to) {
+            changes.increment(1);
+        }
     }
 }
 
@@ -235,4 +258,16 @@ impl HedgeMetrics {
     pub(crate) fn won(&self) {
         self.won.increment(1);
     }
+}
+
+/// Of a coalescer.
+pub(crate) fn coalesced(policy: &str) -> Counter {
+    describe_counter!(COALESCED, "Calls that were answered by another's");
+    counter!(COALESCED, "policy" => policy.to_owned())
+}
+
+/// Of a batcher.
+pub(crate) fn batch_items(policy: &str) -> Histogram {
+    describe_histogram!(BATCH_ITEMS, "Items in one batch");
+    histogram!(BATCH_ITEMS, "policy" => policy.to_owned())
 }

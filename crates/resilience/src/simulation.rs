@@ -154,7 +154,10 @@ fn retries_out_of_a_budget_let_the_callee_recover_and_naive_ones_do_not() {
     assert!(f64::from(attempts) <= 9000.0 * 1.1 + 300.0 + 101.0, "{attempts}");
 
     let naive = retrying(BudgetConfig { share: 1.0, least: 1_000_000, burst: 1_000_000 });
-    assert!(naive[..9].iter().all(|second| second.goodput() > 0.99), "it is the overload that brings it down");
+    assert!(
+        naive[..9].iter().all(|second| second.goodput() > 0.99),
+        "it is the overload that brings it down"
+    );
     assert_eq!(recovered(&naive), None);
     let last: f64 = naive[85..95].iter().map(|second| second.goodput()).sum();
     assert!(last < 1.0, "it would come back by itself: {last}");
@@ -165,7 +168,8 @@ fn retries_out_of_a_budget_let_the_callee_recover_and_naive_ones_do_not() {
 
 #[test]
 fn a_run_is_the_same_each_time() {
-    let attempts = || retrying(BudgetConfig::default()).iter().map(|second| second.attempts).collect::<Vec<_>>();
+    let attempts =
+        || retrying(BudgetConfig::default()).iter().map(|second| second.attempts).collect::<Vec<_>>();
     assert_eq!(attempts(), attempts());
 }
 

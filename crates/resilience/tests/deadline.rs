@@ -83,9 +83,9 @@ proptest! {
             prop_assert!(read <= left, "{:?} {}", left, text);
             if form == Form::Grpc {
                 // Eight digits are exact to one in ten million, where the number needs them all.
-                prop_assert!(left - read <= (left / 100_000).max(Duration::from_nanos(1)), "{:?} {}", left, text);
+                prop_assert!(left.abs_diff(read) <= (left / 100_000).max(Duration::from_nanos(1)), "{:?} {}", left, text);
             } else if nanos < u64::from(u32::MAX) * 1_000_000 {
-                prop_assert!(left - read < Duration::from_millis(1));
+                prop_assert!(left.abs_diff(read) < Duration::from_millis(1));
             }
         }
     }

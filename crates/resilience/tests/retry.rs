@@ -72,7 +72,9 @@ async fn a_closure_may_know_better_than_the_error() {
     let stage = stage();
     let made = Cell::new(0);
     let retry = retry(&stage, |_| {});
-    let judge = |error: &&str| Verdict::class(if *error == "gone" { ErrorClass::NotFound } else { ErrorClass::Timeout });
+    let judge = |error: &&str| {
+        Verdict::class(if *error == "gone" { ErrorClass::NotFound } else { ErrorClass::Timeout })
+    };
     let call = retry.run_judged(judge, |attempt| {
         made.set(attempt.number);
         async move { Err::<(), _>(if attempt.number < 3 { "late" } else { "gone" }) }

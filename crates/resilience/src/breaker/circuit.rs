@@ -158,7 +158,10 @@ impl Circuit {
 
     /// Lets a call through, or says when to come back. The time is asked for only where it matters.
     #[inline]
-    pub(crate) fn admit(&self, now: impl FnOnce() -> Time) -> (Result<Pass, Option<Duration>>, Option<Change>) {
+    pub(crate) fn admit(
+        &self,
+        now: impl FnOnce() -> Time,
+    ) -> (Result<Pass, Option<Duration>>, Option<Change>) {
         let gate = self.gate();
         if matches!(gate.state(), State::Closed | State::ForcedClosed) {
             return (Ok(Pass(gate)), None);

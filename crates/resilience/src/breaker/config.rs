@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::circuit::Rules;
 use super::window::Window;
-use crate::config::{time, thousandths};
+use crate::config::{thousandths, time};
 
 /// Which calls a breaker looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,17 +22,23 @@
 
 mod circuit;
 mod config;
+#[cfg(feature = "redis")]
+mod shared;
 mod window;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use buttress_core::{Classify, Ctx, ErrorClass, Event, Outcome, Rejection, RejectionReason, Violations, units};
+use buttress_core::{
+    Classify, Ctx, ErrorClass, Event, Outcome, Rejection, RejectionReason, Violations, units,
+};
 
 pub use self::circuit::State as BreakerState;
 use self::circuit::{Change, Circuit, Ended, Pass, State};
 pub use self::config::{BreakerConfig, WindowConfig};
+#[cfg(feature = "redis")]
+pub use self::shared::SharingConfig;
 use self::window::Mark;
 use crate::error::{Error, Failure, Verdict};
 use crate::metrics::BreakerMetrics;
@@ -51,6 +57,9 @@ struct Inner {
     ctx: Ctx,
     name: Box<str>,
     metrics: BreakerMetrics,
+    /// Waits for which it has opened by itself, for those who tell others.
+    #[cfg(feature = "redis")]
+    opened: tokio::sync::watch::Sender<Option<Time>>,
 }
 
 impl Inner {
@@ -59,17 +68,28 @@ impl Inner {
         Time::of(self.ctx.clock.coarse(), self.start)
     }
 
+    /// A change that its own calls brought about.
     #[cold]
+    fn found(&self, change: Change) {
+        #[cfg(feature = "redis")]
+        if change.to == State::Open {
+            self.opened.send_replace(Some(self.now().after(change.wait)));
+        }
+        self.tell(change);
+    }
+
     fn tell(&self, change: Change) {
         self.metrics.changed(change.to);
         let Change { from, to, totals, wait } = change;
-        let mut detail = format!("{} -> {}", from.as_str(), to.as_str());
-        if totals.calls > 0 {
-            detail += &format!("; of {} calls {} failed, {} slow", totals.calls, totals.failed, totals.slow);
-        }
-        if to == State::Open {
-            detail += &format!("; tries again in {}", units::format_duration(wait));
-        }
+        let why = match totals.calls {
+            0 => String::new(),
+            calls => format!("; of {calls} calls {} failed, {} slow", totals.failed, totals.slow),
+        };
+        let then = match to {
+            State::Open => format!("; tries again in {}", units::format_duration(wait)),
+            _ => String::new(),
+        };
+        let detail = format!("{} -> {}{why}{then}", from.as_str(), to.as_str());
         tracing::warn!(target: "buttress::resilience", policy = &*self.name, "breaker {detail}");
         let outcome = match to {
             State::Open => Outcome::Failure,
@@ -101,6 +121,8 @@ impl Breaker {
             ctx: ctx.clone(),
             name: name.into(),
             metrics,
+            #[cfg(feature = "redis")]
+            opened: tokio::sync::watch::Sender::new(None),
         })))
     }
 
@@ -115,10 +137,12 @@ impl Breaker {
         let inner = &*self.0;
         let (admitted, change) = inner.circuit.admit(|| inner.now());
         if let Some(change) = change {
-            inner.tell(change);
+            inner.found(change);
         }
         match admitted {
-            Ok(pass) => Ok(Permit { inner, pass, started: inner.slow_after.map(|_| inner.now()), open: true }),
+            Ok(pass) => {
+                Ok(Permit { inner, pass, started: inner.slow_after.map(|_| inner.now()), open: true })
+            }
             Err(wait) => Err(inner.refuse(wait)),
         }
     }
@@ -234,6 +258,14 @@ impl Permit<'_> {
         }
     }
 
+    /// The call begins only now: what was before was waiting of our own.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        if self.started.is_some() {
+            self.started = Some(self.inner.now());
+        }
+    }
+
     /// Whether the call is one of the few that decide whether the circuit closes.
     #[must_use]
     pub fn is_probe(&self) -> bool {
@@ -251,7 +283,7 @@ impl Permit<'_> {
         let ended = Ended::Marked(Mark::new(failed, slow), retry_after);
         inner.metrics.ended(failed, slow);
         if let Some(change) = inner.circuit.ended(self.pass, ended, || inner.now()) {
-            inner.tell(change);
+            inner.found(change);
         }
     }
 }

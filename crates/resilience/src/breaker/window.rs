@@ -1,7 +1,7 @@
 //! What the last calls came to: all of them, those that failed, those that were slow. Threads note without a lock.
 //!
 //! A call that went well costs one atomic addition here, and in a window of time a look at the clock. What is noted while
-//! another thread clears or turns the window may be counted to the wrong side of the turn; no count is ever lost by it.
+//! another thread clears or turns the window may fall to the wrong side of the turn.
 
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ impl Ring {
 }
 
 /// Parts into which a window of time is divided.
-const PARTS: u64 = 10;
+const PARTS: usize = 10;
 
 /// Sums of calls by when they ended.
 pub(crate) struct Buckets {
@@ -163,7 +163,7 @@ pub(crate) struct Buckets {
     newest: AtomicU64,
     /// Held to begin a new bucket.
     turning: Mutex<()>,
-    buckets: [Bucket; PARTS as usize],
+    sums: [Bucket; PARTS],
 }
 
 struct Bucket {
@@ -181,15 +181,15 @@ impl Bucket {
 impl Buckets {
     fn new(length: Duration) -> Self {
         Self {
-            length: (nanos(length) / PARTS).max(1),
+            length: (nanos(length) / PARTS as u64).max(1),
             newest: AtomicU64::new(0),
             turning: Mutex::new(()),
-            buckets: std::array::from_fn(|_| Bucket { calls: AtomicU64::new(0), trouble: Trouble::new() }),
+            sums: std::array::from_fn(|_| Bucket { calls: AtomicU64::new(0), trouble: Trouble::new() }),
         }
     }
 
     fn bucket(&self, number: u64) -> Option<&Bucket> {
-        self.buckets.get(usize::try_from(number % PARTS).unwrap_or(0))
+        self.sums.get(usize::try_from(number % PARTS as u64).unwrap_or(0))
     }
 
     /// Clears the buckets that have become too old, and returns the newest.
@@ -204,7 +204,7 @@ impl Buckets {
         if number <= newest {
             return newest;
         }
-        for old in (newest + 1..=number).rev().take(self.buckets.len()) {
+        for old in (newest + 1..=number).rev().take(PARTS) {
             if let Some(bucket) = self.bucket(old) {
                 bucket.clear();
             }
@@ -223,7 +223,7 @@ impl Buckets {
 
     fn totals(&self, now: Time) -> Totals {
         self.turn(now);
-        self.buckets.iter().fold(Totals::default(), |sum, bucket| {
+        self.sums.iter().fold(Totals::default(), |sum, bucket| {
             let (failed, slow) = bucket.trouble.read();
             Totals {
                 calls: sum.calls + bucket.calls.load(Ordering::Relaxed),
@@ -234,6 +234,6 @@ impl Buckets {
     }
 
     fn clear(&self) {
-        self.buckets.iter().for_each(Bucket::clear);
+        self.sums.iter().for_each(Bucket::clear);
     }
 }

@@ -60,7 +60,16 @@ const LESSENED: f64 = 0.9;
 impl Limit {
     pub(crate) fn new(adapt: Adapt, first: u32, least: u32, most: u32) -> Self {
         let (value, least, most) = (f64::from(first), f64::from(least), f64::from(most));
-        Self { adapt, value: value.clamp(least, most), least, most, usual: 0.0, late: 0.0, samples: 0, lessened: Time(0) }
+        Self {
+            adapt,
+            value: value.clamp(least, most),
+            least,
+            most,
+            usual: 0.0,
+            late: 0.0,
+            samples: 0,
+            lessened: Time(0),
+        }
     }
 
     /// The limit after this call.
@@ -74,10 +83,9 @@ impl Limit {
             }
         } else {
             match self.adapt {
-                Adapt::Fixed => {}
                 // Calls that do not use the limit say nothing about it.
                 Adapt::Aimd if busy => self.value += 1.0 / self.value,
-                Adapt::Aimd => {}
+                Adapt::Aimd | Adapt::Fixed => {}
                 Adapt::Gradient2 => self.follow(sample, busy),
             }
         }

@@ -63,7 +63,8 @@ impl Validate for BulkheadConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         let largest = 1_000_000;
-        for (field, value, usual) in [("limit", self.limit, 100), ("least", self.least, 1), ("most", self.most, 1000)]
+        for (field, value, usual) in
+            [("limit", self.limit, 100), ("least", self.least, 1), ("most", self.most, 1000)]
         {
             let holds = (1..=largest).contains(&value);
             wrong.require(holds, field, value, format!("must be 1 to {largest}; {usual} is usual"));
@@ -72,10 +73,20 @@ impl Validate for BulkheadConfig {
             let holds = (self.least..=self.most).contains(&self.limit);
             wrong.require(holds, "limit", self.limit, "must be between `least` and `most`");
         }
-        wrong.require(self.waiters <= largest, "waiters", self.waiters, "must be at most 1000000; 100 is usual");
+        wrong.require(
+            self.waiters <= largest,
+            "waiters",
+            self.waiters,
+            "must be at most 1000000; 100 is usual",
+        );
         time(&mut wrong, "wait", self.wait, Self::default().wait);
         for (field, share) in [("normal_share", self.normal_share), ("low_share", self.low_share)] {
-            wrong.require((0.001..=1.0).contains(&share), field, share, "must be 0.001 to 1; 1 sheds nobody first");
+            wrong.require(
+                (0.001..=1.0).contains(&share),
+                field,
+                share,
+                "must be 0.001 to 1; 1 sheds nobody first",
+            );
         }
         let ordered = self.low_share <= self.normal_share;
         wrong.require(ordered, "low_share", self.low_share, "must not be more than `normal_share`");

@@ -215,7 +215,12 @@ impl Slot<'_> {
         let inner = self.inner;
         let overload = match failure.map(|verdict| verdict.class) {
             None => false,
-            Some(ErrorClass::Timeout | ErrorClass::Overloaded | ErrorClass::Throttled | ErrorClass::Unavailable) => true,
+            Some(
+                ErrorClass::Timeout
+                | ErrorClass::Overloaded
+                | ErrorClass::Throttled
+                | ErrorClass::Unavailable,
+            ) => true,
             // It failed fast, and says nothing about how much the callee can take.
             Some(_) => return,
         };

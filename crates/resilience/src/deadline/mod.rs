@@ -22,7 +22,7 @@
 //! # }
 //! ```
 //!
-//! Between processes it travels as the time that is left, in a [header](header): clocks of two machines need not agree.
+//! Between processes it travels as the time that is left, in a [header]: clocks of two machines need not agree.
 
 pub mod header;
 
@@ -96,6 +96,12 @@ pub async fn scope<F: Future>(deadline: Deadline, work: F) -> F::Output {
     CURRENT.scope(deadline.or_current(), work).await
 }
 
+/// The same for work that is done at once.
+#[cfg(feature = "tower")]
+pub(crate) fn within<T>(deadline: Deadline, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(deadline.or_current(), work)
+}
+
 /// Takes along the deadline of the task that calls this: for work that is spawned and still belongs to the request.
 ///
 /// ```
@@ -119,7 +125,11 @@ pub fn inherit<F: Future>(work: F) -> impl Future<Output = F::Output> {
 /// # Errors
 ///
 /// [`Elapsed`], with the time that was left at the beginning; `work` was dropped then, which cancels it.
-pub async fn enforce<F: Future>(clock: &dyn Clock, deadline: Deadline, work: F) -> Result<F::Output, Elapsed> {
+pub async fn enforce<F: Future>(
+    clock: &dyn Clock,
+    deadline: Deadline,
+    work: F,
+) -> Result<F::Output, Elapsed> {
     let deadline = deadline.or_current();
     let left = deadline.remaining(clock);
     if left.is_zero() {
@@ -132,6 +142,17 @@ pub async fn enforce<F: Future>(clock: &dyn Clock, deadline: Deadline, work: F) 
 /// not ready at once.
 pub(crate) async fn enforced<F: Future>(clock: &dyn Clock, deadline: Deadline, work: F) -> Option<F::Output> {
     until(clock, deadline.0, CURRENT.scope(deadline, work)).await
+}
+
+/// What `work` answers by the task's own deadline, if it has one.
+pub(crate) async fn keep<F: Future>(clock: &dyn Clock, work: F) -> Result<F::Output, Elapsed> {
+    match Deadline::current() {
+        None => Ok(work.await),
+        Some(deadline) => {
+            let left = deadline.remaining(clock);
+            until(clock, deadline.0, work).await.ok_or(Elapsed(left))
+        }
+    }
 }
 
 /// What `work` answers by `moment`. An answer that is ready at that moment is an answer.

@@ -120,10 +120,7 @@ impl Hedge {
     /// # Errors
     ///
     /// The last failure.
-    pub async fn run<T, E, F: Future<Output = Result<T, E>>>(
-        &self,
-        call: impl Fn(u32) -> F,
-    ) -> Result<T, E> {
+    pub async fn run<T, E, F: Future<Output = Result<T, E>>>(&self, call: impl Fn(u32) -> F) -> Result<T, E> {
         self.budget.deposit();
         self.race(call).await
     }
@@ -194,6 +191,9 @@ impl Inner {
 
 impl std::fmt::Debug for Hedge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hedge").field("delay", &self.delay()).field("budget", &self.budget).finish()
+        f.debug_struct("Hedge")
+            .field("delay", &self.delay())
+            .field("budget", &self.budget)
+            .finish_non_exhaustive()
     }
 }

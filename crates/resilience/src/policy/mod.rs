@@ -33,7 +33,10 @@ use crate::retry::{Attempt, Retry};
 #[derive(Debug, Clone)]
 pub struct Policy {
     inner: Arc<Inner>,
+    /// Whether the call may be done twice.
     idempotent: bool,
+    /// Whether it cannot be tried again at all.
+    once: bool,
     priority: Priority,
 }
 
@@ -98,6 +101,12 @@ impl Policy {
     #[must_use]
     pub fn priority(&self, priority: Priority) -> Self {
         Self { priority, ..self.clone() }
+    }
+
+    /// The same policy for a call that cannot be made a second time.
+    #[cfg(feature = "tower")]
+    pub(crate) fn once_only(self) -> Self {
+        Self { once: true, idempotent: false, ..self }
     }
 
     /// Does what `call` does, with all that the policy has around it.
@@ -173,9 +182,14 @@ impl Policy {
     }
 
     #[cold]
-    fn wait<E>(&self, attempt: Attempt, failure: &Failure<E>, judge: impl Fn(&E) -> Verdict) -> Option<Duration> {
+    fn wait<E>(
+        &self,
+        attempt: Attempt,
+        failure: &Failure<E>,
+        judge: impl Fn(&E) -> Verdict,
+    ) -> Option<Duration> {
         // Who refuses here means it: to wait for an open circuit is what a breaker is there to prevent.
-        if matches!(failure, Failure::Rejected(_)) {
+        if self.once || matches!(failure, Failure::Rejected(_)) {
             return None;
         }
         self.inner.retry.as_ref()?.after(attempt, failure.verdict(judge), self.idempotent)
@@ -203,20 +217,25 @@ impl Policy {
         call: impl Fn(Attempt) -> F,
     ) -> Result<T, Failure<E>> {
         let inner = &*self.inner;
-        let permit = inner.breaker.as_ref().map(Breaker::admit).transpose()?;
+        let mut permit = inner.breaker.as_ref().map(Breaker::admit).transpose()?;
         let slot = match &inner.bulkhead {
             Some(bulkhead) => Some(bulkhead.enter_by(self.priority, attempt.deadline).await?),
             None => None,
         };
+        if let Some(permit) = permit.as_mut().filter(|_| slot.is_some()) {
+            permit.begin();
+        }
         let limit = inner.limit_one(attempt.deadline)?;
         attempt.deadline = limit.map(|(deadline, _)| deadline);
         let result = match limit {
             None => call(attempt).await.map_err(Failure::Call),
             // The call is made within the scope, so that it sees its deadline from its first line on.
-            Some((deadline, left)) => match enforced(&*inner.clock, deadline, async { call(attempt).await }).await {
-                Some(result) => result.map_err(Failure::Call),
-                None => Err(Failure::TimedOut(Elapsed(left))),
-            },
+            Some((deadline, left)) => {
+                match enforced(&*inner.clock, deadline, async { call(attempt).await }).await {
+                    Some(result) => result.map_err(Failure::Call),
+                    None => Err(Failure::TimedOut(Elapsed(left))),
+                }
+            }
         };
         let verdict = result.as_ref().err().map(|failure| failure.verdict(judge));
         if let Some(slot) = slot {
@@ -316,6 +335,6 @@ impl PolicyBuilder {
 
     /// The policy.
     pub fn build(self) -> Policy {
-        Policy { inner: Arc::new(self.0), idempotent: false, priority: Priority::default() }
+        Policy { inner: Arc::new(self.0), idempotent: false, once: false, priority: Priority::default() }
     }
 }

@@ -65,12 +65,7 @@ impl Validate for RetryConfig {
 
 impl RetryConfig {
     pub(super) fn rules(&self) -> Rules {
-        Rules {
-            attempts: self.attempts,
-            first: self.first,
-            most: self.most,
-            asked_most: self.asked_most,
-        }
+        Rules { attempts: self.attempts, first: self.first, most: self.most, asked_most: self.asked_most }
     }
 }
 

@@ -6,10 +6,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let retry = Retry::new("search", &RetryConfig::default(), &Ctx::default())?;
-//!
-//! // To read twice does no harm, and only the caller knows.
-//! let found = retry.idempotent().run(|attempt| async move {
+//! // To search twice does no harm, and only the caller knows.
+//! let retry = Retry::new("search", &RetryConfig::default(), &Ctx::default())?.idempotent();
+//! let found = retry.run(|attempt| async move {
 //!     if attempt.number < 2 { Err(Elapsed(std::time::Duration::from_secs(1))) } else { Ok(7) }
 //! });
 //! assert_eq!(found.await?, 7);
@@ -28,8 +27,8 @@ use std::time::Duration;
 
 use buttress_core::{Classify, Ctx, SharedClock, Violations};
 
-use self::backoff::{Next, Rules};
 pub(crate) use self::backoff::Why;
+use self::backoff::{Next, Rules};
 pub use self::budget::RetryBudget;
 pub use self::config::{BudgetConfig, RetryConfig};
 use crate::deadline::Deadline;

@@ -78,3 +78,11 @@ pub async fn driven<F: Future>(clock: &TestClock, step: Duration, future: F) -> 
     }
     panic!("a future that does not end");
 }
+
+/// What a future answers that must have ended.
+pub fn ended<F: Future + ?Sized>(mut future: Pin<Box<F>>) -> F::Output {
+    match polled(future.as_mut()) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it has not ended"),
+    }
+}
