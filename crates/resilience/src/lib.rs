@@ -84,7 +84,6 @@ mod hedge;
 pub mod layer;
 pub mod metrics;
 mod policy;
-mod random;
 mod retry;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)] // Failing is what a test is for.

@@ -18,8 +18,6 @@ mod account;
 mod circuit;
 #[path = "../src/bulkhead/line.rs"]
 mod line;
-#[path = "../src/random.rs"]
-mod random;
 #[path = "../src/time.rs"]
 mod time;
 #[path = "../src/breaker/window.rs"]
@@ -30,11 +28,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use account::Account;
+use buttress_core::Random;
 use circuit::{Circuit, Ended, Rules, State};
 use line::{Line, Priority};
 use loom::future::block_on;
 use loom::thread;
-use random::Random;
 use time::Time;
 use window::{Mark, Window};
 

@@ -14,9 +14,9 @@
 use std::time::Duration;
 
 use super::window::{Mark, Totals, Window};
-use crate::random::Random;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::time::Time;
+use buttress_core::Random;
 
 /// Whether calls are let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -42,8 +42,8 @@ pub use self::shared::SharingConfig;
 use self::window::Mark;
 use crate::error::{Error, Failure, Verdict};
 use crate::metrics::BreakerMetrics;
-use crate::random::Random;
 use crate::time::{Time, nanos};
+use buttress_core::Random;
 
 /// A circuit breaker. Cheap to clone: clones are handles of one circuit.
 #[derive(Clone)]

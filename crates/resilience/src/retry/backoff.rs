@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use buttress_core::ErrorClass;
+
 use crate::error::Verdict;
 
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +51,9 @@ impl Rules {
         left: Option<Duration>,
         fraction: f64,
     ) -> Next {
-        if !(verdict.class.is_transient() && (idempotent || verdict.was_refused())) {
+        // Who cancelled a call does not want it again.
+        let may_pass = verdict.class.is_transient() && verdict.class != ErrorClass::Cancelled;
+        if !(may_pass && (idempotent || verdict.was_refused())) {
             return Next::GiveUp(Why::Final);
         }
         if attempt >= self.attempts {
@@ -77,7 +81,6 @@ impl Rules {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // Failing is what a test is for.
 mod tests {
-    use buttress_core::ErrorClass;
     use proptest::prelude::*;
 
     use super::*;
@@ -94,6 +97,12 @@ mod tests {
             Next::Retry(wait) => Some(wait),
             Next::GiveUp(_) => None,
         }
+    }
+
+    #[test]
+    fn what_was_cancelled_is_not_tried_again() {
+        let next = RULES.next(1, Verdict::class(ErrorClass::Cancelled), true, None, 0.5);
+        assert_eq!(next, Next::GiveUp(Why::Final));
     }
 
     proptest! {

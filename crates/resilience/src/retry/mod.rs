@@ -34,7 +34,7 @@ pub use self::config::{BudgetConfig, RetryConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, Verdict};
 use crate::metrics::RetryMetrics;
-use crate::random::Random;
+use buttress_core::Random;
 
 /// One of the attempts at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
