@@ -1,5 +1,10 @@
 //! The limiter as applications use it.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a failing expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failing expectation fails the test"
+)]
 
 use std::net::IpAddr;
 use std::time::Duration;
