@@ -6,6 +6,9 @@ mod config;
 mod decision;
 mod error;
 mod fingerprint;
+pub mod headers;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod limit;
 mod limiter;
 pub mod metrics;

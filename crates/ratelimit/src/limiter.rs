@@ -189,13 +189,15 @@ impl Limiter {
         self.inner.tell_of_ban(subject, time, "asked for");
     }
 
-    /// Forgets what is held against a caller: a ban, a challenge, and what led to them. What it has consumed stays consumed.
-    pub fn pardon<'a>(&self, subject: impl Into<Subject<'a>>) {
-        let subject = subject.into();
-        let before = self.inner.penalise(subject, |_, state| std::mem::take(state));
-        if before.is_some_and(|before| before != PenaltyState::default()) {
-            let event = Event::new(self.inner.timeline.clock().wall(), "ratelimit.pardon", Outcome::Success);
-            self.inner.events.emit(event.actor(&*self.inner.name).target(subject.to_string()));
+    /// Forgets what is held against each subject of a request: a ban, a challenge, and what led to them. What it has consumed stays consumed.
+    pub fn pardon<'a>(&self, request: impl Into<Request<'a>>) {
+        for subject in request.into().subjects() {
+            let before = self.inner.penalise(subject, |_, state| std::mem::take(state));
+            if before.is_some_and(|before| before != PenaltyState::default()) {
+                let event =
+                    Event::new(self.inner.timeline.clock().wall(), "ratelimit.pardon", Outcome::Success);
+                self.inner.events.emit(event.actor(&*self.inner.name).target(subject.to_string()));
+            }
         }
     }
 

@@ -49,7 +49,7 @@ impl Metrics {
     }
 
     pub(crate) fn decided(&self, outcome: Outcome, times: u32) {
-        if let Some(counter) = self.decisions.get(outcome as usize) {
+        if let Some(counter) = self.decisions.get(outcome as usize).filter(|_| times > 0) {
             counter.increment(times.into());
         }
     }

@@ -172,3 +172,32 @@ impl<'a> From<&Request<'a>> for Request<'a> {
         *request
     }
 }
+
+/// A request that outlives what it was read from.
+#[cfg(feature = "tower")]
+#[derive(Debug, Clone)]
+pub(crate) struct OwnedRequest {
+    user: Option<Box<str>>,
+    api_key: Option<Box<str>>,
+    ip: Option<IpAddr>,
+}
+
+#[cfg(feature = "tower")]
+impl Request<'_> {
+    /// The subjects of the request, for themselves.
+    pub(crate) fn to_owned(self) -> OwnedRequest {
+        OwnedRequest { user: self.user.map(Box::from), api_key: self.api_key.map(Box::from), ip: self.ip }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl OwnedRequest {
+    pub(crate) fn borrow(&self) -> Request<'_> {
+        Request {
+            user: self.user.as_deref(),
+            api_key: self.api_key.as_deref(),
+            ip: self.ip,
+            ..Request::new()
+        }
+    }
+}

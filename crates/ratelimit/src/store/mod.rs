@@ -11,7 +11,6 @@ pub(crate) use self::decide::{Ask, Decided, Windows};
 use self::shard::{Rulebook, Shard};
 pub(crate) use self::targets::Identity;
 use crate::algorithm::Nanos;
-use crate::decision::Outcome;
 use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
 use crate::penalty::{PenaltyState, second};
@@ -21,13 +20,13 @@ use crate::plan::Plan;
 const MOST_SHARDS: usize = 64;
 /// Keys that are worth a shard.
 const SHARD_KEYS: usize = 1_024;
-/// How long decisions are counted before the metrics are told.
-const TELL_AFTER: Nanos = 1_000_000_000;
 
 /// On a cache line of its own, so that locks of neighbours are not on one.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Locked(Mutex<Shard>);
+
+const _: () = assert!(size_of::<Locked>() == 64, "lock and shard are a cache line");
 
 /// The state of all keys.
 pub(crate) struct Store {
@@ -115,31 +114,5 @@ impl Store {
     pub(crate) fn banned(&self, now: Nanos) -> usize {
         let second = second(now);
         (0..self.shards.len()).filter_map(|index| self.lock(index)).map(|shard| shard.banned(second)).sum()
-    }
-}
-
-impl Shard {
-    /// Counts a decision; the metrics are told of it later, since that costs as much as the decision.
-    #[inline]
-    fn count(&mut self, outcome: Outcome, metrics: &Metrics, now: Nanos) {
-        if let Some(count) = self.untold.get_mut(outcome as usize) {
-            *count += 1;
-        }
-        if now.saturating_sub(self.told_at) >= TELL_AFTER {
-            self.tell(metrics, now);
-        }
-    }
-
-    #[cold]
-    fn tell(&mut self, metrics: &Metrics, now: Nanos) {
-        self.told_at = now;
-        for (outcome, count) in Outcome::ALL.into_iter().zip(&mut self.untold) {
-            if *count > 0 {
-                metrics.decided(outcome, std::mem::take(count));
-            }
-        }
-        if self.evicted > 0 {
-            metrics.evicted.increment(std::mem::take(&mut self.evicted));
-        }
     }
 }

@@ -6,6 +6,7 @@ use super::slot::{Logs, Slot};
 use crate::algorithm::Nanos;
 use crate::decision::Outcome;
 use crate::fingerprint::Fingerprint;
+use crate::metrics::Metrics;
 use crate::penalty::{Penalties, PenaltyState, second};
 use crate::plan::{Part, Shape, Shapes};
 
@@ -92,19 +93,30 @@ const SWEEP: usize = 4;
 /// Entries of which the least worth goes when the table is full.
 const SAMPLE: usize = 16;
 
-/// A part of the table.
+/// A part of the table. What every check writes is on one cache line with the lock, because a line that another processor has written
+/// costs more than the whole decision.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(crate) struct Shard {
     table: HashTable<Entry>,
-    pub(crate) logs: Logs,
     /// The latest time that was seen here: two threads may come in another order than they read the clock.
     latest: Nanos,
+    /// When the metrics were told last, in seconds.
+    told_at: u32,
+    /// Requests admitted since then.
+    admitted: u32,
+    rest: Box<Rest>,
+}
+
+/// What few checks touch.
+#[derive(Debug, Default)]
+struct Rest {
+    logs: Logs,
     /// Where sweeping goes on.
     cursor: usize,
     /// Decisions that the metrics were not told yet.
-    pub(crate) untold: [u32; Outcome::ALL.len()],
-    pub(crate) told_at: Nanos,
-    pub(crate) evicted: u64,
+    untold: [u32; Outcome::ALL.len()],
+    evicted: u64,
 }
 
 /// What the shard has to know of the rules.
@@ -132,7 +144,7 @@ impl Shard {
         work: impl FnOnce(&mut Entry, &mut Logs) -> T,
     ) -> Option<T> {
         let entry = self.table.find_mut(print.place, |entry| entry.print == print)?;
-        Some(work(entry, &mut self.logs))
+        Some(work(entry, &mut self.rest.logs))
     }
 
     /// Does something with the entry of a key, which is made if it is not there.
@@ -145,12 +157,12 @@ impl Shard {
         work: impl FnOnce(&mut Entry, &mut Logs) -> T,
     ) -> T {
         if let Some(entry) = self.table.find_mut(print.place, |entry| entry.print == print) {
-            return work(entry, &mut self.logs);
+            return work(entry, &mut self.rest.logs);
         }
         self.make_room(now, book);
         let entry = Entry { print, ..Entry::default() };
         let mut made = self.table.insert_unique(print.place, entry, |entry| entry.print.place);
-        work(made.get_mut(), &mut self.logs)
+        work(made.get_mut(), &mut self.rest.logs)
     }
 
     /// Does something with the entry of a key; where it is not there, it is made, or what is done is forgotten.
@@ -166,7 +178,7 @@ impl Shard {
         if make || self.table.find(print.place, |entry| entry.print == print).is_some() {
             return self.enter(print, now, book, work);
         }
-        work(&mut Entry::default(), &mut self.logs)
+        work(&mut Entry::default(), &mut self.rest.logs)
     }
 
     #[cold]
@@ -206,19 +218,19 @@ impl Shard {
         }
         if let Some((worth, bucket)) = least {
             self.remove(bucket, book);
-            self.evicted += u64::from(worth != Worth::Nothing);
+            self.rest.evicted += u64::from(worth != Worth::Nothing);
         }
     }
 
     fn next_bucket(&mut self) -> usize {
-        let bucket = self.cursor;
-        self.cursor = if bucket + 1 < self.table.num_buckets() { bucket + 1 } else { 0 };
+        let bucket = self.rest.cursor;
+        self.rest.cursor = if bucket + 1 < self.table.num_buckets() { bucket + 1 } else { 0 };
         bucket
     }
 
     fn worth(&mut self, bucket: usize, now: Nanos, book: Rulebook<'_>) -> Option<Worth> {
         let entry = self.table.get_bucket_mut(bucket)?;
-        let reset_after = entry.reset_after(now, &mut self.logs, book.shapes);
+        let reset_after = entry.reset_after(now, &mut self.rest.logs, book.shapes);
         let penalty = entry.penalty();
         let noted = book.penalties.is_some_and(|penalties| !penalties.is_forgotten(now, &penalty));
         let banned = noted && penalty.banned_until > second(now);
@@ -231,8 +243,32 @@ impl Shard {
     fn remove(&mut self, bucket: usize, book: Rulebook<'_>) {
         if let Ok(found) = self.table.get_bucket_entry(bucket) {
             let (mut entry, _) = found.remove();
-            entry.close(&mut self.logs, book.shapes);
+            entry.close(&mut self.rest.logs, book.shapes);
         }
+    }
+
+    /// Counts a decision. The metrics are told of it within a second or at the next check after that, since telling costs as much as
+    /// deciding.
+    #[inline]
+    pub(crate) fn count(&mut self, outcome: Outcome, metrics: &Metrics, now: Nanos) {
+        if outcome == Outcome::Admitted {
+            self.admitted = self.admitted.saturating_add(1);
+        } else if let Some(count) = self.rest.untold.get_mut(outcome as usize) {
+            *count = count.saturating_add(1);
+        }
+        if second(now) != self.told_at {
+            self.tell(metrics, now);
+        }
+    }
+
+    #[cold]
+    pub(crate) fn tell(&mut self, metrics: &Metrics, now: Nanos) {
+        self.told_at = second(now);
+        metrics.decided(Outcome::Admitted, std::mem::take(&mut self.admitted));
+        for (outcome, count) in Outcome::ALL.into_iter().zip(&mut self.rest.untold) {
+            metrics.decided(outcome, std::mem::take(count));
+        }
+        metrics.evicted.increment(std::mem::take(&mut self.rest.evicted));
     }
 
     pub(crate) fn banned(&self, second: u32) -> usize {
@@ -245,6 +281,6 @@ impl Shard {
 
     /// The memory of the table, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.table.allocation_size() + self.logs.heap_bytes()
+        self.table.allocation_size() + size_of::<Rest>() + self.rest.logs.heap_bytes()
     }
 }
