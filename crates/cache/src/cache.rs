@@ -139,10 +139,8 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
 
     /// Takes everything out. What is being loaded is not kept.
     pub fn clear(&self) {
-        let inner = &*self.0;
-        inner.generation.fetch_add(1, Ordering::AcqRel);
-        inner.flights.supersede_all();
-        inner.engine.clear();
+        self.0.renew();
+        self.0.engine.clear();
     }
 
     /// How many entries there are, those past their time that nobody has met included.
@@ -220,6 +218,12 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     #[inline]
     pub(crate) fn generation(&self) -> u16 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Ends all entries and all loads under way, in constant time. Their memory comes free later.
+    pub(crate) fn renew(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.flights.supersede_all();
     }
 
     /// What is there for a key; the request is counted.

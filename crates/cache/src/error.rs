@@ -98,6 +98,17 @@ pub enum Error {
     #[cfg(feature = "codec")]
     #[error("the bytes do not read as a value: {}", .0.as_str())]
     Unreadable(crate::codec::Unreadable),
+    /// The second tier did not take a change. It is made known to the other nodes when the tier answers again, unless too many
+    /// wait for that.
+    #[error("the second tier of the cache `{cache}` did not take a change")]
+    Tier {
+        /// The cache's name.
+        cache: Arc<str>,
+        /// What the failure means.
+        class: ErrorClass,
+        /// Why.
+        source: Cause,
+    },
     /// The file of a snapshot cannot be read or written.
     #[error("the snapshot {path} cannot be read or written")]
     Snapshot {
@@ -132,6 +143,15 @@ impl Error {
     }
 
     #[cfg(feature = "codec")]
+    pub(crate) fn tier(
+        cache: &Arc<str>,
+        error: impl std::error::Error + Send + Sync + 'static,
+        class: ErrorClass,
+    ) -> Self {
+        Self::Tier { cache: Arc::clone(cache), class, source: Cause::of(Box::new(error)) }
+    }
+
+    #[cfg(feature = "codec")]
     pub(crate) fn snapshot(path: &std::path::Path, error: std::io::Error) -> Self {
         Self::Snapshot { path: path.display().to_string(), source: Cause::of(error.into()) }
     }
@@ -154,7 +174,7 @@ impl Classify for Error {
         match self {
             Self::Config(_) => ErrorClass::Invalid,
             Self::EngineNotCompiled { .. } => ErrorClass::Unsupported,
-            Self::Load { class, .. } => *class,
+            Self::Load { class, .. } | Self::Tier { class, .. } => *class,
             Self::TimedOut { .. } => ErrorClass::Timeout,
             Self::Panicked { .. } => ErrorClass::Internal,
             Self::Tags { .. } => ErrorClass::TooLarge,

@@ -25,6 +25,10 @@ mod tags;
 mod tally;
 mod terms;
 mod tick;
+#[cfg(feature = "codec")]
+pub mod tier;
+#[cfg(feature = "codec")]
+mod tiered;
 mod upkeep;
 mod warm;
 
@@ -41,4 +45,6 @@ pub use lifetime::Lifetime;
 pub use snapshot::Restored;
 pub use stats::Stats;
 pub use terms::Terms;
+#[cfg(feature = "codec")]
+pub use tiered::{TierConfig, Tiered};
 pub use warm::Warmed;

@@ -61,6 +61,16 @@ impl Lifetime {
         self
     }
 
+    /// The same, or ended after `most` if that comes earlier.
+    #[cfg(feature = "codec")]
+    pub(crate) fn at_most(self, most: Duration) -> Self {
+        let most = match self.ttl {
+            Some(Span::For(ttl)) => ttl.min(most),
+            _ => most,
+        };
+        Self { ttl: Some(Span::For(most)), exact: true, strict: true, ..self }
+    }
+
     /// Without jitter: for values whose end is known, like that of a token.
     #[must_use]
     pub fn exactly(mut self) -> Self {
@@ -96,6 +106,26 @@ impl Rules {
         }
     }
 
+    /// How long an entry will be fresh, its jitter taken off; `None`: for ever.
+    pub(crate) fn span(&self, lifetime: Lifetime, nothing: bool, random: &Random) -> Option<Duration> {
+        let ttl = match lifetime.ttl {
+            Some(Span::Unlimited) if !nothing => None,
+            Some(Span::For(ttl)) => Some(ttl),
+            _ => self.ttl,
+        };
+        // What is not there may come to be without anybody telling the cache.
+        let ttl = if nothing { Some(ttl.map_or(self.negative, |ttl| ttl.min(self.negative))) } else { ttl };
+        let ttl = ttl?.min(Tick::LONGEST);
+        // Off, never on: a lifetime is what the data bears.
+        Some(if lifetime.exact { ttl } else { ttl.mul_f64(1.0 - self.jitter * random.fraction()) })
+    }
+
+    /// For how long after its time an entry may be served.
+    #[cfg(feature = "codec")]
+    pub(crate) fn kept(&self, lifetime: Lifetime, nothing: bool) -> Duration {
+        if nothing || lifetime.strict { Duration::ZERO } else { duration(self.kept) }
+    }
+
     /// The times of an entry that is written `now`. `cost` is what loading it took.
     pub(crate) fn stamp(
         &self,
@@ -105,19 +135,9 @@ impl Rules {
         (now, generation): (Tick, u16),
         random: &Random,
     ) -> Stamp {
-        let ttl = match lifetime.ttl {
-            Some(Span::Unlimited) if !nothing => None,
-            Some(Span::For(ttl)) => Some(ttl),
-            _ => self.ttl,
-        };
-        // What is not there may come to be without anybody telling the cache.
-        let ttl = if nothing { Some(ttl.map_or(self.negative, |ttl| ttl.min(self.negative))) } else { ttl };
-        let Some(ttl) = ttl else {
+        let Some(ttl) = self.span(lifetime, nothing, random) else {
             return Stamp { fresh: Tick::NEVER, expires: Tick::NEVER, early: 0, generation };
         };
-        let ttl = ttl.min(Tick::LONGEST);
-        // Off, never on: a lifetime is what the data bears.
-        let ttl = if lifetime.exact { ttl } else { ttl.mul_f64(1.0 - self.jitter * random.fraction()) };
         let fresh = now.after(ttl);
         let expires = if nothing || lifetime.strict { fresh } else { fresh.plus(self.kept) };
         Stamp { fresh, expires, early: if nothing { 0 } else { self.early(cost, ttl) }, generation }

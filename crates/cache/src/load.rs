@@ -121,7 +121,7 @@ pub(crate) enum Why {
 }
 
 impl Asked {
-    fn is_answered_by<V>(self, value: Option<&V>) -> bool {
+    pub(crate) fn is_answered_by<V>(self, value: Option<&V>) -> bool {
         self == Self::Anything || value.is_some()
     }
 }

@@ -32,6 +32,15 @@ pub const CAPACITY: &str = "buttress_cache_capacity";
 /// Loads under way.
 pub const LOADING: &str = "buttress_cache_loading";
 
+/// Calls to the second tier, by `outcome`: `hit`, `miss`, `unreadable`, `done`, `failed`, `skipped` (it was left alone).
+pub const TIER_CALLS: &str = "buttress_cache_tier_calls_total";
+/// Whether the second tier is used, at the moment: 1, or 0 when it is left alone.
+pub const TIER_UP: &str = "buttress_cache_tier_up";
+/// News of other nodes.
+pub const TIER_NEWS: &str = "buttress_cache_tier_news_total";
+/// How often everything was dropped since news were not heard in time.
+pub const TIER_LAPSES: &str = "buttress_cache_tier_lapses_total";
+
 /// Which count goes to which counter.
 const COUNTERS: [(Count, &str, Option<(&str, &str)>); 16] = [
     (Count::Hit, REQUESTS, Some(("outcome", "hit"))),
@@ -107,5 +116,66 @@ impl Metrics {
 
     pub(crate) fn loaded(&self, took: Duration) {
         self.load_time.record(took.as_secs_f64());
+    }
+}
+
+/// What is counted of a second tier.
+#[cfg(feature = "codec")]
+pub(crate) struct TierMetrics {
+    calls: [Counter; TIER_OUTCOMES.len()],
+    up: Gauge,
+    news: Counter,
+    lapses: Counter,
+}
+
+/// How a call to the tier ended.
+#[cfg(feature = "codec")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TierOutcome {
+    Hit,
+    Miss,
+    Unreadable,
+    Done,
+    Failed,
+    Skipped,
+}
+
+#[cfg(feature = "codec")]
+const TIER_OUTCOMES: [&str; 6] = ["hit", "miss", "unreadable", "done", "failed", "skipped"];
+
+#[cfg(feature = "codec")]
+impl TierMetrics {
+    pub(crate) fn new(cache: &str) -> Self {
+        describe_counter!(TIER_CALLS, "Calls to the second tier, by outcome");
+        describe_gauge!(TIER_UP, "Whether the second tier is used: 1, or 0 when it is left alone");
+        describe_counter!(TIER_NEWS, "News of other nodes");
+        describe_counter!(TIER_LAPSES, "How often everything was dropped since news were not heard in time");
+        let up = gauge!(TIER_UP, "cache" => cache.to_owned());
+        up.set(1.0);
+        Self {
+            calls: TIER_OUTCOMES
+                .map(|outcome| counter!(TIER_CALLS, "cache" => cache.to_owned(), "outcome" => outcome)),
+            up,
+            news: counter!(TIER_NEWS, "cache" => cache.to_owned()),
+            lapses: counter!(TIER_LAPSES, "cache" => cache.to_owned()),
+        }
+    }
+
+    pub(crate) fn called(&self, outcome: TierOutcome) {
+        if let Some(counter) = self.calls.get(outcome as usize) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn up(&self, up: bool) {
+        self.up.set(f64::from(u8::from(up)));
+    }
+
+    pub(crate) fn heard(&self) {
+        self.news.increment(1);
+    }
+
+    pub(crate) fn lapsed(&self) {
+        self.lapses.increment(1);
     }
 }

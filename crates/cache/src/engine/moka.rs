@@ -13,16 +13,18 @@ pub struct Moka<K, T>(Cache<K, T>);
 impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for Moka<K, T> {
     fn new(capacity: &Capacity) -> Self {
         let evicted = capacity.evicted.clone();
-        let cache = Cache::builder()
-            .max_capacity(capacity.weight)
-            .weigher(|_, entry: &T| u32::try_from(entry.weight().max(1)).unwrap_or(u32::MAX))
-            .eviction_listener(move |_, _, cause| {
-                if cause == RemovalCause::Size {
-                    evicted.note();
-                }
-            })
-            .build();
-        Self(cache)
+        let cache = Cache::builder().max_capacity(capacity.weight).eviction_listener(move |_, _, cause| {
+            if cause == RemovalCause::Size {
+                evicted.note();
+            }
+        });
+        // With a weigher moka knows less of how often keys are asked for.
+        let counted = capacity.weight == capacity.entries as u64;
+        Self(if counted {
+            cache.build()
+        } else {
+            cache.weigher(|_, entry: &T| u32::try_from(entry.weight().max(1)).unwrap_or(u32::MAX)).build()
+        })
     }
 
     fn get(&self, key: &K) -> Option<T> {

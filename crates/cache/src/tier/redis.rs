@@ -1,0 +1,208 @@
+//! A second tier in Redis: one server, a master with sentinels, or a cluster.
+
+use std::time::Duration;
+
+use buttress_connect::redis::client::{Pipeline, Script, ScriptInvocation, pipe};
+use buttress_connect::redis::{Redis, Subscription, Told};
+use buttress_core::{BoxFuture, SharedClock};
+
+use super::{Answer, Heard, Lease, News, Stored, Tier, TierError};
+
+/// Keeps bytes in Redis (7.0 or newer), under names that begin with the namespace. A value and its lease are of one slot, so it
+/// works in a cluster.
+pub struct RedisTier {
+    redis: Redis,
+    namespace: String,
+    channel: String,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    lease: Script,
+    extend: Script,
+    release: Script,
+    fill: Script,
+    write: Script,
+    remove: Script,
+}
+
+/// KEYS: value, lease. ARGV: token, milliseconds, whether anew. 0 given, 1 taken, 2 needless.
+const LEASE: &str = "
+if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 1 then return 2 end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
+return 1";
+
+/// KEYS: lease. ARGV: token, milliseconds.
+const EXTEND: &str = "
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
+
+/// KEYS: lease. ARGV: token.
+const RELEASE: &str = "
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 0";
+
+/// KEYS: value, lease. ARGV: token, bytes, milliseconds or 0.
+const FILL: &str = "
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[2])
+if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1";
+
+/// KEYS: value, lease. ARGV: bytes, milliseconds or 0, channel, news.
+const WRITE: &str = "
+redis.call('DEL', KEYS[2])
+if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 0";
+
+/// KEYS: value, lease. ARGV: channel, news.
+const REMOVE: &str = "
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+return 0";
+
+impl std::fmt::Debug for RedisTier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RedisTier({} in {:?})", self.namespace, self.redis)
+    }
+}
+
+impl RedisTier {
+    /// Under names that begin with `namespace`, which all nodes of the fleet have in common. Two caches on one Redis need two.
+    #[must_use]
+    pub fn new(redis: Redis, namespace: &str) -> Self {
+        let scripts = Scripts {
+            lease: Script::new(LEASE),
+            extend: Script::new(EXTEND),
+            release: Script::new(RELEASE),
+            fill: Script::new(FILL),
+            write: Script::new(WRITE),
+            remove: Script::new(REMOVE),
+        };
+        Self { redis, namespace: namespace.to_owned(), channel: format!("{namespace}:news"), scripts }
+    }
+
+    /// The names of a value and of its lease. What stands in braces decides about the slot.
+    fn names(&self, name: &str) -> (String, String) {
+        let value = format!("{}:{{{name}}}", self.namespace);
+        let lease = format!("{value}:lease");
+        (value, lease)
+    }
+
+    async fn run<T>(&self, script: &ScriptInvocation<'_>) -> Result<T, TierError>
+    where
+        T: buttress_connect::redis::client::FromRedisValue,
+    {
+        self.redis.invoke(script).await.map_err(TierError::of)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX >> 1).max(1)
+}
+
+/// 0: without an end.
+fn millis_or_none(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, millis)
+}
+
+impl Tier for RedisTier {
+    fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Stored>> {
+        Box::pin(async move {
+            let (value, _) = self.names(name);
+            let mut both: Pipeline = pipe();
+            both.get(&value).pttl(&value);
+            let (bytes, left): (Option<Vec<u8>>, i64) = self.redis.pipe(&both).await.map_err(TierError::of)?;
+            // -1: no end; -2: it went between the two.
+            let left = u64::try_from(left).map(Duration::from_millis).or(if left == -1 { Err(()) } else { Ok(Duration::ZERO) });
+            Ok(bytes.map(|bytes| Stored { bytes, left: left.ok() }))
+        })
+    }
+
+    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease> {
+        Box::pin(async move {
+            let (value, lease) = self.names(name);
+            let mut script = self.scripts.lease.prepare_invoke();
+            script.key(value).key(lease).arg(token).arg(millis(length)).arg(u8::from(anew));
+            let answer: i64 = self.run(&script).await?;
+            Ok(match answer {
+                0 => Lease::Given,
+                1 => Lease::Taken,
+                _ => Lease::Needless,
+            })
+        })
+    }
+
+    fn extend<'a>(&'a self, name: &'a str, token: u64, length: Duration) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let mut script = self.scripts.extend.prepare_invoke();
+            script.key(self.names(name).1).arg(token).arg(millis(length));
+            self.run(&script).await
+        })
+    }
+
+    fn release<'a>(&'a self, name: &'a str, token: u64) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut script = self.scripts.release.prepare_invoke();
+            script.key(self.names(name).1).arg(token);
+            self.run::<i64>(&script).await.map(drop)
+        })
+    }
+
+    fn fill<'a>(&'a self, name: &'a str, token: u64, bytes: &'a [u8], keep: Option<Duration>) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let (value, lease) = self.names(name);
+            let mut script = self.scripts.fill.prepare_invoke();
+            script.key(value).key(lease).arg(token).arg(bytes).arg(millis_or_none(keep));
+            self.run(&script).await
+        })
+    }
+
+    fn write<'a>(&'a self, name: &'a str, bytes: &'a [u8], keep: Option<Duration>, news: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let (value, lease) = self.names(name);
+            let mut script = self.scripts.write.prepare_invoke();
+            script.key(value).key(lease).arg(bytes).arg(millis_or_none(keep)).arg(&self.channel).arg(news);
+            self.run::<i64>(&script).await.map(drop)
+        })
+    }
+
+    fn remove<'a>(&'a self, name: &'a str, news: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let (value, lease) = self.names(name);
+            let mut script = self.scripts.remove.prepare_invoke();
+            script.key(value).key(lease).arg(&self.channel).arg(news);
+            self.run::<i64>(&script).await.map(drop)
+        })
+    }
+
+    fn publish<'a>(&'a self, news: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut command = buttress_connect::redis::client::cmd("PUBLISH");
+            command.arg(&self.channel).arg(news);
+            self.redis.query::<i64>(&command).await.map(drop).map_err(TierError::of)
+        })
+    }
+
+    fn listen(&self, beat: Duration, clock: SharedClock) -> Box<dyn News> {
+        Box::new(Listening(self.redis.subscribe([self.channel.clone()], beat, clock)))
+    }
+}
+
+struct Listening(Subscription);
+
+impl News for Listening {
+    fn next(&mut self) -> BoxFuture<'_, Heard> {
+        Box::pin(async move {
+            match self.0.next().await {
+                Told::Subscribed => Heard::Begun,
+                Told::Message { payload, .. } => Heard::Message(payload),
+                Told::Heard(moment) => Heard::UpTo(moment),
+                Told::Lost(why) => Heard::Lost(why),
+                // What is not known may be anything that was missed.
+                _ => Heard::Lost("the subscription told something unknown".to_owned()),
+            }
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! Calls to the tier: each with a limit, behind a breaker; and the changes that could not be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use buttress_core::{Classify, Elapsed, ErrorClass, Event, Outcome, chain, timeout};
+
+use super::news::{self, Changed};
+use super::{Shared, locked};
+use crate::Error;
+use crate::cache::{CacheValue, Inner};
+use crate::engine::CacheKey;
+use crate::metrics::TierOutcome;
+use crate::tier::TierError;
+
+/// Why the tier had no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    #[error("it failed lately, and is left alone for a moment")]
+    LeftAlone,
+    #[error(transparent)]
+    Late(Elapsed),
+    #[error(transparent)]
+    Failed(TierError),
+}
+
+impl Classify for Unanswered {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::LeftAlone => ErrorClass::Unavailable,
+            Self::Late(elapsed) => elapsed.class(),
+            Self::Failed(error) => error.class(),
+        }
+    }
+}
+
+/// A call that was let through the breaker, until it has an outcome.
+struct Admitted<'a, V>(Option<&'a Shared<V>>);
+
+impl<V> Drop for Admitted<'_, V> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0 {
+            locked(&shared.breaker).abandon();
+        }
+    }
+}
+
+impl<V: CacheValue> Shared<V> {
+    /// Calls the tier, for as long as a call may take.
+    pub(super) async fn call<K: CacheKey, T>(
+        &self,
+        inner: &Inner<K, V>,
+        work: impl Future<Output = Result<T, TierError>>,
+    ) -> Result<T, Unanswered> {
+        let clock = &*inner.ctx.clock;
+        if !locked(&self.breaker).admit(clock.now()) {
+            self.metrics.called(TierOutcome::Skipped);
+            return Err(Unanswered::LeftAlone);
+        }
+        let mut admitted = Admitted(Some(self));
+        let answer = match timeout(clock, self.config.within, work).await {
+            Ok(answer) => answer.map_err(Unanswered::Failed),
+            Err(elapsed) => Err(Unanswered::Late(elapsed)),
+        };
+        admitted.0 = None;
+        match &answer {
+            Ok(_) => {
+                if locked(&self.breaker).succeed() {
+                    self.metrics.up(true);
+                    tracing::info!(target: "buttress::cache", cache = %inner.name, "the second tier answers again");
+                    self.emit(inner, "cache.tier_back", Outcome::Success, None);
+                }
+            }
+            Err(error) => {
+                self.metrics.called(TierOutcome::Failed);
+                if locked(&self.breaker).fail(clock.now()) {
+                    let told = chain(error);
+                    self.metrics.up(false);
+                    tracing::warn!(target: "buttress::cache", cache = %inner.name, error = told, "the second tier does not answer");
+                    self.emit(inner, "cache.tier_lost", Outcome::Failure, Some(told));
+                }
+            }
+        }
+        answer
+    }
+
+    pub(super) fn emit<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        action: &'static str,
+        outcome: Outcome,
+        detail: Option<String>,
+    ) {
+        let event = Event::new(inner.ctx.clock.wall(), action, outcome).target(&*inner.name);
+        inner.ctx.events.emit(match detail {
+            Some(detail) => event.detail(detail),
+            None => event,
+        });
+    }
+
+    /// Puts a value into the tier and tells all nodes.
+    pub(super) async fn publish_value<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        name: &str,
+        bytes: &[u8],
+        keep: Option<Duration>,
+    ) -> Result<(), Error> {
+        let changed = Changed::Name(name.to_owned());
+        let told = news::write(self.node, &changed);
+        let pending = Pending::of(self, changed);
+        let written = self.call(inner, self.tier.write(name, bytes, keep, &told)).await;
+        self.settle(inner, pending, written)
+    }
+
+    /// Takes out of the tier what changed, and tells all nodes.
+    pub(super) async fn change<K: CacheKey>(&self, inner: &Inner<K, V>, changed: Changed) -> Result<(), Error> {
+        let pending = Pending::of(self, changed.clone());
+        let done = self.tell(inner, &changed).await;
+        self.settle(inner, pending, done)
+    }
+
+    async fn tell<K: CacheKey>(&self, inner: &Inner<K, V>, changed: &Changed) -> Result<(), Unanswered> {
+        let told = news::write(self.node, changed);
+        match changed {
+            Changed::Name(name) => self.call(inner, self.tier.remove(name, &told)).await,
+            Changed::Tag(_) => self.call(inner, self.tier.publish(&told)).await,
+        }
+    }
+
+    fn settle<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        mut pending: Pending<'_, V>,
+        done: Result<(), Unanswered>,
+    ) -> Result<(), Error> {
+        match done {
+            Ok(()) => {
+                pending.0 = None;
+                self.metrics.called(TierOutcome::Done);
+                Ok(())
+            }
+            Err(error) => {
+                let class = error.class();
+                Err(Error::tier(&inner.name, error, class))
+            }
+        }
+    }
+
+    /// Tells what could not be told before. What fails again waits for the next time.
+    pub(super) async fn catch_up<K: CacheKey>(&self, inner: &Inner<K, V>) {
+        loop {
+            let Some(changed) = locked(&self.pending).iter().next().cloned() else { return };
+            if self.tell(inner, &changed).await.is_err() {
+                return;
+            }
+            locked(&self.pending).remove(&changed);
+        }
+    }
+}
+
+/// A change on its way. Unless it arrives it is told later; also if whoever made it is dropped meanwhile.
+struct Pending<'a, V>(Option<(&'a Shared<V>, Changed)>);
+
+impl<'a, V> Pending<'a, V> {
+    fn of(shared: &'a Shared<V>, changed: Changed) -> Self {
+        Self(Some((shared, changed)))
+    }
+}
+
+impl<V> Drop for Pending<'_, V> {
+    fn drop(&mut self) {
+        if let Some((shared, changed)) = self.0.take() {
+            let mut pending = locked(&shared.pending);
+            if pending.len() < shared.config.pending {
+                pending.insert(changed);
+            }
+        }
+    }
+}
+
+/// Gives a lease back when whoever loads under it is dropped, fails or panics.
+pub(super) struct Leased<K: CacheKey, V: CacheValue> {
+    pub(super) shared: Arc<Shared<V>>,
+    pub(super) inner: Arc<Inner<K, V>>,
+    pub(super) name: String,
+    pub(super) token: u64,
+    pub(super) held: bool,
+}
+
+impl<K: CacheKey, V: CacheValue> Drop for Leased<K, V> {
+    fn drop(&mut self) {
+        // Without a runtime it ends with its time.
+        if self.held && tokio::runtime::Handle::try_current().is_ok() {
+            let (shared, inner) = (Arc::clone(&self.shared), Arc::clone(&self.inner));
+            let (name, token) = (std::mem::take(&mut self.name), self.token);
+            self.inner.ctx.shutdown.spawn(async move {
+                // So does one that cannot be given back.
+                let _ = shared.call(&inner, shared.tier.release(&name, token)).await;
+            });
+        }
+    }
+}

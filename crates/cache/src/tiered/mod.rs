@@ -1,0 +1,347 @@
+//! Two tiers: what this node keeps, and what its fleet shares.
+
+mod breaker;
+mod call;
+mod config;
+mod listen;
+mod news;
+mod through;
+mod trust;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use buttress_core::{Classify, Key, Probe, RejectionReason, Validate, Vitality};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use self::breaker::Breaker;
+pub use self::config::TierConfig;
+use self::news::Changed;
+use self::trust::{Standing, Trust};
+use crate::cache::{CacheValue, Look};
+use crate::codec::Codec;
+use crate::engine::CacheKey;
+use crate::load::Asked;
+use crate::metrics::TierMetrics;
+use crate::tier::Tier;
+use crate::{Cache, Error, Found, Terms};
+
+/// A cache over a [`Tier`] that all nodes of a fleet share.
+///
+/// ```
+/// use buttress_cache::codec::Codec;
+/// use buttress_cache::tier::MemoryTier;
+/// use buttress_cache::{Cache, TierConfig, Tiered};
+/// use buttress_core::{Ctx, Elapsed};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), buttress_cache::Error> {
+/// let ctx = Ctx::default();
+/// let tier = MemoryTier::new(ctx.clock.clone()); // or a RedisTier
+/// let local = Cache::<u64, String>::builder("users").build(&ctx)?;
+/// let users = Tiered::over(local, tier, Codec::json("user", 1), TierConfig::default())?;
+///
+/// let name = users.get_or_load(&7, || async { Ok::<_, Elapsed>("Ada".to_owned()) }).await?;
+/// assert_eq!(name, "Ada");
+/// users.remove(&7).await?; // here, in the tier, and on every other node
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What is not here is looked for in the tier, and then loaded, by one caller of one node: the others of the fleet wait for it.
+///
+/// # Coherence
+///
+/// A change that is made through [`set`](Tiered::set), [`remove`](Tiered::remove) or [`invalidate`](Tiered::invalidate) is
+/// published to all nodes. A node serves what it keeps while it knows that it has heard everything up to
+/// [`staleness`](TierConfig::staleness) ago; and when it does not, only what it read itself no longer ago than that. So once a
+/// change has returned, no node serves the value before it for longer than `staleness`, whatever is lost between them. What was
+/// being loaded while it was changed is not kept, neither here nor in the tier.
+///
+/// # Without the tier
+///
+/// A tier that does not answer costs a call [`within`](TierConfig::within), until [`failures`](TierConfig::failures) in a row; then
+/// it is left alone and tried now and again. Meanwhile values are loaded from where they come from, and kept for `staleness`.
+/// Changes return an error then, and are made known when the tier is back. A probe warns, an event (`cache.tier_lost`,
+/// `cache.tier_back`) and metrics tell.
+///
+/// # Limits
+///
+/// Values with tags are kept by each node and not in the tier. A key is named in the tier by its JSON, of at most 512 bytes; with
+/// longer ones the tier is passed over (`HashedKey`, of the feature `hashed-keys`, is short).
+pub struct Tiered<K: CacheKey, V: CacheValue> {
+    cache: Cache<K, V>,
+    shared: Arc<Shared<V>>,
+}
+
+impl<K: CacheKey, V: CacheValue> Clone for Tiered<K, V> {
+    fn clone(&self) -> Self {
+        Self { cache: self.cache.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<K: CacheKey, V: CacheValue> std::fmt::Debug for Tiered<K, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tiered").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+/// What a node has to do with the tier.
+struct Shared<V> {
+    tier: Arc<dyn Tier>,
+    codec: Codec<V>,
+    config: TierConfig,
+    /// Who this node is, in its news.
+    node: u64,
+    start: Instant,
+    /// Until when entries may be served without asking, in nanoseconds since `start`.
+    trusted_until: AtomicU64,
+    trust: Mutex<Trust>,
+    breaker: Mutex<Breaker>,
+    /// Changes that could not be told yet.
+    pending: Mutex<HashSet<Changed>>,
+    metrics: TierMetrics,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The longest name of a key.
+const LONGEST_NAME: usize = 512;
+
+/// The name of a key in the tier.
+fn name_of<K: Serialize>(key: &K) -> Option<String> {
+    serde_json::to_string(key).ok().filter(|name| name.len() <= LONGEST_NAME)
+}
+
+impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
+    /// Puts `local` over `tier`. What is in `local` already is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime: it hears the news of the others in a task of the cache's `Ctx::shutdown`.
+    pub fn over(cache: Cache<K, V>, tier: impl Tier, codec: Codec<V>, config: TierConfig) -> Result<Self, Error> {
+        config.validate().map_err(Error::Config)?;
+        let inner = &cache.0;
+        let shared = Arc::new(Shared {
+            tier: Arc::new(tier),
+            codec,
+            node: buttress_core::unique_number(),
+            start: inner.ctx.clock.coarse(),
+            trusted_until: AtomicU64::new(0),
+            trust: Mutex::new(Trust::new(config.staleness)),
+            breaker: Mutex::new(Breaker::new(config.failures, config.open_for)),
+            pending: Mutex::default(),
+            metrics: TierMetrics::new(&inner.name),
+            config,
+        });
+        inner.renew();
+        inner.tend();
+        listen::begin(&cache.0, &shared);
+        Ok(Self { cache, shared })
+    }
+
+    /// What this node keeps, for its [`stats`](Cache::stats). What is changed here is not made known to others.
+    #[must_use]
+    pub fn local(&self) -> &Cache<K, V> {
+        &self.cache
+    }
+
+    /// The value of a key, from here or from the tier.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_load`](Tiered::get_or_load), less those of a loader. A tier that does not answer has nothing.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn get(&self, key: &K) -> Result<Option<V>, Error> {
+        match self.look(key) {
+            Look::Fresh(value) => Ok(value),
+            look => {
+                let (inner, shared, wanted) = (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
+                let load = |_| async move { Ok::<_, Error>(shared.fetch(&inner, &wanted).await) };
+                self.cache.0.find(key, look, Terms::default(), Asked::Anything, load).await
+            }
+        }
+    }
+
+    /// The value of a key, from here, from the tier, or from `load`; which is called once in the fleet, however many nodes ask.
+    /// The rest is as with [`Cache::get_or_load`].
+    ///
+    /// # Errors
+    ///
+    /// As `Cache::get_or_load`. A tier that does not answer is none.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn get_or_load<F, R, E>(&self, key: &K, load: F) -> Result<V, Error>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<V, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        match self.look(key) {
+            Look::Fresh(Some(value)) => Ok(value),
+            look => {
+                let load = || async move { load().await.map(Found::from) };
+                let found = self.find(key, look, Terms::default(), Asked::Value, load).await?;
+                found.ok_or_else(|| Error::rejected(&self.cache.0.name, RejectionReason::ShuttingDown))
+            }
+        }
+    }
+
+    /// [`get_or_load`](Tiered::get_or_load) where there may be no value, as [`Cache::get_or_find`].
+    ///
+    /// # Errors
+    ///
+    /// As `Cache::get_or_find`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn get_or_find<F, R, T, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<Option<V>, Error>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Found<V>>,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        match self.look(key) {
+            Look::Fresh(value) => Ok(value),
+            look => {
+                let load = || async move { load().await.map(Into::into) };
+                self.find(key, look, terms.into(), Asked::Anything, load).await
+            }
+        }
+    }
+
+    async fn find<F, R, E>(&self, key: &K, look: Look<V>, terms: Terms, asked: Asked, load: F) -> Result<Option<V>, Error>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        let (inner, shared, wanted) = (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
+        let through = through::Wish { lifetime: terms.lifetime, alone: !terms.tags.is_empty(), asked };
+        let load = move |why| async move { shared.through(&inner, &wanted, through, why, load).await };
+        self.cache.0.find(key, look, terms, asked, load).await
+    }
+
+    /// Puts a value in, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value before until it does, or until that ends.
+    /// [`Error::Encode`], [`Error::Tags`]; nothing is kept then.
+    pub async fn set(&self, key: &K, value: V, terms: impl Into<Terms>) -> Result<(), Error> {
+        let (inner, terms) = (&self.cache.0, terms.into());
+        let read = inner.ctx.clock.now();
+        let name = name_of(key).ok_or_else(|| self.unnamed());
+        let record = self.shared.record(inner, Some(value.clone()), terms.lifetime);
+        let local = self.shared.limited(inner, record.lifetime(terms.lifetime), read);
+        if !terms.tags.is_empty() {
+            self.shared.change(inner, Changed::Name(name?)).await?;
+            return self.cache.insert_with(key.clone(), value, Terms { lifetime: local, ..terms });
+        }
+        let (name, bytes) = name
+            .and_then(|name| self.shared.codec.encode(name.as_bytes(), &record).map(|bytes| (name, bytes)))
+            .inspect_err(|_| drop(self.cache.remove(key)))?;
+        // First here: news of a later change may come before the tier has answered.
+        self.cache.insert_with(key.clone(), value, local)?;
+        let written = self.shared.publish_value(inner, &name, &bytes, record.keep()).await;
+        if written.is_err() {
+            self.cache.remove(key);
+        }
+        written
+    }
+
+    /// Takes a value out, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value until it does, or until that ends.
+    pub async fn remove(&self, key: &K) -> Result<(), Error> {
+        self.cache.remove(key);
+        let name = name_of(key).ok_or_else(|| self.unnamed())?;
+        self.shared.change(&self.cache.0, Changed::Name(name)).await
+    }
+
+    /// Ends all entries with this tag, on all nodes.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Tiered::remove).
+    pub async fn invalidate(&self, tag: &Key) -> Result<(), Error> {
+        self.cache.invalidate(tag);
+        self.shared.change(&self.cache.0, Changed::Tag(tag.clone())).await
+    }
+
+    fn unnamed(&self) -> Error {
+        let told = format!("the key's JSON is over {LONGEST_NAME} bytes; use a hash of it as key");
+        Error::tier(&self.cache.0.name, std::io::Error::other(told), buttress_core::ErrorClass::Invalid)
+    }
+
+    /// What is here, if it may be believed.
+    #[inline]
+    fn look(&self, key: &K) -> Look<V> {
+        let inner = &self.cache.0;
+        let now = inner.ctx.clock.coarse().saturating_duration_since(self.shared.start);
+        let until = self.shared.trusted_until.load(Ordering::Acquire);
+        if u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) >= until {
+            self.shared.stand(inner);
+        }
+        inner.look(key)
+    }
+}
+
+impl<V: CacheValue> Shared<V> {
+    /// Drops what is here, if it may not be believed any more.
+    #[cold]
+    fn stand<K: CacheKey>(&self, inner: &crate::cache::Inner<K, V>) {
+        let mut trust = locked(&self.trust);
+        if trust.stand(inner.ctx.clock.now()) == Standing::Lapse {
+            // Under the lock, so that nobody who comes after finds what was to be dropped.
+            inner.renew();
+            self.believe(&trust);
+            self.metrics.lapsed();
+        }
+    }
+
+    /// Tells the fast path until when it need not ask.
+    fn believe(&self, trust: &Trust) {
+        let until = trust.until().map_or(0, |until| {
+            u64::try_from(until.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+        });
+        self.trusted_until.store(until, Ordering::Release);
+    }
+}
+
+impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Probe for Tiered<K, V> {
+    fn name(&self) -> &str {
+        &self.cache.0.name
+    }
+
+    /// Warns when the tier does not answer, or its news are not heard; else as the [`Cache`].
+    async fn check(&self) -> Vitality {
+        if locked(&self.shared.breaker).is_open() {
+            return Vitality::Warn("the second tier does not answer; values are loaded from where they come from".to_owned());
+        }
+        let now = self.cache.0.ctx.clock.now();
+        if locked(&self.shared.trust).is_trusted(now) {
+            return Probe::check(&self.cache).await;
+        }
+        Vitality::Warn("news of other nodes are not heard; entries are kept for moments only".to_owned())
+    }
+}
