@@ -72,6 +72,8 @@ mod guard;
 mod metrics;
 mod probes;
 mod problem;
+#[cfg(feature = "ratelimit")]
+mod rate_limit;
 mod server;
 mod service;
 mod stack;
@@ -83,5 +85,7 @@ pub use component::Component;
 pub use config::{DrainConfig, LimitsConfig, ServiceConfig};
 pub use error::{BoxError, Error};
 pub use problem::{Problem, status_of};
+#[cfg(feature = "ratelimit")]
+pub use rate_limit::rate_limit;
 pub use service::Service;
 pub use stop::{Bound, Handle, Signal, stop_signal};

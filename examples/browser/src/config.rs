@@ -2,6 +2,8 @@
 
 use buttress_cache::CacheConfig;
 use buttress_core::{Validate, Violations};
+use buttress_ratelimit::penalty::PenaltyConfig;
+use buttress_ratelimit::{Limit, LimiterConfig};
 use buttress_service::ServiceConfig;
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,8 @@ pub struct BrowserConfig {
     pub jobs: JobsConfig,
     /// How plain commands are understood.
     pub language: LanguageConfig,
+    /// How often clients may ask.
+    pub limits: LimiterConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
@@ -44,10 +48,20 @@ impl Default for BrowserConfig {
             guard: GuardConfig::default(),
             jobs: JobsConfig::default(),
             language: LanguageConfig::default(),
+            limits: limits(),
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
+}
+
+/// 6,000 requests a minute for each address, and no penalties.
+fn limits() -> LimiterConfig {
+    let mut limits = LimiterConfig::default();
+    "api".clone_into(&mut limits.name);
+    limits.anonymous = Limit::per_minute(6_000).into();
+    limits.penalties = PenaltyConfig::none();
+    limits
 }
 
 impl Validate for BrowserConfig {
@@ -59,6 +73,7 @@ impl Validate for BrowserConfig {
         wrong.nest("guard", &self.guard);
         wrong.nest("jobs", &self.jobs);
         wrong.nest("language", &self.language);
+        wrong.nest("limits", &self.limits);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()

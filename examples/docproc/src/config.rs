@@ -7,6 +7,8 @@ use buttress_connect::blobs::BlobsConfig;
 use buttress_core::{ByteSize, Validate, Violations};
 use buttress_docpipeline::{PipelineConfig, WorkersConfig};
 use buttress_queue::QueueConfig;
+use buttress_ratelimit::penalty::PenaltyConfig;
+use buttress_ratelimit::{Limit, LimiterConfig};
 use buttress_service::ServiceConfig;
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,8 @@ pub struct DocprocConfig {
     pub queue: QueueConfig,
     /// Where these documents and their results are; the folder `docproc-data/blobs` serves one host.
     pub blobs: BlobsConfig,
+    /// How often clients may ask.
+    pub limits: LimiterConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
@@ -45,10 +49,20 @@ impl Default for DocprocConfig {
             store,
             queue,
             blobs,
+            limits: limits(),
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
+}
+
+/// 6,000 requests a minute for each address, and no penalties.
+fn limits() -> LimiterConfig {
+    let mut limits = LimiterConfig::default();
+    "api".clone_into(&mut limits.name);
+    limits.anonymous = Limit::per_minute(6_000).into();
+    limits.penalties = PenaltyConfig::none();
+    limits
 }
 
 impl Validate for DocprocConfig {
@@ -59,6 +73,7 @@ impl Validate for DocprocConfig {
         wrong.nest("store", &self.store);
         wrong.nest("queue", &self.queue);
         wrong.nest("blobs", &self.blobs);
+        wrong.nest("limits", &self.limits);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()

@@ -63,6 +63,20 @@ fn a_document_is_read_found_compared_and_removed() {
 }
 
 #[test]
+fn who_asks_too_often_is_told_when_to_come_back() {
+    let dir = tempdir().unwrap();
+    let service = Service::start(dir.path(), &["--set", "limits.anonymous=[\"2/h\"]"]);
+    for _ in 0..2 {
+        assert_eq!(service.get("/v1/documents").status, 200);
+    }
+    let refused = service.upload("harbour.docx", &sample("docx/harbour.docx")).unwrap();
+    assert_eq!((refused.status, &refused.json()["limit"]), (429, &2.into()), "{}", refused.text());
+    assert!(refused.json()["retry_after"].as_u64().is_some_and(|wait| wait > 0));
+    assert_eq!(service.get("/readyz").status, 200);
+    assert_eq!(service.get("/").status, 200, "the page is not limited");
+}
+
+#[test]
 fn what_cannot_be_read_says_why_and_can_be_tried_again() {
     let dir = tempdir().unwrap();
     let service = Service::start(dir.path(), &["--set", "pipeline.limits.input_bytes=100KiB"]);

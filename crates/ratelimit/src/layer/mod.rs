@@ -68,9 +68,15 @@ pub trait Challenge<B>: Send + Sync + 'static {
 /// | `Retry-After` | where coming back helps | in seconds |
 ///
 /// The body is JSON: `error`, `retry_after`, `limit`, `remaining`.
-#[derive(Clone)]
 pub struct RateLimitLayer<B> {
     shared: Arc<Shared<B>>,
+}
+
+// Bodies need not be `Clone`.
+impl<B> Clone for RateLimitLayer<B> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
 }
 
 struct Shared<B> {

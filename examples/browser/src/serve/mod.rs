@@ -11,7 +11,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use buttress_core::{Ctx, DynProbe, Probe, Vitality};
 use buttress_health::Check;
-use buttress_service::Service;
+use buttress_ratelimit::Limiter;
+use buttress_service::{Service, rate_limit};
 use buttress_telemetry::Telemetry;
 use tokio::sync::Semaphore;
 
@@ -59,13 +60,16 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     };
     let api = Api { runner: runner.clone(), translator, model: language.model };
     let [browsers, tabs] = fleet.probes();
+    let limiter = Limiter::with(&config.limits, &ctx)?;
+    limiter.maintain(&ctx);
+    let limits = rate_limit(limiter);
     Service::new("browser", config.service, ctx, telemetry)
         .with(runner)
         .check(Check::ready(Named("browsers", browsers)))
         .check(Check::ready(Named("tabs", tabs)))
-        .routes(api::routes(api.clone()))
+        .routes(api::routes(api.clone()).layer(limits.clone()))
         .routes(page::routes())
-        .long_routes(api::long_routes(api))
+        .long_routes(api::long_routes(api).layer(limits))
         .run()
         .await?;
     Ok(())

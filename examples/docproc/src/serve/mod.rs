@@ -13,7 +13,8 @@ use anyhow::{Context, Result};
 use buttress_core::{Ctx, Probe, Vitality};
 use buttress_docpipeline::Workers;
 use buttress_health::Check;
-use buttress_service::{BoxError, Component, Service};
+use buttress_ratelimit::Limiter;
+use buttress_service::{BoxError, Component, Service, rate_limit};
 use buttress_telemetry::Telemetry;
 
 use crate::config::DocprocConfig;
@@ -43,12 +44,15 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
         config: Arc::new(config.store),
         ctx: ctx.clone(),
     };
+    let limiter = Limiter::with(&config.limits, &ctx)?;
+    limiter.maintain(&ctx);
+    let limits = rate_limit(limiter);
     Service::new("docproc", config.service, ctx, telemetry)
         .with(store)
         .with(queue)
-        .routes(api::routes(api.clone()))
+        .routes(api::routes(api.clone()).layer(limits.clone()))
         .routes(page::routes())
-        .long_routes(api::long_routes(api))
+        .long_routes(api::long_routes(api).layer(limits))
         .run()
         .await?;
     Ok(())
