@@ -1,7 +1,8 @@
-//! What every [`Engine`] promises, as tests: for an engine of your own, and for ours.
+//! What every [`Engine`], and every [`Tier`](crate::tier::Tier), promises, as tests: for one of your own, and for ours.
 
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     reason = "a contract that is broken fails the test, and panicking is how a test fails"
 )]
@@ -200,4 +201,91 @@ fn threads_see_whole_entries<E: Engine<u64, Item>>() {
     let sum: u64 = engine.iter().map(|(_, item)| item.weight).sum();
     // Some engines lose count a little when a key is written by two at once.
     assert!(sum.abs_diff(engine.weight()) <= sum / 10, "{sum} are told as {}", engine.weight());
+}
+
+/// Runs the whole contract on an empty tier. Must be called inside of a tokio runtime; takes a second or so.
+///
+/// # Panics
+///
+/// When a promise is broken.
+#[cfg(feature = "codec")]
+pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::SharedClock) {
+    use std::time::Duration;
+
+    use crate::tier::{Heard, Lease};
+
+    let (second, ms) = (Duration::from_secs(1), Duration::from_millis);
+    let bytes = async |name: &str| tier.get(name).await.expect("it answers").map(|stored| stored.bytes);
+    // The long leases and lifetimes here never end by themselves.
+    let lease = async |name: &str, token, anew| tier.lease(name, token, second * 60, anew).await.expect("it answers");
+    let fill = async |name: &str, token, bytes: &[u8]| {
+        tier.fill(name, token, bytes, Some(second * 60)).await.expect("it answers")
+    };
+
+    // What is put in comes out, with its end.
+    assert_eq!(bytes("a").await, None);
+    tier.write("a", b"one\0\xff", Some(second * 60), b"").await.expect("it answers");
+    let stored = tier.get("a").await.expect("it answers").expect("it is there");
+    assert_eq!(stored.bytes, b"one\0\xff");
+    assert!(stored.left.is_some_and(|left| left > second * 50 && left <= second * 60), "{:?}", stored.left);
+    tier.write("a", b"", None, b"").await.expect("it answers");
+    let stored = tier.get("a").await.expect("it answers").expect("it is there");
+    assert_eq!((stored.bytes, stored.left), (Vec::new(), None));
+    tier.remove("a", b"").await.expect("it answers");
+    assert_eq!(bytes("a").await, None);
+    tier.write("short", b"x", Some(ms(20)), b"").await.expect("it answers");
+    clock.sleep(ms(60)).await;
+    assert_eq!(bytes("short").await, None, "it has ended");
+
+    // One at a time loads; whoever lost its lease fills nothing.
+    assert_eq!(lease("b", 1, false).await, Lease::Given);
+    assert_eq!(lease("b", 2, false).await, Lease::Taken);
+    assert!(tier.extend("b", 1, second * 60).await.expect("it answers"));
+    assert!(!tier.extend("b", 2, second).await.expect("it answers"));
+    assert!(!fill("b", 2, b"of another").await);
+    assert!(fill("b", 1, b"loaded").await);
+    assert!(!fill("b", 1, b"again").await, "the lease went with the first");
+    assert_eq!(bytes("b").await.as_deref(), Some(b"loaded".as_slice()));
+    assert_eq!(lease("b", 3, false).await, Lease::Needless);
+    assert_eq!(lease("b", 3, true).await, Lease::Given);
+    tier.release("b", 4).await.expect("it answers");
+    assert_eq!(lease("b", 4, true).await, Lease::Taken, "another gives back nothing");
+    tier.release("b", 3).await.expect("it answers");
+    assert_eq!(lease("b", 4, true).await, Lease::Given);
+
+    // A change ends the lease of who read before it.
+    tier.write("b", b"changed", Some(second * 60), b"").await.expect("it answers");
+    assert!(!fill("b", 4, b"old").await);
+    assert_eq!(bytes("b").await.as_deref(), Some(b"changed".as_slice()));
+    assert_eq!(lease("b", 5, true).await, Lease::Given);
+    tier.remove("b", b"").await.expect("it answers");
+    assert!(!fill("b", 5, b"old").await);
+    assert_eq!(bytes("b").await, None);
+
+    // A holder that died is outlived.
+    let short = tier.lease("c", 6, ms(20), false).await.expect("it answers");
+    clock.sleep(ms(60)).await;
+    assert_eq!((short, lease("c", 7, false).await), (Lease::Given, Lease::Given));
+
+    // News come in order, to all who listen; and it is told up to when nothing is missing.
+    let mut news = [tier.listen(ms(20), clock.clone()), tier.listen(ms(20), clock.clone())];
+    for news in &mut news {
+        assert_eq!(news.next().await, Heard::Begun);
+    }
+    let before = clock.now();
+    tier.publish(b"1").await.expect("it answers");
+    tier.remove("x", b"2").await.expect("it answers");
+    tier.write("x", b"", None, b"3").await.expect("it answers");
+    for news in &mut news {
+        let mut heard = Vec::new();
+        loop {
+            match news.next().await {
+                Heard::Message(message) => heard.extend(message),
+                Heard::UpTo(moment) if moment > before && !heard.is_empty() => break,
+                Heard::UpTo(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(heard, b"123");
+    }
 }

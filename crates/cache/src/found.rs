@@ -1,5 +1,7 @@
 //! What a load found.
 
+use std::time::Duration;
+
 use crate::Lifetime;
 
 /// What a load found: a value or that there is none, and how long that lives, if only the load can tell.
@@ -16,6 +18,8 @@ pub struct Found<V> {
     pub(crate) value: Option<V>,
     pub(crate) lifetime: Option<Lifetime>,
     pub(crate) keep: bool,
+    /// What loading it took, where that is not what this load took.
+    pub(crate) cost: Option<Duration>,
 }
 
 impl<V> Found<V> {
@@ -42,7 +46,7 @@ impl<V> Found<V> {
 
 impl<V> From<Option<V>> for Found<V> {
     fn from(value: Option<V>) -> Self {
-        Self { value, lifetime: None, keep: true }
+        Self { value, lifetime: None, keep: true, cost: None }
     }
 }
 

@@ -271,9 +271,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         };
         let cost = clock.now().saturating_duration_since(begun);
         self.metrics.loaded(cost);
-        let (outcome, told, keep) = match outcome {
-            Ok(Found { value, lifetime, keep }) => (Ok(value), lifetime, keep),
-            Err(error) => (Err(error), None, true),
+        let (outcome, told, keep, cost) = match outcome {
+            Ok(Found { value, lifetime, keep, cost: told }) => (Ok(value), lifetime, keep, told.unwrap_or(cost)),
+            Err(error) => (Err(error), None, true, cost),
         };
         self.tally.note(match &outcome {
             Ok(Some(_)) => Count::Loaded,

@@ -99,7 +99,6 @@ impl<V: CacheValue> Shared<V> {
         R: Future<Output = Result<Found<V>, E>>,
     {
         let name = name_of(key).filter(|_| !wish.alone);
-        let read = inner.ctx.clock.now();
         let leased = match name {
             Some(name) => match self.reserve(inner, name, wish.asked, why).await {
                 Ok(Reserved::Found(found, read)) => return Ok(self.limit(inner, found, wish.lifetime, read)),
@@ -110,7 +109,7 @@ impl<V: CacheValue> Shared<V> {
             None => None,
         };
         let Some(leased) = leased else {
-            // What was waited for before counts too: it may only be read later than this.
+            let read = inner.ctx.clock.now();
             let found = load().await?;
             return Ok(self.limit(inner, found, wish.lifetime, read));
         };
@@ -255,7 +254,9 @@ impl<V: CacheValue> Shared<V> {
             (None, _) => (Lifetime::unlimited(), true),
         };
         self.metrics.called(TierOutcome::Hit);
-        Ok(Seen::Value { found: Found::from(record.value).lives(lifetime.0), young: lifetime.1 })
+        let (lifetime, young) = lifetime;
+        let found = Found { cost: Some(record.cost), ..Found::from(record.value).lives(lifetime) };
+        Ok(Seen::Value { found, young })
     }
 }
 
