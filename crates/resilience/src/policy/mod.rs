@@ -117,11 +117,11 @@ impl Policy {
     /// # Errors
     ///
     /// The last attempt's [`Failure`].
-    pub async fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
+    pub fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl Fn(Attempt) -> F,
-    ) -> Result<T, Failure<E>> {
-        self.run_judged(Verdict::of, call).await
+    ) -> impl Future<Output = Result<T, Failure<E>>> {
+        self.run_judged(Verdict::of, call)
     }
 
     /// The same for errors that do not know their class, or where the caller knows better.

@@ -126,11 +126,11 @@ impl Retry {
     /// # Errors
     ///
     /// The last attempt's.
-    pub async fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
+    pub fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl FnMut(Attempt) -> F,
-    ) -> Result<T, E> {
-        self.run_judged(Verdict::of, call).await
+    ) -> impl Future<Output = Result<T, E>> {
+        self.run_judged(Verdict::of, call)
     }
 
     /// The same for errors that do not know their class, or where the caller knows better.
