@@ -175,13 +175,13 @@ fn a_late_success_does_not_spoil_a_closed_circuit() {
 fn counts_agree_with_the_marks_in_the_end() {
     loom::model(|| {
         let window = Arc::new(Window::of_calls(1));
-        window.note(Mark::new(true, false), || NOW);
         let other = thread::spawn({
             let window = Arc::clone(&window);
-            move || window.note(Mark::WELL, || NOW)
+            move || window.note(Mark::new(true, true), || NOW)
         });
         window.note(Mark::new(true, false), || NOW);
         other.join().unwrap();
+        assert_eq!(window.totals(|| NOW).failed, 1);
         window.note(Mark::WELL, || NOW);
         let totals = window.totals(|| NOW);
         assert_eq!((totals.calls, totals.failed, totals.slow), (1, 0, 0));
