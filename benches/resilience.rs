@@ -59,8 +59,8 @@ fn bench<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, mut subject: i
 fn ours<S>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
-    make: impl Fn() -> S,
-    call: impl AsyncFn(&S) -> u64,
+    make: &impl Fn() -> S,
+    call: &impl AsyncFn(&S) -> u64,
 ) {
     let subject = make();
     bench(group, name, async || call(&subject).await);
@@ -80,11 +80,11 @@ fn breaker(config: impl Fn(&mut BreakerConfig)) -> impl Fn() -> Breaker {
 fn closed_breakers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("closed breaker");
     let run = async |breaker: &Breaker| breaker.run(call()).await.unwrap();
-    ours(&mut group, "buttress", breaker(|_| {}), run);
+    ours(&mut group, "buttress", &breaker(|_| {}), &run);
     let slow = breaker(|config| config.slow_after = Some(Duration::from_secs(1)));
-    ours(&mut group, "buttress, slow calls", slow, run);
+    ours(&mut group, "buttress, slow calls", &slow, &run);
     let time = breaker(|config| config.window = WindowConfig::Time(Duration::from_secs(10)));
-    ours(&mut group, "buttress, window of time", time, run);
+    ours(&mut group, "buttress, window of time", &time, &run);
     bench(&mut group, "bare call", call);
     let recloser = recloser::AsyncRecloser::from(recloser::Recloser::default());
     bench(&mut group, "recloser", async || recloser.call(call()).await.unwrap());
@@ -99,7 +99,7 @@ fn closed_breakers(criterion: &mut Criterion) {
 fn retries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry without failure");
     let make = || Retry::new("bench", &RetryConfig::default(), &Ctx::default()).unwrap();
-    ours(&mut group, "buttress", make, async |retry: &Retry| retry.run(|_| call()).await.unwrap());
+    ours(&mut group, "buttress", &make, &async |retry: &Retry| retry.run(|_| call()).await.unwrap());
     bench(&mut group, "bare call", call);
     bench(&mut group, "backon", async || {
         call.retry(backon::ExponentialBuilder::default().with_jitter()).await.unwrap()
@@ -114,7 +114,7 @@ fn bulkheads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("bulkhead");
     let make = || Bulkhead::new("bench", &BulkheadConfig::default(), &Ctx::default()).unwrap();
     let run = async |bulkhead: &Bulkhead| bulkhead.run(Priority::Normal, call()).await.unwrap();
-    ours(&mut group, "buttress", make, run);
+    ours(&mut group, "buttress", &make, &run);
     bench(&mut group, "bare call", call);
     let semaphore = tokio::sync::Semaphore::new(100);
     bench(&mut group, "tokio semaphore", async || {
@@ -130,7 +130,7 @@ fn bulkheads(criterion: &mut Criterion) {
 fn stacks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("stack");
     let make = || Policy::new(&ResilienceConfig::default(), &Ctx::default()).unwrap();
-    ours(&mut group, "buttress", make, async |policy: &Policy| policy.run(|_| call()).await.unwrap());
+    ours(&mut group, "buttress", &make, &async |policy: &Policy| policy.run(|_| call()).await.unwrap());
     bench(&mut group, "bare call", call);
     bench(&mut group, "tokio::time::timeout alone", async || {
         tokio::time::timeout(Duration::from_secs(10), call()).await.unwrap().unwrap()

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use buttress_core::{Classify, Ctx, ErrorClass, TestClock, timeout};
 
+use crate::random::Random;
 use crate::{BudgetConfig, Failure, Part, Policy, ResilienceConfig, Retry, RetryConfig};
 
 const STEP: Duration = Duration::from_millis(10);
@@ -100,11 +101,13 @@ impl Second {
     }
 }
 
+type Calling<'c> = Pin<Box<dyn Future<Output = bool> + 'c>>;
+
 /// 10 seconds of normal load, 30 of overload, 60 of normal load.
 fn run(clock: &TestClock, client: &impl Client) -> Vec<Second> {
     let callee = Callee::default();
     let mut seconds = vec![Second::default(); 100];
-    let mut calls: Vec<(usize, Pin<Box<dyn Future<Output = bool> + '_>>)> = Vec::new();
+    let mut calls: Vec<(usize, Calling<'_>)> = Vec::new();
     let mut due = 0;
     for step in 0..100 * seconds.len() {
         let second = step / 100;
@@ -132,7 +135,7 @@ fn retrying(budget: BudgetConfig) -> Vec<Second> {
     let clock = TestClock::new();
     let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
     let config = RetryConfig { attempts: 3, budget, ..RetryConfig::default() };
-    let retry = Retry::new("callee", &config, &ctx).unwrap().seeded(42).idempotent();
+    let retry = Retry::with_random("callee", &config, &ctx, Random::new(42)).unwrap().idempotent();
     run(&clock, &Retrying(retry, clock.clone()))
 }
 

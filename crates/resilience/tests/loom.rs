@@ -60,8 +60,8 @@ const FAILED: Ended = Ended::Marked(Mark::new(true, false), None);
 const WELL: Ended = Ended::Marked(Mark::WELL, None);
 
 fn fail_once(circuit: &Circuit) -> bool {
-    let (pass, _) = circuit.admit(|| NOW);
-    let change = pass.ok().and_then(|pass| circuit.ended(pass, FAILED, || NOW));
+    let pass = circuit.pass().or_else(|| circuit.admit(NOW).0.ok());
+    let change = pass.and_then(|pass| circuit.ended(pass, FAILED, NOW));
     change.is_some_and(|change| change.to == State::Open)
 }
 
@@ -91,10 +91,10 @@ fn exactly_one_probe_passes_and_closes_the_circuit() {
     loom::model(|| {
         let circuit = waited(1);
         let probe = |circuit: &Circuit| {
-            let (pass, _) = circuit.admit(later);
+            let (pass, _) = circuit.admit(later());
             pass.is_ok_and(|pass| {
                 let probes = pass.is_probe();
-                circuit.ended(pass, WELL, later);
+                circuit.ended(pass, WELL, later());
                 probes
             })
         };
@@ -116,18 +116,18 @@ fn a_probe_that_goes_away_gives_its_place_back() {
         let other = thread::spawn({
             let circuit = Arc::clone(&circuit);
             move || {
-                if let (Ok(pass), _) = circuit.admit(later) {
-                    circuit.ended(pass, Ended::Unknown, later);
+                if let (Ok(pass), _) = circuit.admit(later()) {
+                    circuit.ended(pass, Ended::Unknown, later());
                 }
             }
         });
-        let mine = circuit.admit(later).0;
+        let mine = circuit.admit(later()).0;
         other.join().unwrap();
         if let Ok(pass) = mine {
-            assert!(circuit.admit(later).0.is_err(), "one at a time");
-            circuit.ended(pass, Ended::Unknown, later);
+            assert!(circuit.admit(later()).0.is_err(), "one at a time");
+            circuit.ended(pass, Ended::Unknown, later());
         }
-        assert!(circuit.admit(later).0.is_ok());
+        assert!(circuit.admit(later()).0.is_ok());
     });
 }
 
@@ -135,17 +135,37 @@ fn a_probe_that_goes_away_gives_its_place_back() {
 fn a_late_failure_does_not_spoil_a_closed_circuit() {
     loom::model(|| {
         let circuit = circuit(1);
-        let late = circuit.admit(|| NOW).0.unwrap();
+        let late = circuit.admit(NOW).0.unwrap();
         fail_once(&circuit);
         assert!(fail_once(&circuit));
         let other = thread::spawn({
             let circuit = Arc::clone(&circuit);
-            move || circuit.ended(late, FAILED, later)
+            move || circuit.ended(late, FAILED, later())
         });
-        let probe = circuit.admit(later).0.unwrap();
-        circuit.ended(probe, WELL, later);
+        let probe = circuit.admit(later()).0.unwrap();
+        circuit.ended(probe, WELL, later());
         assert_eq!(other.join().unwrap(), None);
         assert_eq!((circuit.state(), circuit.totals(later()).calls), (State::Closed, 0));
+    });
+}
+
+#[test]
+fn a_late_success_does_not_spoil_a_closed_circuit() {
+    loom::model(|| {
+        let circuit = circuit(1);
+        let late = circuit.pass().unwrap();
+        fail_once(&circuit);
+        assert!(fail_once(&circuit));
+        let other = thread::spawn({
+            let circuit = Arc::clone(&circuit);
+            move || circuit.went_well(late, later)
+        });
+        let probe = circuit.admit(later()).0.unwrap();
+        assert!(!circuit.went_well(probe, later));
+        circuit.ended(probe, WELL, later());
+        assert!(other.join().unwrap());
+        let totals = circuit.totals(later());
+        assert_eq!((totals.calls, totals.failed, totals.slow), (0, 0, 0));
     });
 }
 
@@ -153,13 +173,13 @@ fn a_late_failure_does_not_spoil_a_closed_circuit() {
 fn counts_agree_with_the_marks_in_the_end() {
     loom::model(|| {
         let window = Arc::new(Window::of_calls(1));
-        window.note(Mark::new(true, false), || NOW);
         let other = thread::spawn({
             let window = Arc::clone(&window);
-            move || window.note(Mark::WELL, || NOW)
+            move || window.note(Mark::new(true, true), || NOW)
         });
         window.note(Mark::new(true, false), || NOW);
         other.join().unwrap();
+        assert_eq!(window.totals(|| NOW).failed, 1);
         window.note(Mark::WELL, || NOW);
         let totals = window.totals(|| NOW);
         assert_eq!((totals.calls, totals.failed, totals.slow), (1, 0, 0));

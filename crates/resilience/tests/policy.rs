@@ -166,6 +166,24 @@ async fn a_wait_in_line_does_not_make_a_call_slow() {
 }
 
 #[tokio::test]
+async fn callers_who_come_at_their_last_moment_do_not_open_the_circuit() {
+    let stage = stage();
+    let policy = policy(&stage, |config| {
+        config.parts = vec![Part::Breaker];
+        config.breaker.least = 1;
+    });
+    for (left, state) in [(SECOND / 11, BreakerState::Closed), (SECOND / 10, BreakerState::Open)] {
+        let deadline = Deadline::within(&stage.clock, left);
+        let call = policy.run(|_| std::future::pending::<Result<(), Wrong>>());
+        let mut call = Box::pin(deadline::scope(deadline, call));
+        assert!(polled(call.as_mut()).is_pending());
+        stage.clock.advance(left);
+        assert!(matches!(ended(call), Err(Failure::TimedOut(limit)) if limit.0 == left));
+        assert_eq!(policy.breaker().unwrap().state(), state);
+    }
+}
+
+#[tokio::test]
 async fn a_fallback_answers_for_what_failed() {
     let stage = stage();
     let policy = policy(&stage, |_| {});

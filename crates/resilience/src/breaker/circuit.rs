@@ -156,21 +156,16 @@ impl Circuit {
         self.window.totals(|| now)
     }
 
-    /// Lets a call through, or says when to come back. The time is asked for only where it matters.
+    /// Lets a call through a circuit that is closed: all that most calls need, and no more than one look at the gate.
     #[inline]
-    pub(crate) fn admit(
-        &self,
-        now: impl FnOnce() -> Time,
-    ) -> (Result<Pass, Option<Duration>>, Option<Change>) {
+    pub(crate) fn pass(&self) -> Option<Pass> {
         let gate = self.gate();
-        if matches!(gate.state(), State::Closed | State::ForcedClosed) {
-            return (Ok(Pass(gate)), None);
-        }
-        self.admit_slowly(now())
+        matches!(gate.state(), State::Closed | State::ForcedClosed).then_some(Pass(gate))
     }
 
+    /// Lets a call through, or says when to come back.
     #[cold]
-    fn admit_slowly(&self, now: Time) -> (Result<Pass, Option<Duration>>, Option<Change>) {
+    pub(crate) fn admit(&self, now: Time) -> (Result<Pass, Option<Duration>>, Option<Change>) {
         let mut book = lock(&self.book);
         let gate = self.gate();
         match gate.state() {
@@ -195,25 +190,31 @@ impl Circuit {
         }
     }
 
-    /// Notes how a call went that had been let through.
+    /// Notes a call that went well; `false` if it was a probe, which is not noted here.
     #[inline]
-    pub(crate) fn ended(&self, pass: Pass, how: Ended, now: impl Fn() -> Time) -> Option<Change> {
-        if pass.is_probe() {
-            return self.probed(pass, how, now());
+    pub(crate) fn went_well(&self, pass: Pass, now: impl FnOnce() -> Time) -> bool {
+        if pass.0.state() == State::Closed && self.gate() == pass.0 {
+            self.window.note(Mark::WELL, now);
         }
-        if pass.0.state() != State::Closed {
-            return None; // Nothing is counted while it is forced.
-        }
-        let Ended::Marked(mark, retry_after) = how else { return None };
-        if self.gate() != pass.0 {
-            return None; // It is of a time before the last change.
-        }
-        self.window.note(mark, &now);
-        // What goes well never opens a circuit.
-        if mark.is_well() { None } else { self.judge(pass, retry_after, now()) }
+        !pass.is_probe()
     }
 
+    /// Notes how a call went that had been let through.
     #[cold]
+    pub(crate) fn ended(&self, pass: Pass, how: Ended, now: Time) -> Option<Change> {
+        if pass.is_probe() {
+            return self.probed(pass, how, now);
+        }
+        let Ended::Marked(mark, retry_after) = how else { return None };
+        // What is of a time before the last change does not count, and nothing does while it is forced.
+        if pass.0.state() != State::Closed || self.gate() != pass.0 {
+            return None;
+        }
+        self.window.note(mark, || now);
+        // What goes well never opens a circuit.
+        if mark.is_well() { None } else { self.judge(pass, retry_after, now) }
+    }
+
     fn judge(&self, pass: Pass, retry_after: Option<Duration>, now: Time) -> Option<Change> {
         let totals = self.window.totals(|| now);
         let Totals { calls, failed, slow } = totals;
@@ -225,7 +226,6 @@ impl Circuit {
         (self.gate() == pass.0).then(|| self.open(&mut book, totals, retry_after, now))
     }
 
-    #[cold]
     fn probed(&self, pass: Pass, how: Ended, now: Time) -> Option<Change> {
         let mut book = lock(&self.book);
         if self.gate() != pass.0 {

@@ -135,16 +135,11 @@ impl Breaker {
     #[inline]
     pub fn admit(&self) -> Result<Permit<'_>, Rejection> {
         let inner = &*self.0;
-        let (admitted, change) = inner.circuit.admit(|| inner.now());
-        if let Some(change) = change {
-            inner.found(change);
-        }
-        match admitted {
-            Ok(pass) => {
-                Ok(Permit { inner, pass, started: inner.slow_after.map(|_| inner.now()), open: true })
-            }
-            Err(wait) => Err(inner.refuse(wait)),
-        }
+        let pass = match inner.circuit.pass() {
+            Some(pass) => pass,
+            None => inner.admit()?,
+        };
+        Ok(Permit { inner, pass, started: inner.slow_after.map(|_| inner.now()), open: true })
     }
 
     /// Awaits `call` if the circuit lets it through. Dropping the future counts nothing.
@@ -152,11 +147,11 @@ impl Breaker {
     /// # Errors
     ///
     /// [`Failure::Rejected`], [`Failure::Call`].
-    pub async fn run<T, E: Classify>(
+    pub fn run<T, E: Classify>(
         &self,
         call: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Failure<E>> {
-        self.run_judged(Verdict::of, call).await
+    ) -> impl Future<Output = Result<T, Failure<E>>> {
+        self.run_judged(Verdict::of, call)
     }
 
     /// The same for errors that do not know their class.
@@ -280,10 +275,10 @@ impl Permit<'_> {
             (Some(started), Some(limit)) => inner.now().since(started) >= Duration::from_nanos(limit),
             _ => false,
         };
-        let ended = Ended::Marked(Mark::new(failed, slow), retry_after);
         inner.metrics.ended(failed, slow);
-        if let Some(change) = inner.circuit.ended(self.pass, ended, || inner.now()) {
-            inner.found(change);
+        let mark = Mark::new(failed, slow);
+        if !(mark.is_well() && inner.circuit.went_well(self.pass, || inner.now())) {
+            inner.ended(self.pass, Ended::Marked(mark, retry_after));
         }
     }
 }
@@ -299,19 +294,32 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.open && self.pass.is_probe() {
-            self.inner.circuit.ended(self.pass, Ended::Unknown, || self.inner.now());
+            self.inner.ended(self.pass, Ended::Unknown);
         }
     }
 }
 
 impl Inner {
     #[cold]
-    fn refuse(&self, wait: Option<Duration>) -> Rejection {
-        self.metrics.refused();
-        let rejection = Rejection::new(RejectionReason::CircuitOpen);
-        match wait {
-            Some(wait) => rejection.after(wait),
-            None => rejection,
+    fn admit(&self) -> Result<Pass, Rejection> {
+        let (admitted, change) = self.circuit.admit(self.now());
+        if let Some(change) = change {
+            self.found(change);
+        }
+        admitted.map_err(|wait| {
+            self.metrics.refused();
+            let rejection = Rejection::new(RejectionReason::CircuitOpen);
+            match wait {
+                Some(wait) => rejection.after(wait),
+                None => rejection,
+            }
+        })
+    }
+
+    #[cold]
+    fn ended(&self, pass: Pass, how: Ended) {
+        if let Some(change) = self.circuit.ended(pass, how, self.now()) {
+            self.found(change);
         }
     }
 }

@@ -73,7 +73,9 @@ mod tests {
         #[test]
         fn a_quantile_is_known_to_a_quarter(mut times in prop::collection::vec(0_u64..1 << 40, 1..500), share in 0.01_f64..1.0) {
             let mut quantile = Quantile::new();
-            times.iter().for_each(|time| quantile.note(*time));
+            for time in &times {
+                quantile.note(*time);
+            }
             times.sort_unstable();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let rank = ((times.len() as f64 * share).ceil() as usize).clamp(1, times.len());

@@ -10,6 +10,9 @@
 //! | breaker | it counts what the callee did, also what took too long, and none of our own waiting |
 //! | bulkhead | a call that a breaker refuses takes no place |
 //! | time limit | waiting for a place is not the callee's time |
+//!
+//! An attempt that its caller's deadline ended within a tenth of the policy's own limit says nothing about the callee, and
+//! counts nowhere.
 
 mod config;
 
@@ -117,11 +120,11 @@ impl Policy {
     /// # Errors
     ///
     /// The last attempt's [`Failure`].
-    pub async fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
+    pub fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl Fn(Attempt) -> F,
-    ) -> Result<T, Failure<E>> {
-        self.run_judged(Verdict::of, call).await
+    ) -> impl Future<Output = Result<T, Failure<E>>> {
+        self.run_judged(Verdict::of, call)
     }
 
     /// The same for errors that do not know their class, or where the caller knows better.
@@ -237,6 +240,11 @@ impl Policy {
                 }
             }
         };
+        if let (Err(Failure::TimedOut(_)), Some((_, left))) = (&result, limit)
+            && !inner.is_fair(left)
+        {
+            return result; // Permit and place are dropped, which says nothing.
+        }
         let verdict = result.as_ref().err().map(|failure| failure.verdict(judge));
         if let Some(slot) = slot {
             slot.ended(verdict);
@@ -269,6 +277,12 @@ impl Inner {
         let left = deadline.instant().saturating_duration_since(now);
         // What has no time left is not begun.
         if left.is_zero() { Err(Elapsed(left)) } else { Ok(Some((deadline, left))) }
+    }
+
+    /// Whether a callee that did not answer in this time has shown anything. Callers who come at their last moment must not
+    /// open the circuit for all.
+    fn is_fair(&self, left: Duration) -> bool {
+        self.timeout.is_none_or(|limit| left >= limit / 10)
     }
 
     /// Notes a call in the budgets that it may be repeated from.

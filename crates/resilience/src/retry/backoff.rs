@@ -131,7 +131,7 @@ mod tests {
                     prop_assert!(asked <= RULES.asked_most);
                     prop_assert!(wait >= asked && wait <= asked + RULES.first);
                 }
-                next => {
+                next @ Next::GiveUp(_) => {
                     prop_assert_eq!(next, Next::GiveUp(Why::Asked));
                     prop_assert!(asked > RULES.asked_most);
                 }

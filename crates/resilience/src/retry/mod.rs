@@ -79,6 +79,15 @@ impl Retry {
     ///
     /// [`Error::Config`].
     pub fn new(name: &str, config: &RetryConfig, ctx: &Ctx) -> Result<Self, Error> {
+        Self::with_random(name, config, ctx, Random::seeded())
+    }
+
+    pub(crate) fn with_random(
+        name: &str,
+        config: &RetryConfig,
+        ctx: &Ctx,
+        random: Random,
+    ) -> Result<Self, Error> {
         let mut wrong = Violations::new();
         crate::config::name(&mut wrong, name);
         wrong.nest("retry", config);
@@ -86,19 +95,11 @@ impl Retry {
         let inner = Inner {
             rules: config.rules(),
             clock: ctx.clock.clone(),
-            random: Random::seeded(),
+            random,
             metrics: RetryMetrics::new(name),
         };
         let budget = RetryBudget::new(&config.budget, ctx)?;
         Ok(Self { inner: Arc::new(inner), budget, idempotent: false })
-    }
-
-    /// Whose waits are the same each time.
-    #[cfg(test)]
-    pub(crate) fn seeded(self, seed: u64) -> Self {
-        let Inner { rules, clock, metrics, .. } = Arc::into_inner(self.inner).expect("a new one");
-        let inner = Arc::new(Inner { rules, clock, metrics, random: Random::new(seed) });
-        Self { inner, ..self }
     }
 
     /// With a budget that it shares with others.
@@ -126,11 +127,11 @@ impl Retry {
     /// # Errors
     ///
     /// The last attempt's.
-    pub async fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
+    pub fn run<T, E: Classify, F: Future<Output = Result<T, E>>>(
         &self,
         call: impl FnMut(Attempt) -> F,
-    ) -> Result<T, E> {
-        self.run_judged(Verdict::of, call).await
+    ) -> impl Future<Output = Result<T, E>> {
+        self.run_judged(Verdict::of, call)
     }
 
     /// The same for errors that do not know their class, or where the caller knows better.
