@@ -6,15 +6,20 @@
 //! | feature | re-exports | for |
 //! |---|---|---|
 //! | – | [`core`] | the vocabulary that all crates share |
+//! | `cache` | `buttress::cache` | a cache with single flight and a tier for a fleet |
 //! | `config` | `buttress::config` | layered configuration with provenance and hot reload |
 //! | `connect` | `buttress::connect` | back ends and blobs |
 //! | `docpipeline` | `buttress::docpipeline` | documents to text, chunks and fingerprints |
 //! | `health` | `buttress::health` | live, ready and startup probes |
 //! | `pool` | `buttress::pool` | a pool for anything expensive |
 //! | `queue` | `buttress::queue` | a durable work queue |
+//! | `ratelimit` | `buttress::ratelimit` | rate limits, tiers, penalties and bans |
+//! | `resilience` | `buttress::resilience` | deadlines, retries, circuit breakers, bulkheads |
 //! | `service` | `buttress::service` | a production HTTP service |
 //! | `telemetry` | `buttress::telemetry` | logs, metrics and request ids |
 
+#[cfg(feature = "cache")]
+pub use buttress_cache as cache;
 #[cfg(feature = "config")]
 pub use buttress_config as config;
 #[cfg(feature = "connect")]
@@ -28,6 +33,10 @@ pub use buttress_health as health;
 pub use buttress_pool as pool;
 #[cfg(feature = "queue")]
 pub use buttress_queue as queue;
+#[cfg(feature = "ratelimit")]
+pub use buttress_ratelimit as ratelimit;
+#[cfg(feature = "resilience")]
+pub use buttress_resilience as resilience;
 #[cfg(feature = "service")]
 pub use buttress_service as service;
 #[cfg(feature = "telemetry")]
