@@ -1,7 +1,7 @@
 //! Policies around a call that answers at once: what they cost while nothing is wrong.
 //!
-//! One task calls again and again. `stack` is retry, breaker, bulkhead and a time limit around one call; ours also hands its
-//! deadline down.
+//! One task calls again and again; `two threads` share the calls. `stack` is retry, breaker, bulkhead and a time limit around
+//! one call; ours also hands its deadline down.
 
 #![allow(clippy::disallowed_methods)] // a bench measures real time
 #![allow(clippy::unwrap_used, missing_docs)] // a bench that cannot run should stop; criterion's macros have no docs
@@ -96,6 +96,40 @@ fn closed_breakers(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A call, with two threads that do nothing else.
+fn together<T>(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, subject: &(impl AsyncFn() -> T + Sync)) {
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|rounds| {
+            let work = || {
+                runtime().block_on(async {
+                    for _ in 0..rounds.div_ceil(2) {
+                        black_box(subject().await);
+                    }
+                });
+            };
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                scope.spawn(work);
+                scope.spawn(work);
+            });
+            start.elapsed()
+        });
+    });
+}
+
+fn closed_breakers_together(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("closed breaker, two threads");
+    let calls = breaker(|_| {})();
+    together(&mut group, "buttress", &async || calls.run(call()).await.unwrap());
+    let time = breaker(|config| config.window = WindowConfig::Time(Duration::from_secs(10)))();
+    together(&mut group, "buttress, window of time", &async || time.run(call()).await.unwrap());
+    let recloser = recloser::AsyncRecloser::from(recloser::Recloser::default());
+    together(&mut group, "recloser", &async || recloser.call(call()).await.unwrap());
+    let failsafe = failsafe::Config::new().build();
+    together(&mut group, "failsafe", &async || failsafe.call(call()).await.unwrap());
+    group.finish();
+}
+
 fn retries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("retry without failure");
     let make = || Retry::new("bench", &RetryConfig::default(), &Ctx::default()).unwrap();
@@ -145,5 +179,5 @@ fn stacks(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, closed_breakers, retries, bulkheads, stacks);
+criterion_group!(benches, closed_breakers, closed_breakers_together, retries, bulkheads, stacks);
 criterion_main!(benches);

@@ -52,7 +52,8 @@
 //!   tried again, and does not count against the callee.
 //! - A future may be dropped at any await: places, probes and items go to the next.
 //! - Everything that waits or is keyed is bounded. All time is the [`Clock`](buttress_core::Clock)'s.
-//! - While nothing is wrong no part takes a lock, allocates, or sets a timer before the call has to wait.
+//! - While nothing is wrong a call allocates nothing and sets no timer before it has to wait, and takes no lock but where
+//!   times are learnt from: in hedges, and in limits that adapt.
 //!
 //! # What failures mean
 //!

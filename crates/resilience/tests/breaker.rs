@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use buttress_core::{Classify, Ctx, ErrorClass, RejectionReason};
+use buttress_core::{Classify, Ctx, ErrorClass, Probe, RejectionReason, Vitality};
 use buttress_resilience::{Breaker, BreakerConfig, BreakerState, Error, Failure, Verdict, WindowConfig};
 use common::{DOWN, Stage, Wrong, driven, polled, stage};
 use proptest::prelude::*;
@@ -197,6 +197,15 @@ async fn it_can_be_forced_and_begins_anew() {
     assert_eq!((breaker.state(), breaker.counts()), (BreakerState::Closed, (0, 0, 0)));
     assert!(breaker.open_for(7 * SECOND));
     assert_eq!(breaker.admit().err().unwrap().retry_after(), Some(7 * SECOND));
+}
+
+#[tokio::test]
+async fn a_probe_of_health_warns_while_calls_are_refused() {
+    let stage = stage();
+    let breaker = breaker(&stage, |_| {});
+    assert_eq!((breaker.name(), breaker.check().await), ("callee", Vitality::Pass));
+    fail(&breaker, 5).await;
+    assert_eq!(breaker.check().await, Vitality::Warn("the circuit is open".to_owned()));
 }
 
 #[tokio::test]

@@ -357,6 +357,15 @@ fn a_configuration_says_all_that_is_wrong_with_it() {
 }
 
 #[test]
+fn the_configuration_of_the_readme_is_one() {
+    let readme = include_str!("../README.md");
+    let text = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config: ResilienceConfig = toml::from_str(text).unwrap();
+    config.validate().unwrap();
+    assert_eq!((config.name.as_str(), config.breaker.slow_after), ("search", Some(2 * SECOND)));
+}
+
+#[test]
 fn the_future_may_move_between_threads() {
     fn sent<T: Send>(value: T) -> T {
         value

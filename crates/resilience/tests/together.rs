@@ -101,6 +101,22 @@ async fn the_first_caller_may_go_and_the_last_takes_the_call_along() {
 }
 
 #[tokio::test]
+async fn one_who_comes_as_the_last_goes_keeps_the_call_alive() {
+    let (stage, calls) = (stage(), Calls::default());
+    let coalesce = coalesce(&stage, |_| {});
+    let call = || Box::pin(coalesce.run(7, || slowly(stage.clock.clone(), calls.clone(), Ok(()))));
+    let mut first = call();
+    assert!(polled(first.as_mut()).is_pending());
+    settle().await;
+    drop(first);
+    let mut second = call();
+    assert!(polled(second.as_mut()).is_pending());
+    settle().await;
+    stage.pass(SECOND).await;
+    assert_eq!((ended(second), calls.made()), (Ok(1), 1));
+}
+
+#[tokio::test]
 async fn each_caller_keeps_its_deadline_and_the_call_its_limit() {
     let (stage, calls) = (stage(), Calls::default());
     let coalesce = coalesce(&stage, |config| config.limit = 2 * SECOND);

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use buttress_core::{
-    Classify, Ctx, ErrorClass, Event, Outcome, Rejection, RejectionReason, Violations, units,
+    Classify, Ctx, ErrorClass, Event, Outcome, Probe, Rejection, RejectionReason, Violations, Vitality, units,
 };
 
 pub use self::circuit::State as BreakerState;
@@ -215,6 +215,21 @@ impl Breaker {
     fn set(&self, state: State) {
         if let Some(change) = self.0.circuit.set(state, self.0.now()) {
             self.0.tell(change);
+        }
+    }
+}
+
+/// A warning while calls are refused, and no more: an open circuit is the callee's trouble, and to take this process out of
+/// service would not help it.
+impl Probe for Breaker {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    async fn check(&self) -> Vitality {
+        match self.state() {
+            State::Closed | State::ForcedClosed => Vitality::Pass,
+            state => Vitality::Warn(format!("the circuit is {}", state.as_str())),
         }
     }
 }

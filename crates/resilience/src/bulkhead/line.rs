@@ -153,8 +153,8 @@ impl Line {
         let displaced;
         loop {
             let gate = self.gate();
-            let ahead = queue.iter().take(priority as usize + 1).any(|line| !line.is_empty());
-            if !ahead && gate.within() < self.limit_of(priority) {
+            // Those who wait may not come in, or they would have; so one who may overtakes nobody.
+            if gate.within() < self.limit_of(priority) {
                 if self.exchange(gate, gate.0 + Gate::ONE_WITHIN) {
                     return Entry::Within;
                 }
