@@ -217,7 +217,8 @@ pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::Sha
     let (second, ms) = (Duration::from_secs(1), Duration::from_millis);
     let bytes = async |name: &str| tier.get(name).await.expect("it answers").map(|stored| stored.bytes);
     // The long leases and lifetimes here never end by themselves.
-    let lease = async |name: &str, token, anew| tier.lease(name, token, second * 60, anew).await.expect("it answers");
+    let lease =
+        async |name: &str, token, anew| tier.lease(name, token, second * 60, anew).await.expect("it answers");
     let fill = async |name: &str, token, bytes: &[u8]| {
         tier.fill(name, token, bytes, Some(second * 60)).await.expect("it answers")
     };

@@ -272,7 +272,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         let cost = clock.now().saturating_duration_since(begun);
         self.metrics.loaded(cost);
         let (outcome, told, keep, cost) = match outcome {
-            Ok(Found { value, lifetime, keep, cost: told }) => (Ok(value), lifetime, keep, told.unwrap_or(cost)),
+            Ok(Found { value, lifetime, keep, cost: told }) => {
+                (Ok(value), lifetime, keep, told.unwrap_or(cost))
+            }
             Err(error) => (Err(error), None, true, cost),
         };
         self.tally.note(match &outcome {
@@ -282,7 +284,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         });
         let (key, tags) = (ticket.key().clone(), ticket.tags.clone());
         ticket.land(outcome, |outcome| match outcome {
-            Ok(value) if keep => self.put(key, value.clone(), told.unwrap_or(lifetime), tags, cost, generation),
+            Ok(value) if keep => {
+                self.put(key, value.clone(), told.unwrap_or(lifetime), tags, cost, generation)
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(target: "buttress::cache", cache = %self.name, %error, "a load failed");

@@ -114,7 +114,11 @@ impl<V: CacheValue> Shared<V> {
     }
 
     /// Takes out of the tier what changed, and tells all nodes.
-    pub(super) async fn change<K: CacheKey>(&self, inner: &Inner<K, V>, changed: Changed) -> Result<(), Error> {
+    pub(super) async fn change<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        changed: Changed,
+    ) -> Result<(), Error> {
         let pending = Pending::of(self, changed.clone());
         let done = self.tell(inner, &changed).await;
         self.settle(inner, pending, done)

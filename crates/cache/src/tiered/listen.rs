@@ -13,7 +13,10 @@ use crate::tally::Count;
 use crate::tier::Heard;
 
 /// Hears the news as long as there is a cache for them.
-pub(super) fn begin<K: CacheKey + DeserializeOwned, V: CacheValue>(inner: &Arc<Inner<K, V>>, shared: &Arc<Shared<V>>) {
+pub(super) fn begin<K: CacheKey + DeserializeOwned, V: CacheValue>(
+    inner: &Arc<Inner<K, V>>,
+    shared: &Arc<Shared<V>>,
+) {
     let ctx = inner.ctx.clone();
     // Four heartbeats in the time that entries are believed without one: two may be late.
     let mut news = shared.tier.listen(shared.config.staleness / 4, ctx.clock.clone());
