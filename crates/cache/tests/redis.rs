@@ -52,7 +52,7 @@ async fn ask(node: &Node, key: u64, source: &Arc<AtomicU64>) -> u64 {
     let source = Arc::clone(source);
     let asked =
         node.get_or_load(&key, move || async move { Ok::<_, Elapsed>(source.load(Ordering::SeqCst)) });
-    tokio::time::timeout(PATIENCE, asked).await.expect("nobody waits for ever").unwrap()
+    tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap()
 }
 
 /// A process that is a node, until it is done or killed.

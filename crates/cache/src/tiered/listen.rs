@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use buttress_core::Outcome;
 use serde::de::DeserializeOwned;
 
+use super::call::emit;
 use super::news::{self, Changed};
 use super::{Shared, locked};
 use crate::cache::{CacheValue, Inner};
@@ -52,7 +53,7 @@ impl<V: CacheValue> Shared<V> {
                     inner.renew();
                     self.believe(&trust);
                 }
-                self.emit(inner, "cache.news_heard", Outcome::Success, None);
+                emit(inner, "cache.news_heard", Outcome::Success, None);
                 self.catch_up(inner).await;
             }
             Heard::UpTo(moment) => {
@@ -66,7 +67,7 @@ impl<V: CacheValue> Shared<V> {
             Heard::Lost(why) => {
                 locked(&self.trust).lose();
                 tracing::warn!(target: "buttress::cache", cache = %inner.name, why, "news of other nodes are lost");
-                self.emit(inner, "cache.news_lost", Outcome::Failure, Some(why));
+                emit(inner, "cache.news_lost", Outcome::Failure, Some(why));
             }
         }
     }

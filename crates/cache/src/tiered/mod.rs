@@ -267,7 +267,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         let (inner, terms) = (&self.cache.0, terms.into());
         let read = inner.ctx.clock.now();
         let name = name_of(key).ok_or_else(|| self.unnamed());
-        let record = self.shared.record(inner, Some(value.clone()), terms.lifetime);
+        let record = through::record(inner, Some(value.clone()), terms.lifetime);
         let local = self.shared.limited(inner, record.lifetime(terms.lifetime), read);
         if !terms.tags.is_empty() {
             self.shared.change(inner, Changed::Name(name?)).await?;

@@ -52,24 +52,23 @@ impl<V> Record<V> {
     }
 }
 
-impl<V: CacheValue> Shared<V> {
-    /// A record of a value as it is written now.
-    pub(super) fn record<K: CacheKey>(
-        &self,
-        inner: &Inner<K, V>,
-        value: Option<V>,
-        lifetime: Lifetime,
-    ) -> Record<V> {
-        let nothing = value.is_none();
-        Record {
-            value,
-            written: inner.ctx.clock.wall(),
-            fresh: inner.rules.span(lifetime, nothing, &inner.random),
-            kept: inner.rules.kept(lifetime, nothing),
-            cost: Duration::ZERO,
-        }
+/// A record of a value as it is written now.
+pub(super) fn record<K: CacheKey, V: CacheValue>(
+    inner: &Inner<K, V>,
+    value: Option<V>,
+    lifetime: Lifetime,
+) -> Record<V> {
+    let nothing = value.is_none();
+    Record {
+        value,
+        written: inner.ctx.clock.wall(),
+        fresh: inner.rules.span(lifetime, nothing, &inner.random),
+        kept: inner.rules.kept(lifetime, nothing),
+        cost: Duration::ZERO,
     }
+}
 
+impl<V: CacheValue> Shared<V> {
     /// The lifetime of what was read at `read`, as far as news can be relied on now.
     pub(super) fn limited<K: CacheKey>(
         &self,
@@ -169,7 +168,7 @@ impl<V: CacheValue> Shared<V> {
         let lifetime = found.lifetime.unwrap_or(lifetime);
         let record = Record {
             cost: clock.now().saturating_duration_since(begun),
-            ..self.record(inner, found.value.clone(), lifetime)
+            ..record(inner, found.value.clone(), lifetime)
         };
         if !found.keep {
             return Ok(found);
