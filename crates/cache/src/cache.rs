@@ -234,8 +234,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
             return Look::Missing;
         };
         let now = self.now();
-        let plain = entry.extra.is_none() && entry.stamp.generation == self.generation();
-        if plain && entry.stamp.is_plainly_fresh(now) {
+        let plain = entry.extra.is_none() & (entry.stamp.generation == self.generation());
+        if plain & entry.stamp.is_plainly_fresh(now) {
             self.tally.note(if entry.value.is_some() { Count::Hit } else { Count::Negative });
             return Look::Fresh(entry.value);
         }
@@ -243,6 +243,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     }
 
     #[cold]
+    #[inline(never)]
     fn look_closer(&self, key: &K, entry: Entry<V>, now: Tick) -> Look<V> {
         let freshness = match self.stands(&entry, now) {
             Ok(freshness) => freshness,

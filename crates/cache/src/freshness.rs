@@ -45,7 +45,7 @@ impl Stamp {
 /// How an entry stands `now`. It is served stale before `stale_until`. `luck` is called at most once, and draws evenly from
 /// above 0 up to 1.
 ///
-/// Early refresh is XFetch (Vattani, Chierichetti and Lowenstein, VLDB 2015): with a chance that grows as the end of
+/// Early refresh is `XFetch` (Vattani, Chierichetti and Lowenstein, VLDB 2015): with a chance that grows as the end of
 /// freshness comes nearer, exponentially on the scale of what a load takes, one caller loads before all callers miss.
 pub(crate) fn judge(stamp: &Stamp, stale_until: Tick, now: Tick, luck: impl FnOnce() -> f64) -> Freshness {
     if !stamp.expires.is_after(now) {

@@ -66,7 +66,10 @@
 //! # Many nodes
 //!
 #![cfg_attr(feature = "codec", doc = "[`Tiered`] puts a cache over a [`tier`] that a fleet shares.")]
-#![cfg_attr(not(feature = "codec"), doc = "`Tiered`, of the feature `codec`, puts a cache over a tier that a fleet shares.")]
+#![cfg_attr(
+    not(feature = "codec"),
+    doc = "`Tiered`, of the feature `codec`, puts a cache over a tier that a fleet shares."
+)]
 //! One load for all nodes, a stated bound on how old a value may be after a change, and a stated behaviour without the tier.
 //!
 //! # Features

@@ -172,8 +172,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         loop {
             let mut outcome = match self.join(key, terms)? {
                 Joined::Lead(ticket) => {
-                    if let Some(value) = self.landed(key, asked) {
-                        return Ok(value);
+                    if let Some(found) = self.landed(key, asked) {
+                        return Ok(found.value);
                     }
                     let Some(load) = load.take() else {
                         // The runtime dropped the load: it is being shut down.
@@ -210,10 +210,10 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     }
 
     /// What another load brought between a caller's look and its ticket.
-    fn landed(&self, key: &K, asked: Asked) -> Option<Option<V>> {
+    fn landed(&self, key: &K, asked: Asked) -> Option<Found<V>> {
         let entry = self.engine.peek(key)?;
         let fresh = matches!(self.stands(&entry, self.now()), Ok(Freshness::Fresh | Freshness::Early));
-        (fresh && asked.is_answered_by(entry.value.as_ref())).then_some(entry.value)
+        (fresh && asked.is_answered_by(entry.value.as_ref())).then(|| entry.value.into())
     }
 
     /// Loads in the background what can still be served, unless that is being done.
@@ -272,7 +272,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         let cost = clock.now().saturating_duration_since(begun);
         self.metrics.loaded(cost);
         let (outcome, told, keep, cost) = match outcome {
-            Ok(Found { value, lifetime, keep, cost: told }) => (Ok(value), lifetime, keep, told.unwrap_or(cost)),
+            Ok(Found { value, lifetime, keep, cost: told }) => {
+                (Ok(value), lifetime, keep, told.unwrap_or(cost))
+            }
             Err(error) => (Err(error), None, true, cost),
         };
         self.tally.note(match &outcome {
@@ -282,7 +284,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         });
         let (key, tags) = (ticket.key().clone(), ticket.tags.clone());
         ticket.land(outcome, |outcome| match outcome {
-            Ok(value) if keep => self.put(key, value.clone(), told.unwrap_or(lifetime), tags, cost, generation),
+            Ok(value) if keep => {
+                self.put(key, value.clone(), told.unwrap_or(lifetime), tags, cost, generation);
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(target: "buttress::cache", cache = %self.name, %error, "a load failed");

@@ -41,8 +41,11 @@ pub const TIER_NEWS: &str = "buttress_cache_tier_news_total";
 /// How often everything was dropped since news were not heard in time.
 pub const TIER_LAPSES: &str = "buttress_cache_tier_lapses_total";
 
+/// The label beside that of the cache, and its value.
+type Label = Option<(&'static str, &'static str)>;
+
 /// Which count goes to which counter.
-const COUNTERS: [(Count, &str, Option<(&str, &str)>); 16] = [
+const COUNTERS: [(Count, &str, Label); 16] = [
     (Count::Hit, REQUESTS, Some(("outcome", "hit"))),
     (Count::Negative, REQUESTS, Some(("outcome", "negative"))),
     (Count::Stale, REQUESTS, Some(("outcome", "stale"))),
@@ -86,9 +89,10 @@ impl Metrics {
         describe_gauge!(LOADING, "Loads under way");
         let level = |name: &'static str| gauge!(name, "cache" => cache.to_owned());
         let counters = COUNTERS.map(|(count, name, label)| {
-            let counter = match label {
-                Some((label, value)) => counter!(name, "cache" => cache.to_owned(), label => value),
-                None => counter!(name, "cache" => cache.to_owned()),
+            let counter = if let Some((label, value)) = label {
+                counter!(name, "cache" => cache.to_owned(), label => value)
+            } else {
+                counter!(name, "cache" => cache.to_owned())
             };
             (count, counter)
         });

@@ -1,5 +1,6 @@
 //! Counting for a nanosecond: what a cache counts on every call, folded into the metrics once a tick.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -60,7 +61,11 @@ impl Tally {
 
     #[inline]
     pub(crate) fn add(&self, count: Count, number: u64) {
-        let at = SLOT.try_with(|slot| slot.0).unwrap_or(STRIPES);
+        // Without a destructor, reading it is one instruction.
+        let at = match AT.get() {
+            UNKNOWN => take_number(),
+            at => at,
+        };
         match self.stripes.get(at).and_then(|stripe| stripe.0.get(count as usize)) {
             // Nobody else writes here, so reading and writing need not be one step.
             Some(own) => own.store(own.load(Ordering::Relaxed) + number, Ordering::Relaxed),
@@ -137,8 +142,20 @@ struct Numbers {
 
 static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { free: Vec::new(), next: 0 });
 
+/// A thread that has not been given a number.
+const UNKNOWN: usize = usize::MAX;
+
 thread_local! {
+    static AT: Cell<usize> = const { Cell::new(UNKNOWN) };
     static SLOT: Slot = Slot::take();
+}
+
+/// Gives the thread its number. One that ends already shares the last stripe.
+#[cold]
+fn take_number() -> usize {
+    let at = SLOT.try_with(|slot| slot.0).unwrap_or(STRIPES);
+    AT.set(at);
+    at
 }
 
 impl Slot {
@@ -155,6 +172,8 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        // What is counted from here on must not be counted in the stripe of another.
+        AT.set(STRIPES);
         if self.0 < STRIPES {
             NUMBERS.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.0);
         }

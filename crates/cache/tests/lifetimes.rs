@@ -267,7 +267,7 @@ fn a_wrong_configuration_says_what_would_do() {
         ("ttl = 1ms: must be \"20ms\"", &|config| config.ttl = Some(std::time::Duration::from_millis(1))),
         ("ttl = 181d", &|config| (config.ttl, config.stale) = (Some(seconds(180 * 86400)), seconds(86400))),
         ("bytes = 1MiB: room in bytes and a weigher go together", &|config| {
-            config.bytes = Some(ByteSize::mib(1))
+            config.bytes = Some(ByteSize::mib(1));
         }),
         ("loads = 0: must be", &|config| config.loads = 0),
     ] {

@@ -30,7 +30,9 @@ async fn node(url: &str) -> Node {
     let mut config = TierConfig::default();
     (config.staleness, config.lease, config.open_for) =
         (Duration::from_secs(1), Duration::from_secs(1), Duration::from_millis(200));
-    let node = Tiered::over(cache, RedisTier::new(connect(url).await, "fleet"), Codec::json("number", 1), config).unwrap();
+    let node =
+        Tiered::over(cache, RedisTier::new(connect(url).await, "fleet"), Codec::json("number", 1), config)
+            .unwrap();
     heard(&node).await;
     node
 }
@@ -48,8 +50,9 @@ async fn heard(node: &Node) {
 
 async fn ask(node: &Node, key: u64, source: &Arc<AtomicU64>) -> u64 {
     let source = Arc::clone(source);
-    let asked = node.get_or_load(&key, move || async move { Ok::<_, Elapsed>(source.load(Ordering::SeqCst)) });
-    tokio::time::timeout(PATIENCE, asked).await.expect("nobody waits for ever").unwrap()
+    let asked =
+        node.get_or_load(&key, move || async move { Ok::<_, Elapsed>(source.load(Ordering::SeqCst)) });
+    tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap()
 }
 
 /// A process that is a node, until it is done or killed.
@@ -75,7 +78,10 @@ fn process(url: &str, mode: &str) -> Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a process of other tests"]
 async fn node_of_a_fleet() {
-    let (Ok(url), Ok(mode)) = (std::env::var("BUTTRESS_TEST_FLEET"), std::env::var("BUTTRESS_TEST_MODE")) else { return };
+    let (Ok(url), Ok(mode)) = (std::env::var("BUTTRESS_TEST_FLEET"), std::env::var("BUTTRESS_TEST_MODE"))
+    else {
+        return;
+    };
     let (node, redis) = (node(&url).await, connect(&url).await);
     let count = async |name: &str| redis.query::<u64>(cmd("INCR").arg(name)).await.unwrap();
     count("ready").await;

@@ -213,12 +213,16 @@ impl<V> Codec<V> {
     pub fn encode(&self, key: &[u8], record: &Record<V>) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         if let Some(value) = &record.value {
-            self.body.write(value, &mut body).map_err(|source| Error::encode(source))?;
+            self.body.write(value, &mut body).map_err(Error::encode)?;
         }
         if body.len() > self.limit {
             let told = format!("a value of {} bytes is over the limit of {}", body.len(), self.limit);
             return Err(Error::encode(told.into()));
         }
+        #[cfg_attr(
+            not(any(feature = "lz4", feature = "encrypt")),
+            allow(unused_mut, reason = "nothing changes the body")
+        )]
         let mut header = Header {
             flags: if record.value.is_some() { 0 } else { NOTHING },
             schema: self.schema,

@@ -163,6 +163,7 @@ macro_rules! each {
 }
 
 impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> AnyEngine<K, T> {
+    #[allow(clippy::unnecessary_wraps, reason = "with all engines compiled in there is none to refuse")]
     pub(crate) fn open(kind: EngineKind, capacity: &Capacity) -> Result<Self, Error> {
         match kind {
             EngineKind::QuickCache => Ok(Self::Quick(QuickCache::new(capacity))),

@@ -70,7 +70,8 @@ impl MemoryTier {
     /// Does `work` at once, if it is not switched off.
     fn answer<T: Send + 'static>(&self, work: impl FnOnce(&mut State, Instant) -> T) -> Answer<'static, T> {
         let mut state = self.state();
-        let answer = if state.down { Err(TierError::of(SwitchedOff)) } else { Ok(work(&mut state, self.clock.now())) };
+        let answer =
+            if state.down { Err(TierError::of(SwitchedOff)) } else { Ok(work(&mut state, self.clock.now())) };
         drop(state);
         Box::pin(std::future::ready(answer))
     }
@@ -136,7 +137,13 @@ impl Tier for MemoryTier {
         })
     }
 
-    fn fill<'a>(&'a self, name: &'a str, token: u64, bytes: &'a [u8], keep: Option<Duration>) -> Answer<'a, bool> {
+    fn fill<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        bytes: &'a [u8],
+        keep: Option<Duration>,
+    ) -> Answer<'a, bool> {
         self.answer(|state, now| {
             let holds = state.holds(name, token, now);
             if holds {
@@ -147,7 +154,13 @@ impl Tier for MemoryTier {
         })
     }
 
-    fn write<'a>(&'a self, name: &'a str, bytes: &'a [u8], keep: Option<Duration>, news: &'a [u8]) -> Answer<'a, ()> {
+    fn write<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: &'a [u8],
+        keep: Option<Duration>,
+        news: &'a [u8],
+    ) -> Answer<'a, ()> {
         self.answer(|state, now| {
             state.leases.remove(name);
             state.values.insert(name.to_owned(), (bytes.to_vec(), keep.map(|keep| now + keep)));

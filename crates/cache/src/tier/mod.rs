@@ -96,10 +96,22 @@ pub trait Tier: Send + Sync + 'static {
     fn release<'a>(&'a self, name: &'a str, token: u64) -> Answer<'a, ()>;
 
     /// Puts bytes in for a time and gives the lease back, if it still is that of `token`; says whether it was.
-    fn fill<'a>(&'a self, name: &'a str, token: u64, bytes: &'a [u8], keep: Option<Duration>) -> Answer<'a, bool>;
+    fn fill<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        bytes: &'a [u8],
+        keep: Option<Duration>,
+    ) -> Answer<'a, bool>;
 
     /// Puts bytes in for a time, ends whatever lease there is, and publishes `news`.
-    fn write<'a>(&'a self, name: &'a str, bytes: &'a [u8], keep: Option<Duration>, news: &'a [u8]) -> Answer<'a, ()>;
+    fn write<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: &'a [u8],
+        keep: Option<Duration>,
+        news: &'a [u8],
+    ) -> Answer<'a, ()>;
 
     /// Takes the bytes out, ends whatever lease there is, and publishes `news`.
     fn remove<'a>(&'a self, name: &'a str, news: &'a [u8]) -> Answer<'a, ()>;

@@ -113,9 +113,14 @@ impl Tier for RedisTier {
             let (value, _) = self.names(name);
             let mut both: Pipeline = pipe();
             both.get(&value).pttl(&value);
-            let (bytes, left): (Option<Vec<u8>>, i64) = self.redis.pipe(&both).await.map_err(TierError::of)?;
+            let (bytes, left): (Option<Vec<u8>>, i64) =
+                self.redis.pipe(&both).await.map_err(TierError::of)?;
             // -1: no end; -2: it went between the two.
-            let left = u64::try_from(left).map(Duration::from_millis).or(if left == -1 { Err(()) } else { Ok(Duration::ZERO) });
+            let left = u64::try_from(left).map(Duration::from_millis).or(if left == -1 {
+                Err(())
+            } else {
+                Ok(Duration::ZERO)
+            });
             Ok(bytes.map(|bytes| Stored { bytes, left: left.ok() }))
         })
     }
@@ -150,7 +155,13 @@ impl Tier for RedisTier {
         })
     }
 
-    fn fill<'a>(&'a self, name: &'a str, token: u64, bytes: &'a [u8], keep: Option<Duration>) -> Answer<'a, bool> {
+    fn fill<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        bytes: &'a [u8],
+        keep: Option<Duration>,
+    ) -> Answer<'a, bool> {
         Box::pin(async move {
             let (value, lease) = self.names(name);
             let mut script = self.scripts.fill.prepare_invoke();
@@ -159,7 +170,13 @@ impl Tier for RedisTier {
         })
     }
 
-    fn write<'a>(&'a self, name: &'a str, bytes: &'a [u8], keep: Option<Duration>, news: &'a [u8]) -> Answer<'a, ()> {
+    fn write<'a>(
+        &'a self,
+        name: &'a str,
+        bytes: &'a [u8],
+        keep: Option<Duration>,
+        news: &'a [u8],
+    ) -> Answer<'a, ()> {
         Box::pin(async move {
             let (value, lease) = self.names(name);
             let mut script = self.scripts.write.prepare_invoke();

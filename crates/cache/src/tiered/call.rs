@@ -68,7 +68,7 @@ impl<V: CacheValue> Shared<V> {
                 if locked(&self.breaker).succeed() {
                     self.metrics.up(true);
                     tracing::info!(target: "buttress::cache", cache = %inner.name, "the second tier answers again");
-                    self.emit(inner, "cache.tier_back", Outcome::Success, None);
+                    emit(inner, "cache.tier_back", Outcome::Success, None);
                 }
             }
             Err(error) => {
@@ -77,25 +77,11 @@ impl<V: CacheValue> Shared<V> {
                     let told = chain(error);
                     self.metrics.up(false);
                     tracing::warn!(target: "buttress::cache", cache = %inner.name, error = told, "the second tier does not answer");
-                    self.emit(inner, "cache.tier_lost", Outcome::Failure, Some(told));
+                    emit(inner, "cache.tier_lost", Outcome::Failure, Some(told));
                 }
             }
         }
         answer
-    }
-
-    pub(super) fn emit<K: CacheKey>(
-        &self,
-        inner: &Inner<K, V>,
-        action: &'static str,
-        outcome: Outcome,
-        detail: Option<String>,
-    ) {
-        let event = Event::new(inner.ctx.clock.wall(), action, outcome).target(&*inner.name);
-        inner.ctx.events.emit(match detail {
-            Some(detail) => event.detail(detail),
-            None => event,
-        });
     }
 
     /// Puts a value into the tier and tells all nodes.
@@ -114,7 +100,11 @@ impl<V: CacheValue> Shared<V> {
     }
 
     /// Takes out of the tier what changed, and tells all nodes.
-    pub(super) async fn change<K: CacheKey>(&self, inner: &Inner<K, V>, changed: Changed) -> Result<(), Error> {
+    pub(super) async fn change<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        changed: Changed,
+    ) -> Result<(), Error> {
         let pending = Pending::of(self, changed.clone());
         let done = self.tell(inner, &changed).await;
         self.settle(inner, pending, done)
@@ -157,6 +147,19 @@ impl<V: CacheValue> Shared<V> {
             locked(&self.pending).remove(&changed);
         }
     }
+}
+
+pub(super) fn emit<K: CacheKey, V: CacheValue>(
+    inner: &Inner<K, V>,
+    action: &'static str,
+    outcome: Outcome,
+    detail: Option<String>,
+) {
+    let event = Event::new(inner.ctx.clock.wall(), action, outcome).target(&*inner.name);
+    inner.ctx.events.emit(match detail {
+        Some(detail) => event.detail(detail),
+        None => event,
+    });
 }
 
 /// A change on its way. Unless it arrives it is told later; also if whoever made it is dropped meanwhile.

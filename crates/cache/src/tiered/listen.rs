@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use buttress_core::Outcome;
 use serde::de::DeserializeOwned;
 
+use super::call::emit;
 use super::news::{self, Changed};
 use super::{Shared, locked};
 use crate::cache::{CacheValue, Inner};
@@ -13,7 +14,10 @@ use crate::tally::Count;
 use crate::tier::Heard;
 
 /// Hears the news as long as there is a cache for them.
-pub(super) fn begin<K: CacheKey + DeserializeOwned, V: CacheValue>(inner: &Arc<Inner<K, V>>, shared: &Arc<Shared<V>>) {
+pub(super) fn begin<K: CacheKey + DeserializeOwned, V: CacheValue>(
+    inner: &Arc<Inner<K, V>>,
+    shared: &Arc<Shared<V>>,
+) {
     let ctx = inner.ctx.clone();
     // Four heartbeats in the time that entries are believed without one: two may be late.
     let mut news = shared.tier.listen(shared.config.staleness / 4, ctx.clock.clone());
@@ -49,7 +53,7 @@ impl<V: CacheValue> Shared<V> {
                     inner.renew();
                     self.believe(&trust);
                 }
-                self.emit(inner, "cache.news_heard", Outcome::Success, None);
+                emit(inner, "cache.news_heard", Outcome::Success, None);
                 self.catch_up(inner).await;
             }
             Heard::UpTo(moment) => {
@@ -63,7 +67,7 @@ impl<V: CacheValue> Shared<V> {
             Heard::Lost(why) => {
                 locked(&self.trust).lose();
                 tracing::warn!(target: "buttress::cache", cache = %inner.name, why, "news of other nodes are lost");
-                self.emit(inner, "cache.news_lost", Outcome::Failure, Some(why));
+                emit(inner, "cache.news_lost", Outcome::Failure, Some(why));
             }
         }
     }

@@ -129,7 +129,12 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime: it hears the news of the others in a task of the cache's `Ctx::shutdown`.
-    pub fn over(cache: Cache<K, V>, tier: impl Tier, codec: Codec<V>, config: TierConfig) -> Result<Self, Error> {
+    pub fn over(
+        cache: Cache<K, V>,
+        tier: impl Tier,
+        codec: Codec<V>,
+        config: TierConfig,
+    ) -> Result<Self, Error> {
         config.validate().map_err(Error::Config)?;
         let inner = &cache.0;
         let shared = Arc::new(Shared {
@@ -169,7 +174,8 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         match self.look(key) {
             Look::Fresh(value) => Ok(value),
             look => {
-                let (inner, shared, wanted) = (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
+                let (inner, shared, wanted) =
+                    (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
                 let load = |_| async move { Ok::<_, Error>(shared.fetch(&inner, &wanted).await) };
                 self.cache.0.find(key, look, Terms::default(), Asked::Anything, load).await
             }
@@ -211,7 +217,12 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn get_or_find<F, R, T, E>(&self, key: &K, terms: impl Into<Terms>, load: F) -> Result<Option<V>, Error>
+    pub async fn get_or_find<F, R, T, E>(
+        &self,
+        key: &K,
+        terms: impl Into<Terms>,
+        load: F,
+    ) -> Result<Option<V>, Error>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<T, E>> + Send + 'static,
@@ -227,7 +238,14 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         }
     }
 
-    async fn find<F, R, E>(&self, key: &K, look: Look<V>, terms: Terms, asked: Asked, load: F) -> Result<Option<V>, Error>
+    async fn find<F, R, E>(
+        &self,
+        key: &K,
+        look: Look<V>,
+        terms: Terms,
+        asked: Asked,
+        load: F,
+    ) -> Result<Option<V>, Error>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<Found<V>, E>> + Send + 'static,
@@ -249,7 +267,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         let (inner, terms) = (&self.cache.0, terms.into());
         let read = inner.ctx.clock.now();
         let name = name_of(key).ok_or_else(|| self.unnamed());
-        let record = self.shared.record(inner, Some(value.clone()), terms.lifetime);
+        let record = through::record(inner, Some(value.clone()), terms.lifetime);
         let local = self.shared.limited(inner, record.lifetime(terms.lifetime), read);
         if !terms.tags.is_empty() {
             self.shared.change(inner, Changed::Name(name?)).await?;
@@ -336,7 +354,9 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Probe for Tiered
     /// Warns when the tier does not answer, or its news are not heard; else as the [`Cache`].
     async fn check(&self) -> Vitality {
         if locked(&self.shared.breaker).is_open() {
-            return Vitality::Warn("the second tier does not answer; values are loaded from where they come from".to_owned());
+            return Vitality::Warn(
+                "the second tier does not answer; values are loaded from where they come from".to_owned(),
+            );
         }
         let now = self.cache.0.ctx.clock.now();
         if locked(&self.shared.trust).is_trusted(now) {

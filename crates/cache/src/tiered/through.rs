@@ -30,7 +30,10 @@ const LAST_WAIT: Duration = Duration::from_millis(100);
 
 /// What a look into the tier found.
 enum Seen<V> {
-    Value { found: Found<V>, young: bool },
+    Value {
+        found: Found<V>,
+        young: bool,
+    },
     Nothing,
     /// Bytes that are no value: they are written over.
     Unreadable,
@@ -49,26 +52,41 @@ impl<V> Record<V> {
     }
 }
 
-impl<V: CacheValue> Shared<V> {
-    /// A record of a value as it is written now.
-    pub(super) fn record<K: CacheKey>(&self, inner: &Inner<K, V>, value: Option<V>, lifetime: Lifetime) -> Record<V> {
-        let nothing = value.is_none();
-        Record {
-            value,
-            written: inner.ctx.clock.wall(),
-            fresh: inner.rules.span(lifetime, nothing, &inner.random),
-            kept: inner.rules.kept(lifetime, nothing),
-            cost: Duration::ZERO,
-        }
+/// A record of a value as it is written now.
+pub(super) fn record<K: CacheKey, V: CacheValue>(
+    inner: &Inner<K, V>,
+    value: Option<V>,
+    lifetime: Lifetime,
+) -> Record<V> {
+    let nothing = value.is_none();
+    Record {
+        value,
+        written: inner.ctx.clock.wall(),
+        fresh: inner.rules.span(lifetime, nothing, &inner.random),
+        kept: inner.rules.kept(lifetime, nothing),
+        cost: Duration::ZERO,
     }
+}
 
+impl<V: CacheValue> Shared<V> {
     /// The lifetime of what was read at `read`, as far as news can be relied on now.
-    pub(super) fn limited<K: CacheKey>(&self, inner: &Inner<K, V>, lifetime: Lifetime, read: Instant) -> Lifetime {
+    pub(super) fn limited<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        lifetime: Lifetime,
+        read: Instant,
+    ) -> Lifetime {
         let Some(most) = locked(&self.trust).at_most(read, inner.ctx.clock.now()) else { return lifetime };
         lifetime.at_most(most)
     }
 
-    fn limit<K: CacheKey>(&self, inner: &Inner<K, V>, found: Found<V>, asked: Lifetime, read: Instant) -> Found<V> {
+    fn limit<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        found: Found<V>,
+        asked: Lifetime,
+        read: Instant,
+    ) -> Found<V> {
         let lifetime = self.limited(inner, found.lifetime.unwrap_or(asked), read);
         found.lives(lifetime)
     }
@@ -150,7 +168,7 @@ impl<V: CacheValue> Shared<V> {
         let lifetime = found.lifetime.unwrap_or(lifetime);
         let record = Record {
             cost: clock.now().saturating_duration_since(begun),
-            ..self.record(inner, found.value.clone(), lifetime)
+            ..record(inner, found.value.clone(), lifetime)
         };
         if !found.keep {
             return Ok(found);

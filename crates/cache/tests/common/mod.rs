@@ -41,7 +41,7 @@ impl World {
         set: impl FnOnce(Builder<u64, String>) -> Builder<u64, String>,
     ) -> Cache<u64, String> {
         let mut config = buttress_cache::CacheConfig::default();
-        config.name = "test".to_owned();
+        config.name = "test".into();
         config.jitter = 0.0;
         set(Cache::builder("test").config(config)).build(&self.ctx).unwrap()
     }
