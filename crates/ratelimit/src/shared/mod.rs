@@ -10,6 +10,8 @@
 mod breaker;
 mod call;
 mod leases;
+#[cfg(test)]
+mod simulation;
 
 use std::sync::Arc;
 use std::time::Duration;
