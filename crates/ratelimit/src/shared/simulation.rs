@@ -19,6 +19,9 @@ const MILLISECOND: Nanos = 1_000_000;
 /// The tick of a process's clock, by which what it reads may be old.
 const TICK: Nanos = 10 * MILLISECOND;
 
+/// From here on, a gap is counted from where the next window begins.
+const EDGE: Nanos = 1 << 60;
+
 /// The script, for one fixed window.
 struct Server {
     quota: u32,
@@ -82,7 +85,7 @@ fn run(quota: u32, share: u32, keep: Nanos, asks: Vec<(Nanos, Event)>) -> BTreeM
     let mut events = BTreeMap::new();
     let (mut now, mut number) = (START, 0_usize);
     for (gap, event) in asks {
-        now += gap;
+        now = if gap >= EDGE { now - now % WINDOW + WINDOW + (gap - EDGE) } else { now + gap };
         number += 1;
         events.insert((now, number), event);
     }
@@ -136,7 +139,7 @@ fn events() -> impl Strategy<Value = Vec<(Nanos, Event)>> {
         .boxed();
     let give = (0..4_usize).prop_map(|process| Event::GiveBack { process });
     let event = prop_oneof![30 => ask, 1 => give];
-    let gap = prop_oneof![20 => 0..MILLISECOND, 2 => 0..30 * MILLISECOND, 1 => 0..WINDOW];
+    let gap = prop_oneof![20 => 0..MILLISECOND, 2 => 0..30 * MILLISECOND, 1 => 0..WINDOW, 1 => EDGE..EDGE + TICK];
     proptest::collection::vec((gap, event), 1..1_500)
 }
 
