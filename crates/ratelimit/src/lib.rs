@@ -42,7 +42,7 @@
 //! # What it promises
 //!
 //! - A request is admitted by all limits of all its subjects, or consumes nothing of any.
-//! - Each [algorithm](algorithm) admits what its documentation says and no more: under many threads, and when clocks are set.
+//! - Each [algorithm] admits what its documentation says and no more: under many threads, and when clocks are set.
 //! - Who is refused is told when to come back; then the same request is admitted, if nothing else was meanwhile.
 //! - A check in memory takes one short lock, allocates nothing, and the time of a string's hash and two cache lines.
 //! - Memory is bounded by `max_keys`, however many callers there are and however long their names. Names are not kept.

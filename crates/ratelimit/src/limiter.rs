@@ -204,9 +204,7 @@ impl Limiter {
         for subject in request.into().subjects() {
             let before = self.inner.penalise(subject, |_, state| std::mem::take(state));
             if before.is_some_and(|before| before != PenaltyState::default()) {
-                let event =
-                    Event::new(self.inner.timeline.clock().wall(), "ratelimit.pardon", Outcome::Success);
-                self.inner.events.emit(event.actor(&*self.inner.name).target(subject.to_string()));
+                self.inner.tell_of_pardon(subject);
             }
         }
     }
