@@ -1,8 +1,10 @@
 //! Who may ask for how much, as an operator writes it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use buttress_core::{Validate, Violations};
+use buttress_connect::{Address, Backend, ConnectionConfig};
+use buttress_core::{Validate, Violations, units};
 use serde::{Deserialize, Serialize};
 
 use crate::penalty::PenaltyConfig;
@@ -23,6 +25,7 @@ use crate::{Cidr, Limit, Policy};
 /// | `allow` | none | networks that are let in and not counted |
 /// | `deny` | none | networks that are not let in; of both lists, the longest prefix says |
 /// | `ipv6_prefix` | 64 | bits of an IPv6 address that make one caller |
+/// | `shared` | | see [`SharedConfig`]: whether the state is shared with other processes |
 /// | `max_keys` | 1000000 | callers remembered at most; see [`Limiter`](crate::Limiter) for what happens at the bound |
 ///
 /// ```
@@ -75,6 +78,8 @@ pub struct LimiterConfig {
     pub deny: Vec<Cidr>,
     /// Bits of an IPv6 address that make one caller.
     pub ipv6_prefix: u8,
+    /// Whether the state is shared with other processes.
+    pub shared: SharedConfig,
     /// Callers remembered at most.
     pub max_keys: usize,
 }
@@ -129,8 +134,107 @@ impl Default for LimiterConfig {
             allow: Vec::new(),
             deny: Vec::new(),
             ipv6_prefix: 64,
+            shared: SharedConfig::default(),
             max_keys: 1_000_000,
         }
+    }
+}
+
+/// What is done while the shared state cannot be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnUnavailable {
+    /// Each process goes by its own counts, which begin when the shared ones are gone: `n` processes admit up to `n` times the limits
+    /// meanwhile.
+    #[default]
+    Local,
+    /// Everybody is admitted.
+    Open,
+    /// Nobody is admitted.
+    Closed,
+}
+
+/// Whether the state is shared with other processes, and how.
+///
+/// | field | default | |
+/// |---|---|---|
+/// | `url` | none | `redis://…`: where the state is; none: in this process |
+/// | `within` | `"50ms"` | how long a check waits for the server; the most that it adds to a request |
+/// | `on_unavailable` | `"local"` | what is done while the server does not answer: `local`, `open`, `closed` |
+/// | `retry_every` | `"1s"` | after three calls without an answer, one call each tries again |
+/// | `lease_share` | 0 | what is left of a limit is handed out in blocks of one in so many; 0: each check asks the server |
+/// | `lease_most` | 1000 | the largest block |
+/// | `lease_keep` | `"2s"` | how long a block is used without asking the server |
+/// | `connection` | | see [`ConnectionConfig`] |
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SharedConfig {
+    /// Where the state is.
+    pub url: Option<Address>,
+    /// How long a check waits for the server.
+    #[serde(with = "units::duration")]
+    pub within: Duration,
+    /// What is done while the server does not answer.
+    pub on_unavailable: OnUnavailable,
+    /// How often it is tried again then.
+    #[serde(with = "units::duration")]
+    pub retry_every: Duration,
+    /// What is left of a limit is handed out in blocks of one in so many.
+    pub lease_share: u32,
+    /// The largest block.
+    pub lease_most: u32,
+    /// How long a block is used without asking the server.
+    #[serde(with = "units::duration")]
+    pub lease_keep: Duration,
+    /// How the server is spoken to.
+    pub connection: ConnectionConfig,
+}
+
+impl Default for SharedConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            within: Duration::from_millis(50),
+            on_unavailable: OnUnavailable::Local,
+            retry_every: Duration::from_secs(1),
+            lease_share: 0,
+            lease_most: 1_000,
+            lease_keep: Duration::from_secs(2),
+            connection: ConnectionConfig::default(),
+        }
+    }
+}
+
+impl Validate for SharedConfig {
+    fn validate(&self) -> Result<(), Violations> {
+        let mut wrong = Violations::new();
+        if let Some(url) = &self.url {
+            let holds = url.backend() == Backend::Redis;
+            wrong.require(holds, "url", url, "must be the address of a Redis: `redis://…` or `rediss://…`");
+        }
+        let shown = units::format_duration;
+        for (field, value, usual) in [
+            ("within", self.within, "50ms"),
+            ("retry_every", self.retry_every, "1s"),
+            ("lease_keep", self.lease_keep, "2s"),
+        ] {
+            let sensible = (Duration::from_millis(1)..=Duration::from_mins(1)).contains(&value);
+            let remedy = format!("must be \"1ms\" to \"1m\"; \"{usual}\" is usual");
+            wrong.require(sensible, field, shown(value), remedy);
+        }
+        let share = self.lease_share <= 1_000_000;
+        wrong.require(
+            share,
+            "lease_share",
+            self.lease_share,
+            "must be at most 1000000; four for each process is usual",
+        );
+        let most = (1..=1_000_000).contains(&self.lease_most);
+        wrong.require(most, "lease_most", self.lease_most, "must be 1 to 1000000; 1000 is usual");
+        wrong.nest("connection", &self.connection);
+        wrong.into_result()
     }
 }
 
@@ -209,6 +313,7 @@ impl Validate for LimiterConfig {
         let few = policies <= MOST_POLICIES;
         wrong.require(few, "routes", policies, format!("must be at most {MOST_POLICIES} with the tiers"));
         wrong.nest("penalties", &self.penalties);
+        wrong.nest("shared", &self.shared);
         let prefix = (1..=128).contains(&self.ipv6_prefix);
         wrong.require(prefix, "ipv6_prefix", self.ipv6_prefix, "must be 1 to 128; 64 is usual");
         let keys = (1..=1_000_000_000).contains(&self.max_keys);

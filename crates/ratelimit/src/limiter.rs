@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use buttress_core::{Ctx, Event, Events, Outcome, Validate, units};
+use buttress_core::{Ctx, Event, Events, Outcome, Validate, Violations, units};
 
 use crate::algorithm::{NEVER, Nanos, Verdict};
 use crate::cidr::Access;
@@ -36,17 +36,17 @@ use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 /// that.
 #[derive(Clone)]
 pub struct Limiter {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    name: Box<str>,
-    plan: Plan,
+pub(crate) struct Inner {
+    pub(crate) name: Box<str>,
+    pub(crate) plan: Plan,
     store: Store,
     identity: Identity,
-    timeline: Timeline,
-    metrics: Metrics,
-    events: Events,
+    pub(crate) timeline: Timeline,
+    pub(crate) metrics: Metrics,
+    pub(crate) events: Events,
 }
 
 impl std::fmt::Debug for Limiter {
@@ -76,13 +76,23 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`].
+    /// [`Error::Config`], also where the state should be shared: [`AnyLimiter::open`](crate::AnyLimiter::open) can do that.
     pub fn with(config: &LimiterConfig, ctx: &Ctx) -> Result<Self, Error> {
         config.validate().map_err(Error::Config)?;
+        let mut wrong = Violations::new();
+        if let Some(url) = &config.shared.url {
+            wrong.require(
+                false,
+                "shared.url",
+                url,
+                "must be none for a limiter of one process; open an `AnyLimiter`",
+            );
+        }
+        wrong.into_result().map_err(Error::Config)?;
         Ok(Self::ready(config, ctx))
     }
 
-    fn ready(config: &LimiterConfig, ctx: &Ctx) -> Self {
+    pub(crate) fn ready(config: &LimiterConfig, ctx: &Ctx) -> Self {
         let plan = Plan::new(config);
         let timeline = Timeline::new(&ctx.clock, plan.exact_time);
         Self {
@@ -179,7 +189,7 @@ impl Limiter {
         longest
     }
 
-    /// Bans a caller from now on for so long, whatever it has done.
+    /// Bans a caller from now on for so long, whatever it has done. Where penalties are not enabled, nobody is banned.
     pub fn ban<'a>(&self, subject: impl Into<Subject<'a>>, time: Duration) {
         let subject = subject.into();
         let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
@@ -194,9 +204,7 @@ impl Limiter {
         for subject in request.into().subjects() {
             let before = self.inner.penalise(subject, |_, state| std::mem::take(state));
             if before.is_some_and(|before| before != PenaltyState::default()) {
-                let event =
-                    Event::new(self.inner.timeline.clock().wall(), "ratelimit.pardon", Outcome::Success);
-                self.inner.events.emit(event.actor(&*self.inner.name).target(subject.to_string()));
+                self.inner.tell_of_pardon(subject);
             }
         }
     }
@@ -276,7 +284,7 @@ impl Inner {
     }
 
     #[inline]
-    fn access(&self, request: &Request<'_>) -> Option<Access> {
+    pub(crate) fn access(&self, request: &Request<'_>) -> Option<Access> {
         if self.plan.access.is_empty() { None } else { self.plan.access.find(request.ip?) }
     }
 
@@ -291,8 +299,8 @@ impl Inner {
         if let Some(access) = self.access(request) {
             return self.by_list(access, consume);
         }
-        if consume && request.tier.is_some() && !self.plan.tier(request.tier).1 {
-            self.metrics.unknown_tier.increment(1);
+        if consume {
+            self.note_tier(request);
         }
         let store::Decided { decision, bans } = self.store.decide(self.ask(consume, blame), request, windows);
         if bans != [0; 3] {
@@ -307,16 +315,24 @@ impl Inner {
         let refused = consume && !decision.is_admitted();
         if refused {
             // What admitted it has kept what it would have given.
+            let cost = self.plan.cost(request, request.cost);
             for (window, allowed) in &mut looked.0 {
-                let back = if *allowed { request.cost } else { 0 };
+                let back = if *allowed { cost } else { 0 };
                 window.remaining = window.remaining.saturating_add(back).min(window.limit.at_once());
             }
         }
         (decision, looked.0.into_iter().map(|(window, _)| window).collect())
     }
 
+    #[inline]
+    pub(crate) fn note_tier(&self, request: &Request<'_>) {
+        if request.tier.is_some() && !self.plan.tier(request.tier).1 {
+            self.metrics.unknown_tier.increment(1);
+        }
+    }
+
     #[cold]
-    fn by_list(&self, access: Access, count: bool) -> Decision {
+    pub(crate) fn by_list(&self, access: Access, count: bool) -> Decision {
         let (decision, outcome) = match access {
             Access::Allow => (Decision::Exempt, Decided::Exempt),
             Access::Deny => (Decision::Denied, Decided::Denied),
@@ -345,7 +361,12 @@ impl Inner {
         }
     }
 
-    fn tell_of_ban(&self, subject: Subject<'_>, time: Duration, why: &str) {
+    pub(crate) fn tell_of_pardon(&self, subject: Subject<'_>) {
+        let event = Event::new(self.timeline.clock().wall(), "ratelimit.pardon", Outcome::Success);
+        self.events.emit(event.actor(&*self.name).target(subject.to_string()));
+    }
+
+    pub(crate) fn tell_of_ban(&self, subject: Subject<'_>, time: Duration, why: &str) {
         self.metrics.bans.increment(1);
         let shown = units::format_duration(time);
         tracing::warn!(limiter = &*self.name, time = shown, why, "a caller is banned");

@@ -17,6 +17,11 @@ pub const KEYS: &str = "buttress_ratelimit_keys";
 /// Requests that named a tier which is not there.
 pub const UNKNOWN_TIER: &str = "buttress_ratelimit_unknown_tier_total";
 
+/// Checks that the shared state did not answer in time, decided as the configuration says.
+pub const FALLBACK: &str = "buttress_ratelimit_fallback_total";
+/// Whether the shared state answers: 1 or 0.
+pub const SHARED_UP: &str = "buttress_ratelimit_shared_up";
+
 /// Handles, resolved once.
 #[derive(Clone)]
 pub(crate) struct Metrics {

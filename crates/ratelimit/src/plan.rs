@@ -10,7 +10,7 @@ use crate::algorithm::{
 };
 use crate::cidr::AccessList;
 use crate::penalty::Penalties;
-use crate::{Limit, LimiterConfig, Policy};
+use crate::{Limit, LimiterConfig, Policy, Request};
 
 /// A limit's rule, whichever it is.
 #[derive(Debug, Clone, Copy)]
@@ -58,17 +58,31 @@ pub(crate) struct Part {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shape(pub(crate) u16);
 
-/// A policy made ready. There is at least one part, so that penalties have a place.
+/// A policy made ready.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules(pub(crate) Box<[Part]>);
+pub(crate) struct Rules {
+    /// There is at least one, so that penalties have a place.
+    pub(crate) parts: Box<[Part]>,
+    /// Whether the first part is counted in the subject's own entry, beside its penalties. Every subject has one kind of state there; what has
+    /// another is counted in entries apart, so that nobody is rid of what was counted by asking in another way in between.
+    pub(crate) at_home: bool,
+    /// Tells policies apart whose state is of the same kind, and that count for themselves.
+    pub(crate) group: u8,
+}
 
 impl Rules {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.iter().all(|part| part.windows.iter().all(Option::is_none))
+        self.parts.iter().all(|part| part.windows.iter().all(Option::is_none))
+    }
+
+    /// The entry in which the first part is counted, without its limits.
+    fn home(&self) -> Part {
+        let shape = self.parts.first().map_or(Shape::default(), |part| part.shape);
+        Part { windows: [None, None], shape }
     }
 
     pub(crate) fn windows(&self) -> impl Iterator<Item = &Window> {
-        self.0.iter().flat_map(|part| part.windows.iter().flatten())
+        self.parts.iter().flat_map(|part| part.windows.iter().flatten())
     }
 }
 
@@ -87,6 +101,10 @@ pub(crate) struct Plan {
     default_tier: Rules,
     pub(crate) anonymous: Rules,
     pub(crate) known_address: Rules,
+    /// The entry of a user or an API key, where only its penalties are asked for.
+    pub(crate) home: Part,
+    /// The same of an address.
+    pub(crate) address_home: Part,
     pub(crate) routes: HashMap<Box<str>, Route>,
     pub(crate) global: Rules,
     pub(crate) penalties: Option<Penalties>,
@@ -137,9 +155,15 @@ impl Plan {
         let none = ready("none", &Policy::default());
         let tiers: Box<[_]> =
             config.tiers.iter().map(|(name, policy)| (name.as_str().into(), ready(name, policy))).collect();
+        let mut tiers = tiers;
+        let home = find(&tiers, &config.default_tier).unwrap_or(&none).home();
+        for (_, rules) in &mut tiers {
+            rules.at_home = rules.home().shape == home.shape;
+        }
         let default_tier = find(&tiers, &config.default_tier).cloned().unwrap_or(none);
         let anonymous = ready("anonymous", &config.anonymous);
-        let known_address = ready("address", &config.known_address);
+        let known_address = Rules { at_home: false, group: 1, ..ready("address", &config.known_address) };
+        let address_home = anonymous.home();
         let routes = config
             .routes
             .iter()
@@ -157,6 +181,8 @@ impl Plan {
             default_tier,
             anonymous,
             known_address,
+            home,
+            address_home,
             routes,
             global,
             penalties: config.penalties.enabled.then(|| Penalties::new(&config.penalties)),
@@ -174,6 +200,18 @@ impl Plan {
         let tiers = self.tiers.iter().map(|(_, rules)| rules);
         let routes = self.routes.values().map(|route| &route.rules);
         tiers.chain(routes).chain([&self.anonymous, &self.known_address, &self.global])
+    }
+
+    /// The name of a tier; none where there is none of that name.
+    #[cfg(feature = "redis")]
+    pub(crate) fn tier_name<'n>(&self, name: Option<&'n str>) -> &'n str {
+        name.filter(|name| find(&self.tiers, name).is_some()).unwrap_or("")
+    }
+
+    /// What a request costs that asks for `cost`: routes may cost more.
+    pub(crate) fn cost(&self, request: &Request<'_>, cost: u32) -> u32 {
+        let route = request.route.and_then(|name| self.routes.get(name));
+        route.map_or(cost, |route| cost.saturating_mul(route.cost))
     }
 
     /// The rules of a tier, and whether it is there; the default tier's if not.
@@ -198,15 +236,12 @@ fn find<'a>(tiers: &'a [(Box<str>, Rules)], name: &str) -> Option<&'a Rules> {
 fn rules(name: &str, policy: &Policy, shapes: &mut Shapes) -> Rules {
     let limits = policy.limits();
     let windows: Vec<Window> = limits.iter().take(Policy::MOST).map(|limit| window(name, limit)).collect();
-    let part = |windows: &[Window]| {
+    let mut part = |windows: &[Window]| {
         let windows = [windows.first().cloned(), windows.get(1).cloned()];
         Part { shape: shapes.of(&windows), windows }
     };
-    if windows.is_empty() {
-        Rules(Box::new([{ part }(&[])]))
-    } else {
-        Rules(windows.chunks(2).map(part).collect())
-    }
+    let parts = if windows.is_empty() { [part(&[])].into() } else { windows.chunks(2).map(part).collect() };
+    Rules { parts, at_home: true, group: 0 }
 }
 
 fn window(policy: &str, limit: &Limit) -> Window {

@@ -173,31 +173,48 @@ impl<'a> From<&Request<'a>> for Request<'a> {
     }
 }
 
-/// A request that outlives what it was read from.
-#[cfg(feature = "tower")]
+/// A request that outlives what it was read from. Its cost stays behind.
+#[cfg(any(feature = "redis", feature = "tower"))]
 #[derive(Debug, Clone)]
 pub(crate) struct OwnedRequest {
     user: Option<Box<str>>,
     api_key: Option<Box<str>>,
     ip: Option<IpAddr>,
+    route: Option<Box<str>>,
+    tier: Option<Box<str>>,
 }
 
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "redis", feature = "tower"))]
 impl Request<'_> {
-    /// The subjects of the request, for themselves.
-    pub(crate) fn to_owned(self) -> OwnedRequest {
-        OwnedRequest { user: self.user.map(Box::from), api_key: self.api_key.map(Box::from), ip: self.ip }
+    pub(crate) fn detached(self) -> OwnedRequest {
+        OwnedRequest {
+            user: self.user.map(Box::from),
+            api_key: self.api_key.map(Box::from),
+            ip: self.ip,
+            route: self.route.map(Box::from),
+            tier: self.tier.map(Box::from),
+        }
     }
 }
 
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "redis", feature = "tower"))]
 impl OwnedRequest {
     pub(crate) fn borrow(&self) -> Request<'_> {
         Request {
             user: self.user.as_deref(),
             api_key: self.api_key.as_deref(),
             ip: self.ip,
-            ..Request::new()
+            route: self.route.as_deref(),
+            tier: self.tier.as_deref(),
+            cost: 1,
         }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Request<'_> {
+    /// The same callers, without a route.
+    pub(crate) fn only_subjects(self) -> Self {
+        Self { route: None, ..self }
     }
 }

@@ -449,3 +449,35 @@ fn a_wall_clock_that_is_set_changes_nothing() {
     scene.seconds(120);
     assert_eq!(scene.admitted("user", 20), 10);
 }
+
+#[test]
+fn nobody_is_rid_of_what_was_counted_by_asking_in_another_way() {
+    let scene = scene(|config| {
+        no_penalties(config);
+        config.known_address = Limit::per_hour(200).algorithm(Algorithm::Gcra).into();
+        config.tiers.insert("daily".to_owned(), Limit::per_day(30).into());
+    });
+    let address = ip("192.0.2.1");
+    let (mut anonymous, mut free, mut daily) = (0, 0, 0);
+    for _ in 0..100 {
+        anonymous += scene.admitted(address, 1);
+        free += scene.admitted(Request::user("user").from_ip(address), 1);
+        daily += scene.admitted(Request::user("user").tier("daily"), 1);
+    }
+    assert_eq!((anonymous, free, daily), (50, 10, 30));
+}
+
+#[test]
+fn penalties_hold_in_every_tier() {
+    let scene = scene(|config| {
+        config.tiers.insert("daily".to_owned(), Limit::per_day(30).into());
+    });
+    for _ in 0..10 {
+        scene.limiter.report_failure("user");
+    }
+    assert!(matches!(scene.limiter.check(Request::user("user").tier("daily")), Decision::Banned { .. }));
+    let daily = Request::user("other").tier("daily");
+    assert_eq!(scene.admitted(daily, 35), 30);
+    assert!(matches!(scene.limiter.check(daily), Decision::Challenge { .. }));
+    assert!(matches!(scene.limiter.check("other"), Decision::Challenge { .. }));
+}

@@ -186,7 +186,7 @@ where
             let waiting = Waiting {
                 headers: answer::headers(&decision, &windows),
                 failure: shared.is_failure.map(|is_failure| {
-                    let (limiter, request) = (shared.limiter.clone(), asked.to_owned());
+                    let (limiter, request) = (shared.limiter.clone(), asked.detached());
                     Box::new(Suspicion { is_failure, limiter, request })
                 }),
             };

@@ -12,6 +12,7 @@ use crate::decision::{Decision, Quota};
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
 use crate::plan::{Part, Plan, Window};
+use crate::view::View;
 use crate::{Request, Subject};
 
 /// What is asked of the store.
@@ -42,35 +43,6 @@ pub(crate) trait Windows {
 impl Windows for () {
     #[inline]
     fn note(&mut self, _: &Window, _: &Verdict) {}
-}
-
-/// What several limits say together, and the one that allows least.
-struct View {
-    allowed: bool,
-    quota: Quota,
-}
-
-impl View {
-    const FREE: Self = Self { allowed: true, quota: Quota::UNLIMITED };
-
-    #[inline]
-    fn add(&mut self, window: &Window, verdict: &Verdict) {
-        let tighter = match (self.allowed, verdict.allowed) {
-            (true, true) => verdict.remaining < self.quota.remaining,
-            (false, false) => verdict.retry_after > self.quota.retry_after,
-            (_, allowed) => !allowed,
-        };
-        if tighter {
-            self.quota = Quota {
-                limit: window.quota,
-                remaining: verdict.remaining,
-                window: window.length,
-                retry_after: verdict.retry_after,
-                reset_after: verdict.reset_after,
-            };
-            self.allowed = verdict.allowed;
-        }
-    }
 }
 
 /// A decision under way, at the time of a shard.
@@ -157,7 +129,8 @@ impl Store {
                 _ => None,
             };
             if let Some((subject, rules)) = alone
-                && let [part] = &*rules.0
+                && let [part] = &*rules.parts
+                && rules.at_home
             {
                 return self.decide_one(
                     ask,
@@ -213,8 +186,7 @@ impl Store {
         let targets = Targets::of(request, ask.plan, ask.identity);
         let mut locked = self.lock_all(&targets);
         let now = locked.at(ask.now);
-        let cost = request.route.and_then(|name| ask.plan.routes.get(name)).map_or(1, |route| route.cost);
-        let step = Step { ask, now, cost: request.cost.saturating_mul(cost) };
+        let step = Step { ask, now, cost: ask.plan.cost(request, request.cost) };
         let decided = self.decide_locked(&step, &targets, &mut locked, windows);
         if ask.consume
             && let Some(shard) = locked.first()
@@ -286,7 +258,7 @@ impl Store {
     /// Gives back what a request has consumed.
     pub(crate) fn refund(&self, ask: Ask<'_>, request: &Request<'_>, cost: u32) {
         let targets = Targets::of(request, ask.plan, ask.identity);
-        let factor = request.route.and_then(|name| ask.plan.routes.get(name)).map_or(1, |route| route.cost);
+        let cost = ask.plan.cost(request, cost);
         let mut locked = self.lock_all(&targets);
         let now = locked.at(ask.now);
         for target in targets.iter() {
@@ -295,7 +267,7 @@ impl Store {
                 if entry.holds(target.part) {
                     for (slot, window) in entry.slots.iter_mut().zip(&target.part.windows) {
                         if let Some(window) = window {
-                            slot.refund(&window.rule, logs, now, cost.saturating_mul(factor));
+                            slot.refund(&window.rule, logs, now, cost);
                         }
                     }
                 }

@@ -12,7 +12,7 @@ pub(crate) struct Identity {
     user: Secret,
     api_key: Secret,
     ip: Secret,
-    route: Secret,
+    pub(crate) route: Secret,
     global: Fingerprint,
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct Target<'p> {
 
 /// Subjects with penalties in one request: user, API key and address.
 pub(crate) const SUBJECTS: usize = 3;
-/// Entries of one request at most: those of three subjects, of a route and of the global limit.
-pub(crate) const MOST: usize = (SUBJECTS + 2) * Policy::MOST / 2;
+/// Entries of one request at most: those of three subjects, of a route and of the global limit, and of penalties that are apart.
+pub(crate) const MOST: usize = (SUBJECTS + 2) * Policy::MOST / 2 + SUBJECTS;
 
 /// The entries that a request is about.
 #[derive(Default)]
@@ -71,12 +71,15 @@ impl<'p> Targets<'p> {
             if index == 0 {
                 caller = print;
             }
-            let rules = match subject {
-                Subject::Ip(_) if named => &plan.known_address,
-                Subject::Ip(_) => &plan.anonymous,
-                _ => tier,
+            let (rules, home) = match subject {
+                Subject::Ip(_) if named => (&plan.known_address, &plan.address_home),
+                Subject::Ip(_) => (&plan.anonymous, &plan.address_home),
+                _ => (tier, &plan.home),
             };
-            if plan.penalties.is_some() || !rules.is_empty() {
+            if plan.penalties.is_some() && !rules.at_home {
+                targets.push(Target { print, part: home, subject: Some(index), keeps_penalty: true });
+            }
+            if (plan.penalties.is_some() && rules.at_home) || !rules.is_empty() {
                 targets.add(print, rules, Some(index));
             }
         }
@@ -94,13 +97,18 @@ impl<'p> Targets<'p> {
     }
 
     fn add(&mut self, print: Fingerprint, rules: &'p Rules, subject: Option<u8>) {
-        for (index, part) in rules.0.iter().enumerate() {
-            let keeps_penalty = subject.is_some() && index == 0;
-            let target = Target { print: print.part(index), part, subject, keeps_penalty };
-            if let Some(place) = self.targets.get_mut(self.count) {
-                *place = Some(target);
-                self.count += 1;
-            }
+        for (index, part) in rules.parts.iter().enumerate() {
+            let at_home = rules.at_home && index == 0;
+            let apart = 4 * usize::from(part.shape.0) + 2 * usize::from(rules.group) + index + 1;
+            let print = if at_home { print } else { print.part(apart) };
+            self.push(Target { print, part, subject, keeps_penalty: at_home && subject.is_some() });
+        }
+    }
+
+    fn push(&mut self, target: Target<'p>) {
+        if let Some(place) = self.targets.get_mut(self.count) {
+            *place = Some(target);
+            self.count += 1;
         }
     }
 

@@ -1,0 +1,242 @@
+//! Leases: blocks of a limit that are used up here without asking the server.
+//!
+//! A check takes from a block that this process has; only when it is used up, or older than `lease_keep`, the server is asked for another,
+//! which is one `lease_share`-th of what is left, and the cost of the request at least. So blocks shrink towards the limit,
+//! until every call asks. What is left of an old block goes back with the next call.
+//!
+//! # What is admitted
+//!
+//! Limits are counted by the windows of the calendar, on the server's time, whatever their algorithm. **In no window is more admitted than
+//! the quota, however many processes there are.** For: what a window hands out, less what came back of it, never exceeds the quota, since one
+//! script decides. A process uses a block only before its window ends: it takes the time left from the moment when it *sent* the
+//! call, and the server read its clock after that, so by the server's clock the block ends no later than the window; and some milliseconds
+//! are taken off for the clock's tick. And what comes
+//! back counts only for the window that it was of, which the call names. So what is used in a window was handed out in it. The overshoot of
+//! the calendar's windows is zero; over the edge of two windows it is that of [`FixedWindow`](crate::algorithm::FixedWindow).
+//!
+//! Less may be admitted: what processes hold and do not use, at most `1 / lease_share` of what was left for each of them, and for
+//! at most `lease_keep`, since an active caller's block goes back then. A process that is killed keeps its blocks until their windows end.
+//!
+//! A block is of one combination of caller, tier and route, so a limit for all together is handed out in many blocks. A ban
+//! made elsewhere is noticed when the server is asked next, after `lease_keep` at the latest. A refusal is remembered as long, without being
+//! held against the caller each time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+
+use super::call::Answer;
+use crate::algorithm::{Algorithm, Nanos};
+use crate::decision::{Decision, Quota};
+use crate::fingerprint::Fingerprint;
+use crate::plan::Plan;
+use crate::request::OwnedRequest;
+use crate::store::Identity;
+use crate::{LimiterConfig, Policy, Request};
+
+const SHARDS: usize = 64;
+/// Leases looked at for being over with each that comes.
+const SWEEP: usize = 4;
+
+/// How much earlier than the server's window a block ends here: more than the clock's tick, by which times may be old, and than two
+/// clocks drift apart within `lease_keep`.
+const MARGIN: Nanos = 12_000_000;
+
+/// What this process may use.
+#[derive(Debug)]
+struct Lease {
+    print: Fingerprint,
+    left: u32,
+    /// When it is given back at the latest.
+    until: Nanos,
+    /// When its windows end, and nothing of it is worth anything.
+    ends: Nanos,
+    /// How the limits stood when it was granted.
+    quota: Quota,
+    /// Refused until then.
+    refused: bool,
+    starts: Box<[i64]>,
+    /// Whose it is, for giving it back.
+    whose: Box<OwnedRequest>,
+}
+
+/// What goes back with the next call.
+#[derive(Debug, Default)]
+pub(super) struct Back {
+    pub(super) left: u32,
+    pub(super) starts: Box<[i64]>,
+}
+
+/// What a lease had for a request.
+#[derive(Debug)]
+pub(super) enum Spent {
+    /// It was decided here.
+    Decided(Decision),
+    /// The server has to be asked.
+    UsedUp(Back),
+}
+
+/// The leases of a process.
+pub(super) struct Leases {
+    shards: Box<[Mutex<HashTable<Lease>>]>,
+    most: usize,
+    keep: Nanos,
+    identity: Identity,
+}
+
+/// The configuration with all limits counted by the windows of the calendar.
+pub(super) fn by_the_calendar(config: &LimiterConfig) -> LimiterConfig {
+    let mut config = config.clone();
+    let turn = |policy: &mut Policy| {
+        let limits = policy.limits().iter().map(|limit| limit.algorithm(Algorithm::FixedWindow));
+        *policy = Policy::new(limits);
+    };
+    config.tiers.values_mut().for_each(turn);
+    config.routes.values_mut().map(|route| &mut route.limits).for_each(turn);
+    [&mut config.anonymous, &mut config.known_address, &mut config.global].into_iter().for_each(turn);
+    config
+}
+
+impl Leases {
+    pub(super) fn new(max_keys: usize, keep: Duration) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            most: (max_keys / SHARDS).max(1),
+            keep: Nanos::try_from(keep.as_nanos()).unwrap_or(Nanos::MAX / 4),
+            identity: Identity::random(),
+        }
+    }
+
+    /// What stands for the combination of subjects, tier and route.
+    pub(super) fn print(&self, request: &Request<'_>, plan: &Plan) -> Fingerprint {
+        let mut print = self.identity.route.fingerprint(plan.tier_name(request.tier).as_bytes());
+        for subject in request.subjects() {
+            print = print.with(self.identity.subject(subject, plan));
+        }
+        match request.route.filter(|name| plan.routes.contains_key(*name)) {
+            Some(route) => print.with(self.identity.route.fingerprint(route.as_bytes()).part(1)),
+            None => print,
+        }
+    }
+
+    fn shard(&self, print: Fingerprint) -> Option<MutexGuard<'_, HashTable<Lease>>> {
+        #[allow(clippy::cast_possible_truncation, reason = "one of 64")]
+        let shard = self.shards.get((print.shard >> 32) as usize % SHARDS)?;
+        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes `cost` from the lease, if it has so much.
+    pub(super) fn spend(&self, print: Fingerprint, now: Nanos, cost: u32) -> Spent {
+        let nothing = Spent::UsedUp(Back::default());
+        let Some(mut table) = self.shard(print) else { return nothing };
+        let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) else { return nothing };
+        if now < lease.until {
+            let quota = |remaining, retry_after| Quota {
+                remaining,
+                retry_after,
+                reset_after: lease.ends.saturating_sub(now),
+                ..lease.quota
+            };
+            if lease.refused && cost > 0 {
+                let rest = lease.until.saturating_sub(now);
+                return Spent::Decided(Decision::Limited(quota(0, rest)));
+            }
+            if let Some(left) = lease.left.checked_sub(cost) {
+                lease.left = left;
+                return Spent::Decided(Decision::Admitted(quota(left, 0)));
+            }
+        }
+        // It is taken away here, so that nobody else uses what goes back.
+        let left = if now < lease.ends { std::mem::take(&mut lease.left) } else { 0 };
+        lease.left = 0;
+        lease.until = 0;
+        Spent::UsedUp(Back { left, starts: std::mem::take(&mut lease.starts) })
+    }
+
+    /// Takes away what is left of leases that are older than they are kept, or of all, to be given back.
+    pub(super) fn take(&self, now: Nanos, all: bool) -> Vec<(OwnedRequest, Back)> {
+        let mut taken = Vec::new();
+        for shard in &self.shards {
+            let mut table = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            table.retain(|lease| {
+                if now >= lease.ends {
+                    return false;
+                }
+                if lease.left > 0 && (all || now >= lease.until) {
+                    let back = Back { left: lease.left, starts: std::mem::take(&mut lease.starts) };
+                    taken.push(((*lease.whose).clone(), back));
+                    return false;
+                }
+                true
+            });
+        }
+        taken
+    }
+
+    /// Keeps what the server has granted or refused to a call that was sent at `sent`; `cost` of it is used already.
+    pub(super) fn granted(
+        &self,
+        print: Fingerprint,
+        sent: Nanos,
+        cost: u32,
+        answer: &Answer,
+        request: &Request<'_>,
+    ) {
+        let (left, refused, quota) = match &answer.decision {
+            Decision::Admitted(quota) => (answer.granted.saturating_sub(cost), false, *quota),
+            // What costs more than ever is there says nothing about less.
+            Decision::Limited(quota) if quota.remaining == 0 => (0, true, *quota),
+            _ => return,
+        };
+        let rests = answer.windows.iter().filter(|window| !refused || window.remaining == 0);
+        let rest = rests.map(|window| window.reset_after).min().unwrap_or_default();
+        let rest = Nanos::try_from(rest.as_nanos()).unwrap_or(Nanos::MAX / 4).saturating_sub(MARGIN);
+        let ends = sent.saturating_add(rest);
+        let until = ends.min(sent.saturating_add(self.keep));
+        let Some(mut table) = self.shard(print) else { return };
+        let starts = answer.starts.clone().into();
+        if let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) {
+            // Another call may have been granted one meanwhile; of the same windows, both are used.
+            let same = lease.starts == starts && sent < lease.ends;
+            let known = if same { lease.left } else { 0 };
+            let ends = if same { ends.min(lease.ends) } else { ends };
+            let refused = refused && known == 0;
+            lease.left = known.saturating_add(left);
+            (lease.until, lease.ends, lease.quota) = (until.min(ends), ends, quota);
+            (lease.refused, lease.starts) = (refused, starts);
+            return;
+        }
+        make_room(&mut table, sent, self.most);
+        let whose = Box::new(request.detached());
+        let lease = Lease { print, left, until, ends, quota, refused, starts, whose };
+        table.insert_unique(print.place, lease, |lease| lease.print.place);
+    }
+}
+
+/// Forgets leases that are over; where all are worth something and there are too many, any one, whose rest is lost.
+fn make_room(table: &mut HashTable<Lease>, now: Nanos, most: usize) {
+    let buckets = table.num_buckets();
+    let mut looked = 0;
+    // A place that depends on nothing that a caller chooses.
+    let first = usize::try_from(now >> 10).unwrap_or(0);
+    for bucket in (0..buckets).map(|step| first.wrapping_add(step) % buckets) {
+        if let Ok(found) = table.get_bucket_entry(bucket) {
+            if found.get().ends <= now {
+                found.remove();
+            }
+            looked += 1;
+        }
+        if looked >= SWEEP {
+            break;
+        }
+    }
+    if table.len() >= most
+        && let Some(bucket) = (0..buckets)
+            .map(|step| first.wrapping_add(step) % buckets)
+            .find(|bucket| table.get_bucket(*bucket).is_some())
+        && let Ok(found) = table.get_bucket_entry(bucket)
+    {
+        found.remove();
+    }
+}
