@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use buttress_core::{Classify, Ctx, ErrorClass, TestClock, timeout};
 
-use crate::random::Random;
 use crate::{BudgetConfig, Failure, Part, Policy, ResilienceConfig, Retry, RetryConfig};
+use buttress_core::Random;
 
 const STEP: Duration = Duration::from_millis(10);
 /// Calls and answers for each second.

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use buttress_ratelimit::Limiter;
+use buttress_ratelimit::AnyLimiter;
 use buttress_ratelimit::layer::RateLimitLayer;
 
 use crate::client_addr::ClientAddr;
@@ -13,7 +13,7 @@ use crate::client_addr::ClientAddr;
 /// it has in the router, `/v1/jobs/{id}`, so that `routes."/v1/jobs/{id}"` of the limiter's configuration is about it.
 /// Where users are known, build a [`RateLimitLayer`] that names them.
 #[must_use]
-pub fn rate_limit(limiter: Limiter) -> RateLimitLayer<Body> {
+pub fn rate_limit(limiter: impl Into<AnyLimiter>) -> RateLimitLayer<Body> {
     RateLimitLayer::new(limiter, caller)
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use buttress_core::{Ctx, DynProbe, Probe, Vitality};
 use buttress_health::Check;
-use buttress_ratelimit::Limiter;
+use buttress_ratelimit::AnyLimiter;
 use buttress_service::{Service, rate_limit};
 use buttress_telemetry::Telemetry;
 use tokio::sync::Semaphore;
@@ -60,7 +60,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     };
     let api = Api { runner: runner.clone(), translator, model: language.model };
     let [browsers, tabs] = fleet.probes();
-    let limiter = Limiter::with(&config.limits, &ctx)?;
+    let limiter = AnyLimiter::open(&config.limits, &ctx).await?;
     limiter.maintain(&ctx);
     let limits = rate_limit(limiter);
     Service::new("browser", config.service, ctx, telemetry)
