@@ -76,9 +76,7 @@ fn tiers() -> Limiter {
 
 fn whole_decision(group: &mut Group<'_>, threads: usize) {
     let limiter = tiers();
-    subject(group, "buttress", threads, |key| {
-        limiter.check(Request::user(key).tier("pro")).is_admitted()
-    });
+    subject(group, "buttress", threads, |key| limiter.check(Request::user(key).tier("pro")).is_admitted());
     let recorder = PrometheusBuilder::new().build_recorder();
     let limiter = metrics::with_local_recorder(&recorder, tiers);
     subject(group, "buttress, metrics recorded", threads, |key| {
