@@ -18,6 +18,19 @@ pub enum AnyLimiter {
     Shared(crate::SharedLimiter),
 }
 
+impl From<Limiter> for AnyLimiter {
+    fn from(limiter: Limiter) -> Self {
+        Self::Local(limiter)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<crate::SharedLimiter> for AnyLimiter {
+    fn from(limiter: crate::SharedLimiter) -> Self {
+        Self::Shared(limiter)
+    }
+}
+
 /// Calls the same on either.
 macro_rules! on_either {
     ($limiter:expr, $method:ident($($argument:expr),*)) => {
