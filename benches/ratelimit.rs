@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use buttress_core::Ctx;
-use buttress_ratelimit::{Algorithm, Limit, Limiter, LimiterConfig, Request};
+use buttress_ratelimit::{Algorithm, Limit, Limiter, LimiterConfig, Request, SharedLimiter};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -76,9 +76,7 @@ fn tiers() -> Limiter {
 
 fn whole_decision(group: &mut Group<'_>, threads: usize) {
     let limiter = tiers();
-    subject(group, "buttress", threads, |key| {
-        limiter.check(Request::user(key).tier("pro")).is_admitted()
-    });
+    subject(group, "buttress", threads, |key| limiter.check(Request::user(key).tier("pro")).is_admitted());
     let recorder = PrometheusBuilder::new().build_recorder();
     let limiter = metrics::with_local_recorder(&recorder, tiers);
     subject(group, "buttress, metrics recorded", threads, |key| {
@@ -126,6 +124,41 @@ fn without_keys(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Limits that processes share through Redis on the same machine: in blocks, and with a round trip for each check.
+fn shared(criterion: &mut Criterion) {
+    let server = buttress_testkit::Redis::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let open = |lease_share| {
+        let mut config = LimiterConfig::one(Limit::per_hour(MUCH));
+        config.shared.url = Some(server.url().parse().unwrap());
+        config.shared.within = Duration::from_secs(5);
+        (config.shared.lease_share, config.shared.lease_most) = (lease_share, 1_000);
+        runtime.block_on(SharedLimiter::open(&config, &Ctx::default())).unwrap()
+    };
+    let mut group = criterion.benchmark_group("shared, 100 keys");
+    let keys: Vec<String> = (0..100).map(|key| format!("user-{key}")).collect();
+    let local = Limiter::new(Limit::per_hour(MUCH).algorithm(Algorithm::FixedWindow));
+    for (name, share) in [("buttress, leased", 16), ("buttress, a round trip for each", 0)] {
+        let limiter = open(share);
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|rounds| {
+                runtime.block_on(async {
+                    let start = Instant::now();
+                    for key in keys.iter().cycle().take(usize::try_from(rounds).unwrap()) {
+                        black_box(limiter.check(key).await.is_admitted());
+                    }
+                    start.elapsed()
+                })
+            });
+        });
+    }
+    group.bench_function("buttress, not shared", |bencher| {
+        let mut keys = keys.iter().cycle();
+        bencher.iter(|| local.check(keys.next().unwrap()).is_admitted());
+    });
+    group.finish();
+}
+
 fn limits(criterion: &mut Criterion) {
     type Case = (&'static str, fn(&mut Group<'_>, usize));
     let cases: [Case; 3] =
@@ -139,6 +172,7 @@ fn limits(criterion: &mut Criterion) {
         }
     }
     without_keys(criterion);
+    shared(criterion);
 }
 
 criterion_group!(benches, limits);

@@ -18,6 +18,19 @@ pub enum AnyLimiter {
     Shared(crate::SharedLimiter),
 }
 
+impl From<Limiter> for AnyLimiter {
+    fn from(limiter: Limiter) -> Self {
+        Self::Local(limiter)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<crate::SharedLimiter> for AnyLimiter {
+    fn from(limiter: crate::SharedLimiter) -> Self {
+        Self::Shared(limiter)
+    }
+}
+
 /// Calls the same on either.
 macro_rules! on_either {
     ($limiter:expr, $method:ident($($argument:expr),*)) => {
@@ -81,6 +94,19 @@ impl AnyLimiter {
     /// As [`Limiter::report_failure`].
     pub async fn report_failure<'a>(&self, request: impl Into<Request<'a>>) -> Option<Duration> {
         on_either!(self, report_failure(request))
+    }
+
+    /// As [`Limiter::maintain`]; where limits are leased, it also gives back what is not used.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn maintain(&self, ctx: &Ctx) {
+        match self {
+            Self::Local(limiter) => limiter.maintain(ctx),
+            #[cfg(feature = "redis")]
+            Self::Shared(limiter) => limiter.maintain(ctx),
+        }
     }
 
     /// As [`Limiter::pardon`].

@@ -299,9 +299,6 @@ impl Inner {
         if let Some(access) = self.access(request) {
             return self.by_list(access, consume);
         }
-        if consume {
-            self.note_tier(request);
-        }
         let store::Decided { decision, bans } = self.store.decide(self.ask(consume, blame), request, windows);
         if bans != [0; 3] {
             self.tell_of_bans(request, bans);
@@ -324,7 +321,7 @@ impl Inner {
         (decision, looked.0.into_iter().map(|(window, _)| window).collect())
     }
 
-    #[inline]
+    #[cfg(feature = "redis")]
     pub(crate) fn note_tier(&self, request: &Request<'_>) {
         if request.tier.is_some() && !self.plan.tier(request.tier).1 {
             self.metrics.unknown_tier.increment(1);

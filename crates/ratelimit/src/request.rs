@@ -173,7 +173,7 @@ impl<'a> From<&Request<'a>> for Request<'a> {
     }
 }
 
-/// A request that outlives what it was read from. Its cost stays behind.
+/// A request that outlives what it was read from.
 #[cfg(any(feature = "redis", feature = "tower"))]
 #[derive(Debug, Clone)]
 pub(crate) struct OwnedRequest {
@@ -182,6 +182,7 @@ pub(crate) struct OwnedRequest {
     ip: Option<IpAddr>,
     route: Option<Box<str>>,
     tier: Option<Box<str>>,
+    cost: u32,
 }
 
 #[cfg(any(feature = "redis", feature = "tower"))]
@@ -193,6 +194,7 @@ impl Request<'_> {
             ip: self.ip,
             route: self.route.map(Box::from),
             tier: self.tier.map(Box::from),
+            cost: self.cost,
         }
     }
 }
@@ -206,7 +208,7 @@ impl OwnedRequest {
             ip: self.ip,
             route: self.route.as_deref(),
             tier: self.tier.as_deref(),
-            cost: 1,
+            cost: self.cost,
         }
     }
 }

@@ -151,3 +151,38 @@ async fn failures_are_held_against_the_caller() {
     assert_eq!(*banned.body(), "{\"error\":\"banned\",\"retry_after\":3600}");
     assert_eq!(send(&layer, request("/", &[("x-user", "other"), tier])).await.status(), StatusCode::OK);
 }
+
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_limiter_is_asked_before_the_service() {
+    let server = buttress_testkit::Redis::start();
+    let mut config = LimiterConfig::default();
+    config.shared.url = Some(server.url().parse().unwrap());
+    config.shared.within = Duration::from_secs(20);
+    // Whichever of two layers is asked: they are two processes, as it were.
+    let mut layers = Vec::new();
+    for _ in 0..2 {
+        let limiter = buttress_ratelimit::AnyLimiter::open(&config, &Ctx::default()).await.unwrap();
+        let layer = RateLimitLayer::new(limiter, caller).challenge(Captcha);
+        layers.push(layer.failures(|status| status == StatusCode::UNAUTHORIZED));
+    }
+    let mut served = 0;
+    for i in 0..15 {
+        let response = send(&layers[i % 2], request("/", &[("x-user", "user")])).await;
+        served += usize::from(response.status() == StatusCode::OK);
+        assert!(header(&response, "ratelimit").is_some());
+    }
+    assert!((10..=11).contains(&served), "{served}");
+    let challenged = send(&layers[0], request("/", &[("x-user", "user")])).await;
+    assert!(
+        challenged.body().contains("rate_limit_exceeded") || challenged.body().contains("challenge_required")
+    );
+    let met = send(&layers[1], request("/", &[("x-user", "user"), ("x-captcha", "42")])).await;
+    assert!(!met.body().contains("challenge_required"), "{}", met.body());
+    for i in 0..10 {
+        send(&layers[i % 2], request("/", &[("x-user", "bad"), ("x-tier", "pro"), ("x-answer", "401")]))
+            .await;
+    }
+    let banned = send(&layers[0], request("/", &[("x-user", "bad"), ("x-tier", "pro")])).await;
+    assert_eq!(banned.status(), StatusCode::FORBIDDEN);
+}

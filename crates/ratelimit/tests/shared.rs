@@ -223,6 +223,8 @@ async fn what_is_leased_and_not_used_goes_back() {
     // The other had half of what was left, and what came back is there for it.
     assert_eq!(admitted(&other, 3_000).await, 1_998);
     assert_eq!(admitted(&one, 10).await, 0);
+    let (_, windows) = other.check_in_full("user").await;
+    assert_eq!(windows.first().unwrap().remaining, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,8 +40,9 @@ impl FixedWindow {
             }
             None if state.start - now <= length => (state, 0),
             None => {
-                let passed = self.window.remainder(now);
-                (FixedState { start: now - passed, used: self.quota }, passed)
+                // The next window counts as used up, and not this one, which may end at once.
+                let next = (now - self.window.remainder(now)).saturating_add(length);
+                (FixedState { start: next, used: self.quota }, 0)
             }
         }
     }

@@ -32,6 +32,13 @@ pub(super) fn headers(decision: &Decision, windows: &[WindowStatus]) -> Headers 
     text.chain(numbers.map(|(name, number)| (name, HeaderValue::from(number)))).collect()
 }
 
+/// Adds the headers to the answer of a service. What a handler says of limits of its own stays.
+pub(super) fn complete<R>(response: &mut Response<R>, headers: Headers) {
+    for (name, value) in headers {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+}
+
 /// The answer to a request that is not admitted.
 pub(super) fn refusal<R: From<String>>(
     decision: &Decision,

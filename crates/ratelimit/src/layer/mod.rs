@@ -23,8 +23,9 @@ use std::task::{Context, Poll};
 use http::StatusCode;
 
 pub use self::future::ResponseFuture;
-use self::future::{Suspicion, Waiting};
-use crate::{Decision, Limiter, Request};
+use self::future::{Checked, Checking, Suspicion, Waiting};
+use crate::request::OwnedRequest;
+use crate::{AnyLimiter, Decision, Request, WindowStatus};
 
 /// Tells of a request who is asking: whose limits count, of which tier, over which route.
 ///
@@ -80,7 +81,7 @@ impl<B> Clone for RateLimitLayer<B> {
 }
 
 struct Shared<B> {
-    limiter: Limiter,
+    limiter: AnyLimiter,
     identify: Box<dyn Identify<B>>,
     challenge: Option<Box<dyn Challenge<B>>>,
     unlimited: Vec<Box<str>>,
@@ -90,7 +91,8 @@ struct Shared<B> {
 impl<B: 'static> RateLimitLayer<B> {
     /// Limits of `limiter` for whom `identify` names. The probes and the metrics of a service (`/livez`, `/readyz`, `/startupz`,
     /// `/healthz`, `/metrics`) are never limited.
-    pub fn new(limiter: Limiter, identify: impl Identify<B>) -> Self {
+    pub fn new(limiter: impl Into<AnyLimiter>, identify: impl Identify<B>) -> Self {
+        let limiter = limiter.into();
         let unlimited = ["/livez", "/readyz", "/startupz", "/healthz", "/metrics"].map(Box::from).to_vec();
         let identify = Box::new(identify);
         Self { shared: Arc::new(Shared { limiter, identify, challenge: None, unlimited, is_failure: None }) }
@@ -125,7 +127,7 @@ impl<B: 'static> RateLimitLayer<B> {
 
 impl<B> std::fmt::Debug for RateLimitLayer<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RateLimitLayer({})", self.shared.limiter.name())
+        write!(f, "RateLimitLayer({:?})", self.shared.limiter)
     }
 }
 
@@ -151,48 +153,77 @@ impl<S: Clone, B> Clone for RateLimited<S, B> {
 
 impl<S: std::fmt::Debug, B> std::fmt::Debug for RateLimited<S, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RateLimited({}, {:?})", self.shared.limiter.name(), self.inner)
+        write!(f, "RateLimited({:?}, {:?})", self.shared.limiter, self.inner)
     }
 }
 
 impl<S, B, R> tower_service::Service<http::Request<B>> for RateLimited<S, B>
 where
-    S: tower_service::Service<http::Request<B>, Response = http::Response<R>>,
-    B: 'static,
+    S: tower_service::Service<http::Request<B>, Response = http::Response<R>> + Clone,
+    B: Send + 'static,
     R: From<String>,
 {
     type Response = http::Response<R>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, R>;
+    type Future = ResponseFuture<S, B, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
+    #[cfg_attr(not(feature = "redis"), allow(irrefutable_let_patterns, reason = "there are no others then"))]
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let shared = &*self.shared;
         if shared.unlimited.iter().any(|path| **path == *request.uri().path()) {
             return ResponseFuture::passed(self.inner.call(request), Waiting::default());
         }
         let asked = shared.identify.identify(&request);
-        let (mut decision, mut windows) = shared.limiter.check_in_full(asked);
-        if let (Decision::Challenge { .. }, Some(challenge)) = (&decision, &shared.challenge)
-            && challenge.is_met(&request)
-        {
-            shared.limiter.pardon(asked);
-            (decision, windows) = shared.limiter.check_in_full(asked);
+        let AnyLimiter::Local(limiter) = &shared.limiter else {
+            let asked = asked.detached();
+            // The one that is ready goes with the request.
+            let next = self.inner.clone();
+            let service = std::mem::replace(&mut self.inner, next);
+            let checked = Box::pin(Arc::clone(&self.shared).check(request, asked));
+            return ResponseFuture::checking(Checking { checked, service, shared: Arc::clone(&self.shared) });
+        };
+        let (mut decision, mut windows) = limiter.check_in_full(asked);
+        if shared.is_met(&decision, &request) {
+            limiter.pardon(asked);
+            (decision, windows) = limiter.check_in_full(asked);
         }
         if decision.is_admitted() {
-            let waiting = Waiting {
-                headers: answer::headers(&decision, &windows),
-                failure: shared.is_failure.map(|is_failure| {
-                    let (limiter, request) = (shared.limiter.clone(), asked.detached());
-                    Box::new(Suspicion { is_failure, limiter, request })
-                }),
-            };
+            let waiting = shared.waiting(&decision, &windows, asked.detached());
             return ResponseFuture::passed(self.inner.call(request), waiting);
         }
-        let place = shared.challenge.as_ref().and_then(|challenge| challenge.location());
-        ResponseFuture::refused(answer::refusal(&decision, &windows, place))
+        ResponseFuture::refused(shared.refusal(&decision, &windows))
+    }
+}
+
+impl<B: 'static> Shared<B> {
+    fn is_met(&self, decision: &Decision, request: &http::Request<B>) -> bool {
+        let challenge = self.challenge.as_ref().filter(|_| matches!(decision, Decision::Challenge { .. }));
+        challenge.is_some_and(|challenge| challenge.is_met(request))
+    }
+
+    /// Asks a limiter that has to be waited for.
+    async fn check(self: Arc<Self>, request: http::Request<B>, asked: OwnedRequest) -> Checked<B> {
+        let (mut decision, mut windows) = self.limiter.check_in_full(asked.borrow()).await;
+        if self.is_met(&decision, &request) {
+            self.limiter.pardon(asked.borrow()).await;
+            (decision, windows) = self.limiter.check_in_full(asked.borrow()).await;
+        }
+        Checked { request, asked, decision, windows }
+    }
+
+    fn waiting(&self, decision: &Decision, windows: &[WindowStatus], asked: OwnedRequest) -> Waiting {
+        let failure = self.is_failure.map(|is_failure| {
+            Box::new(Suspicion { is_failure, limiter: self.limiter.clone(), request: asked })
+        });
+        Waiting { headers: answer::headers(decision, windows), failure }
+    }
+
+    fn refusal<R: From<String>>(&self, decision: &Decision, windows: &[WindowStatus]) -> http::Response<R> {
+        let place = self.challenge.as_ref().and_then(|challenge| challenge.location());
+        answer::refusal(decision, windows, place)
     }
 }

@@ -33,7 +33,7 @@ use crate::fingerprint::Fingerprint;
 use crate::plan::Plan;
 use crate::request::OwnedRequest;
 use crate::store::Identity;
-use crate::{LimiterConfig, Policy, Request};
+use crate::{LimiterConfig, Policy, Request, WindowStatus};
 
 const SHARDS: usize = 64;
 /// Leases looked at for being over with each that comes.
@@ -54,9 +54,13 @@ struct Lease {
     ends: Nanos,
     /// How the limits stood when it was granted.
     quota: Quota,
+    /// When that was.
+    asked: Nanos,
     /// Refused until then.
     refused: bool,
     starts: Box<[i64]>,
+    /// How each limit stood then.
+    windows: Box<[WindowStatus]>,
     /// Whose it is, for giving it back.
     whose: Box<OwnedRequest>,
 }
@@ -154,6 +158,20 @@ impl Leases {
         Spent::UsedUp(Back { left, starts: std::mem::take(&mut lease.starts) })
     }
 
+    /// How the limits of a lease stand, as far as is known here: what the server had when it was asked, and what is left of the block.
+    pub(super) fn windows(&self, print: Fingerprint, now: Nanos) -> Vec<WindowStatus> {
+        let Some(table) = self.shard(print) else { return Vec::new() };
+        let Some(lease) = table.find(print.place, |lease| lease.print == print) else { return Vec::new() };
+        let age = Duration::from_nanos(now.saturating_sub(lease.asked));
+        let stands = lease.windows.iter().cloned().map(|window| WindowStatus {
+            remaining: window.remaining.saturating_add(lease.left),
+            retry_after: window.retry_after.map(|wait| wait.saturating_sub(age)),
+            reset_after: window.reset_after.saturating_sub(age),
+            ..window
+        });
+        stands.collect()
+    }
+
     /// Takes away what is left of leases that are older than they are kept, or of all, to be given back.
     pub(super) fn take(&self, now: Nanos, all: bool) -> Vec<(OwnedRequest, Back)> {
         let mut taken = Vec::new();
@@ -204,12 +222,15 @@ impl Leases {
             let refused = refused && known == 0;
             lease.left = known.saturating_add(left);
             (lease.until, lease.ends, lease.quota) = (until.min(ends), ends, quota);
+            lease.asked = sent;
             (lease.refused, lease.starts) = (refused, starts);
+            lease.windows = answer.windows.clone().into();
             return;
         }
         make_room(&mut table, sent, self.most);
         let whose = Box::new(request.detached());
-        let lease = Lease { print, left, until, ends, quota, refused, starts, whose };
+        let windows = answer.windows.clone().into();
+        let lease = Lease { print, left, until, ends, quota, asked: sent, refused, starts, windows, whose };
         table.insert_unique(print.place, lease, |lease| lease.print.place);
     }
 }

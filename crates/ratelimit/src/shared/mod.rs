@@ -115,7 +115,13 @@ impl SharedLimiter {
 
     /// As [`Limiter::check_in_full`].
     pub async fn check_in_full<'a>(&self, request: impl Into<Request<'a>>) -> (Decision, Vec<WindowStatus>) {
-        self.inner.decide(&request.into(), Operation::Check).await
+        let request = request.into();
+        let Some(leases) = &self.inner.leases else {
+            return self.inner.decide(&request, Operation::Check).await;
+        };
+        let decision = self.inner.spend(leases, &request).await;
+        let local = &*self.inner.local.inner;
+        (decision, leases.windows(leases.print(&request, &local.plan), local.timeline.now()))
     }
 
     /// As [`Limiter::wait`].

@@ -139,7 +139,8 @@ fn events() -> impl Strategy<Value = Vec<(Nanos, Event)>> {
         .boxed();
     let give = (0..4_usize).prop_map(|process| Event::GiveBack { process });
     let event = prop_oneof![30 => ask, 1 => give];
-    let gap = prop_oneof![20 => 0..MILLISECOND, 2 => 0..30 * MILLISECOND, 1 => 0..WINDOW, 2 => EDGE..EDGE + TICK];
+    let gap =
+        prop_oneof![20 => 0..MILLISECOND, 2 => 0..30 * MILLISECOND, 1 => 0..WINDOW, 2 => EDGE..EDGE + TICK];
     proptest::collection::vec((gap, event), 1..1_500)
 }
 

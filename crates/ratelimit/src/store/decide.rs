@@ -11,7 +11,7 @@ use crate::algorithm::{Nanos, Verdict};
 use crate::decision::{Decision, Quota};
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
-use crate::plan::{Part, Plan, Window};
+use crate::plan::{Part, Plan, Rules, Window};
 use crate::view::View;
 use crate::{Request, Subject};
 
@@ -26,6 +26,18 @@ pub(crate) struct Ask<'p> {
     pub(crate) consume: bool,
     /// Whether a refusal is held against the caller.
     pub(crate) blame: bool,
+}
+
+impl<'p> Ask<'p> {
+    /// The rules of a tier; one that is not there is counted.
+    #[inline]
+    fn tier(&self, name: Option<&str>) -> &'p Rules {
+        let (rules, known) = self.plan.tier(name);
+        if !known && self.consume {
+            self.metrics.unknown_tier.increment(1);
+        }
+        rules
+    }
 }
 
 /// What was decided, and for how many seconds which of the request's subjects are banned for it.
@@ -120,11 +132,11 @@ impl Store {
     #[inline]
     pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
         // Most requests name one subject, whose limits are in one entry.
-        let plan = ask.plan;
+        let (plan, tier) = (ask.plan, ask.tier(request.tier));
         if (request.route.is_none() || plan.routes.is_empty()) && plan.global.is_empty() {
             let alone = match (request.user, request.api_key, request.ip) {
-                (Some(user), None, None) => Some((Subject::User(user), plan.tier(request.tier).0)),
-                (None, Some(key), None) => Some((Subject::ApiKey(key), plan.tier(request.tier).0)),
+                (Some(user), None, None) => Some((Subject::User(user), tier)),
+                (None, Some(key), None) => Some((Subject::ApiKey(key), tier)),
                 (None, None, Some(address)) => Some((Subject::Ip(address), &plan.anonymous)),
                 _ => None,
             };
