@@ -1,5 +1,5 @@
 //! Values as bytes: read back only as what was written.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +23,8 @@ struct NewUser {
 }
 
 fn user() -> Record<User> {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    Record::new(User { name: "Ada".repeat(300), age: 36 }, now, Duration::from_secs(60))
+    let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
+    Record::new(User { name: "Ada".repeat(300), age: 36 }, now, Duration::from_mins(1))
 }
 
 fn codecs() -> Vec<Codec<User>> {

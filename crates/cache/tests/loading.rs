@@ -10,6 +10,7 @@ use std::task::Poll;
 use buttress_cache::{Cache, CacheConfig, Error, Lifetime, Terms};
 use buttress_core::{Classify, Ctx, ErrorClass, Key};
 use common::{Broken, World, seconds, settle};
+use proptest::prelude::*;
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 type Users = Cache<u64, String>;
@@ -130,10 +131,8 @@ async fn a_panic_is_told_to_all_who_wait() {
         let cache = cache.clone();
         let panics = move || async move {
             ended.await.unwrap();
-            if true {
-                panic!("a loader that panics");
-            }
-            Ok::<_, Broken>(String::new())
+            let panicked: Result<String, Broken> = Err(Broken("a loader that panics"));
+            Ok::<_, Broken>(panicked.unwrap())
         };
         tokio::spawn(async move { cache.get_or_load(&1, panics).await })
     };
@@ -399,4 +398,127 @@ async fn futures_dropped_at_any_poll_leave_nothing_behind() {
     settle().await;
     source.gate.notify_waiters();
     assert_eq!(waiting.await.unwrap().unwrap(), "value");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Ask(u64),
+    /// A caller goes.
+    Drop(usize),
+    /// The load of a key ends, with a value or an error.
+    End(u64, bool),
+    Remove(u64),
+    Insert(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let key = 0..3_u64;
+    prop_oneof![
+        5 => key.clone().prop_map(Step::Ask),
+        2 => (0..20_usize).prop_map(Step::Drop),
+        4 => (key.clone(), any::<bool>()).prop_map(|(key, well)| Step::End(key, well)),
+        1 => key.clone().prop_map(Step::Remove),
+        1 => key.prop_map(Step::Insert),
+    ]
+}
+
+/// The loads under way, by number: which key, and how each is told to end.
+#[derive(Default)]
+struct Loads {
+    begun: u64,
+    open: Vec<(u64, u64, oneshot::Sender<bool>)>,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// Against a model that knows for each key the value there is and the load that later callers join.
+    #[test]
+    fn any_interleaving_loads_once_and_leaves_nobody_waiting(steps in prop::collection::vec(step(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = World::default();
+            let cache = world.cache(|builder| builder);
+            let loads = Arc::new(std::sync::Mutex::new(Loads::default()));
+            // Who waits, and for which load.
+            let mut waiting: Vec<(u64, tokio::task::JoinHandle<Result<String, Error>>)> = Vec::new();
+            let mut values = std::collections::HashMap::<u64, String>::new();
+            let mut joined = std::collections::HashMap::<u64, u64>::new();
+            let mut expected = 0;
+            for step in steps {
+                match step {
+                    Step::Ask(key) => {
+                        let (cache, loads_of_task) = (cache.clone(), Arc::clone(&loads));
+                        let asked = tokio::spawn(async move {
+                            let load = move || async move {
+                                let (end, ended) = oneshot::channel();
+                                let number = {
+                                    let mut loads = loads_of_task.lock().unwrap();
+                                    loads.begun += 1;
+                                    let number = loads.begun;
+                                    loads.open.push((number, key, end));
+                                    number
+                                };
+                                if ended.await.unwrap() { Ok(number.to_string()) } else { Err(Broken("no")) }
+                            };
+                            cache.get_or_load(&key, load).await
+                        });
+                        settle().await;
+                        let begun = loads.lock().unwrap().begun;
+                        match (values.get(&key), joined.get(&key)) {
+                            (Some(value), _) => prop_assert_eq!(&asked.await.unwrap().unwrap(), value),
+                            (None, Some(number)) => waiting.push((*number, asked)),
+                            (None, None) => {
+                                expected += 1;
+                                joined.insert(key, begun);
+                                waiting.push((begun, asked));
+                            }
+                        }
+                        prop_assert_eq!(begun, expected, "loads were begun");
+                    }
+                    Step::Drop(at) => {
+                        if let Some((_, caller)) = waiting.get(at) {
+                            caller.abort();
+                            waiting.remove(at);
+                        }
+                    }
+                    Step::End(key, well) => {
+                        let ended = {
+                            let mut loads = loads.lock().unwrap();
+                            let at = loads.open.iter().position(|(_, of, _)| *of == key);
+                            at.map(|at| loads.open.remove(at))
+                        };
+                        let Some((number, _, end)) = ended else { continue };
+                        end.send(well).unwrap();
+                        settle().await;
+                        if joined.get(&key) == Some(&number) {
+                            joined.remove(&key);
+                            if well {
+                                values.insert(key, number.to_string());
+                            }
+                        }
+                        for (_, caller) in waiting.extract_if(.., |(of, _)| *of == number) {
+                            prop_assert!(caller.is_finished(), "nobody waits for a load that has ended");
+                            prop_assert_eq!(caller.await.unwrap().ok(), well.then(|| number.to_string()));
+                        }
+                    }
+                    Step::Remove(key) => {
+                        cache.remove(&key);
+                        (values.remove(&key), joined.remove(&key));
+                    }
+                    Step::Insert(key) => {
+                        cache.insert(key, "inserted".to_owned());
+                        values.insert(key, "inserted".to_owned());
+                        joined.remove(&key);
+                    }
+                }
+                settle().await;
+                for key in 0..3 {
+                    prop_assert_eq!(cache.get(&key), values.get(&key).cloned());
+                }
+                prop_assert_eq!(cache.stats().loading, loads.lock().unwrap().open.len());
+            }
+            Ok(())
+        })?;
+    }
 }

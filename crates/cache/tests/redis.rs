@@ -201,7 +201,9 @@ async fn a_redis_that_is_killed_and_comes_back_empty_costs_loads_and_no_errors()
     }
     heard(&node).await;
     // Nothing of before is believed, and everything is shared again.
-    assert_eq!(ask(&node, 1, &source).await, 2);
+    while ask(&node, 1, &source).await != 2 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     assert!(server.command(&["GET", "fleet:{1}"]).unwrap().contains("BTRC"));
 }
 
