@@ -49,7 +49,8 @@ impl Quota {
 pub enum Decision {
     /// Go on. What is left is told.
     Admitted(Quota),
-    /// Go on: the address is on the allow list, and nothing is counted.
+    /// Go on, and nothing is counted: the address is on the allow list, or the shared state cannot be reached and the configuration says
+    /// that everybody is served then.
     Exempt,
     /// Too much was asked for. Nothing was consumed.
     Limited(Quota),

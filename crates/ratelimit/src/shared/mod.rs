@@ -3,6 +3,9 @@
 //! A check is one script and one round trip: all subjects, their windows and penalties, on the server's time. So processes agree whatever
 //! their clocks say, and what is counted survives them; it survives the server as far as that is durable.
 //!
+//! Times are whole microseconds here. The interval of GCRA and of the token bucket is rounded up to one, so a rate of `n` a second is lower by
+//! up to `n` in a million.
+//!
 //! Keys are `{buttress:NAME}:` and a digest of the subject. The braces keep all keys of a limiter on one node of a cluster,
 //! because one script decides on all subjects of a request at once; to spread load over nodes, give groups of callers limiters of
 //! different names. Every key expires when it says nothing any more.
