@@ -84,7 +84,7 @@ fn mixed(subject: &dyn Subject, threads: u64, rounds: u64) -> Duration {
         start.wait();
         let begun = Instant::now();
         for (key, round) in keys.iter().cycle().zip(0..each) {
-            if round % 20 == 0 {
+            if round.is_multiple_of(20) {
                 subject.insert(*key, round);
             } else {
                 black_box(subject.get(*key));

@@ -28,7 +28,7 @@ fn zipf(power: f64) -> Vec<u64> {
 fn scans() -> Vec<u64> {
     let (zipf, mut random, mut scan) = (Zipf::new(KEYS, 0.9), Random(2), 0);
     let request = |_| {
-        if random.number() % 10 == 0 {
+        if random.number().is_multiple_of(10) {
             scan = (scan + 1) % u64::from(KEYS);
             1_000_000 + scan
         } else {
@@ -42,7 +42,7 @@ fn scans() -> Vec<u64> {
 fn looping() -> Vec<u64> {
     let (zipf, mut random, mut at) = (Zipf::new(KEYS, 1.1), Random(3), 0);
     let request = |_| {
-        if random.number() % 2 == 0 {
+        if random.number().is_multiple_of(2) {
             at = (at + 1) % 12_000;
             1_000_000 + at
         } else {
@@ -78,8 +78,9 @@ fn main() {
     ];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for pair in arguments.chunks_exact(2) {
-        let name = pair[1].rsplit('/').next().unwrap();
-        traces.push((format!("{name} {}", pair[0]), pair[0].parse().unwrap(), file(&pair[1])));
+        let [capacity, path] = pair else { continue };
+        let name = path.rsplit('/').next().unwrap();
+        traces.push((format!("{name} {capacity}"), capacity.parse().unwrap(), file(path)));
     }
     println!("| trace | buttress | on moka | on lru | quick_cache | moka | lru | foyer | TinyUFO |");
     println!("|---|---|---|---|---|---|---|---|---|");

@@ -122,6 +122,10 @@ async fn a_failure_is_that_of_all_who_wait_and_of_nobody_later() {
     assert_eq!((source.loads(), cache.stats().failed), (2, 1));
 }
 
+fn panics() -> String {
+    panic!("a loader that panics")
+}
+
 #[tokio::test]
 async fn a_panic_is_told_to_all_who_wait() {
     let world = World::default();
@@ -131,8 +135,7 @@ async fn a_panic_is_told_to_all_who_wait() {
         let cache = cache.clone();
         let panics = move || async move {
             ended.await.unwrap();
-            let panicked: Result<String, Broken> = Err(Broken("a loader that panics"));
-            Ok::<_, Broken>(panicked.unwrap())
+            Ok::<_, Broken>(panics())
         };
         tokio::spawn(async move { cache.get_or_load(&1, panics).await })
     };
@@ -504,7 +507,8 @@ proptest! {
                     }
                     Step::Remove(key) => {
                         cache.remove(&key);
-                        (values.remove(&key), joined.remove(&key));
+                        values.remove(&key);
+                        joined.remove(&key);
                     }
                     Step::Insert(key) => {
                         cache.insert(key, "inserted".to_owned());
