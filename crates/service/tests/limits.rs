@@ -1,5 +1,5 @@
 //! Rate limits in front of routes, by the client's address.
-#![allow(clippy::unwrap_used, missing_docs)] // a failing expectation fails the test
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // a failing expectation fails the test
 
 mod common;
 

@@ -23,7 +23,7 @@ struct Inner {
 }
 
 enum Kind {
-    One(Client),
+    One(Box<Client>),
     Sentinel(Arc<Finder>),
     /// Some of the nodes.
     Cluster(Vec<Client>),
@@ -40,7 +40,7 @@ impl Servers {
         };
         let all = |urls: &[String]| urls.iter().map(open).collect::<Result<Vec<_>, _>>();
         let kind = match address.expose().parse().map_err(|Wrong(problem)| wrong(problem))? {
-            Place::One(url) => Kind::One(open(&url)?),
+            Place::One(url) => Kind::One(open(&url)?.into()),
             Place::Sentinel { sentinels, master, server } => {
                 let (sentinels, server) = (all(&sentinels)?, open(&server)?);
                 Kind::Sentinel(Arc::new(Finder { sentinels, master, server, limit: config.timeout }))
@@ -62,7 +62,7 @@ impl Servers {
                     .set_connection_timeout(Some(limit))
                     .set_response_timeout(Some(limit))
                     .set_number_of_retries(2);
-                Ok(Link::One(ConnectionManager::new_with_config(client.clone(), config).await?))
+                Ok(Link::One(ConnectionManager::new_with_config(Client::clone(client), config).await?))
             }
             Kind::Sentinel(finder) => Ok(Link::Sentinel(Watched::connect(finder).await?)),
             Kind::Cluster(nodes) => {
@@ -82,7 +82,7 @@ impl Servers {
     /// A server that speaks `protocol`: the only one, the master, or one of the nodes, another on each `attempt`.
     pub(super) async fn pick(&self, attempt: u32, protocol: ProtocolVersion) -> RedisResult<Client> {
         let client = match &self.0.kind {
-            Kind::One(client) => client.clone(),
+            Kind::One(client) => Client::clone(client),
             Kind::Sentinel(finder) => finder.find().await?,
             Kind::Cluster(nodes) => {
                 let attempt = usize::try_from(attempt).unwrap_or_default();
@@ -92,7 +92,7 @@ impl Servers {
         };
         let info = client.get_connection_info();
         let settings = info.redis_settings().clone().set_protocol(protocol);
-        Ok(Client::open(info.clone().set_redis_settings(settings))?)
+        Client::open(info.clone().set_redis_settings(settings))
     }
 }
 
