@@ -18,7 +18,7 @@ pub type Ours = Cache<u64, u64>;
 /// Ours, with entries that expire.
 pub fn buttress(capacity: usize, engine: EngineKind) -> Ours {
     let mut config = CacheConfig::default();
-    config.name = "bench".to_owned();
+    "bench".clone_into(&mut config.name);
     config.engine = engine;
     config.capacity = capacity;
     config.ttl = Some(Duration::from_mins(5));
