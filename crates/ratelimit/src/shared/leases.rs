@@ -114,7 +114,11 @@ impl Leases {
 
     /// What stands for the combination of subjects, tier and route.
     pub(super) fn print(&self, request: &Request<'_>, plan: &Plan) -> Fingerprint {
-        let mut print = self.identity.route.fingerprint(plan.tier_name(request.tier).as_bytes());
+        let mut print = match plan.tier_name(request.tier) {
+            // The default tier is worth no hash.
+            "" => Fingerprint::default(),
+            tier => self.identity.route.fingerprint(tier.as_bytes()),
+        };
         for subject in request.subjects() {
             print = print.with(self.identity.subject(subject, plan));
         }
