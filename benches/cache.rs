@@ -61,7 +61,7 @@ fn get(group: &mut Group<'_>, name: &str, subject: &dyn Subject) {
     let keys = keys(1, there);
     let mut next = keys.iter().cycle();
     group.bench_function(name, |bencher| {
-        bencher.iter(|| black_box(subject.get(*next.next().unwrap())).unwrap())
+        bencher.iter(|| black_box(subject.get(*next.next().unwrap())).unwrap());
     });
 }
 
