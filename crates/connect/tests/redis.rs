@@ -1,5 +1,10 @@
 //! Redis in its groups, and its channels, while servers are killed and lines stall.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a failing expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a failing expectation fails the test"
+)]
 #![allow(clippy::disallowed_methods, reason = "the servers live in real time")]
 
 use std::time::{Duration, Instant};

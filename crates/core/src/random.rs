@@ -69,7 +69,8 @@ mod tests {
             let fraction = random.fraction();
             assert!((0.0..1.0).contains(&fraction));
             for (number, count) in tenths.iter_mut().enumerate() {
-                *count += u32::from((fraction * 10.0).floor() == number as f64);
+                let tenth = number as f64 / 10.0..(number + 1) as f64 / 10.0;
+                *count += u32::from(tenth.contains(&fraction));
             }
         }
         assert!(tenths.iter().all(|count| (9_500..10_500).contains(count)), "{tenths:?}");

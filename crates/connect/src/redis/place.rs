@@ -93,7 +93,7 @@ impl FromStr for Place {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failing expectation fails the test")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing expectation fails the test")]
     use super::*;
 
     fn place(text: &str) -> Place {
