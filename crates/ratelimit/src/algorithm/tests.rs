@@ -134,6 +134,18 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Nanos)>> {
     proptest::collection::vec((0..120_usize, by), 0..4)
 }
 
+#[test]
+fn a_fixed_window_that_is_set_back_far_opens_after_a_whole_one() {
+    let rule = FixedWindow::new(1, Duration::from_nanos(100));
+    let mut state = FixedState::default();
+    assert!(rule.decide(1_000, &mut state, 1).allowed);
+    // The window of 599 ends at once; that after it ends at 700.
+    let verdict = rule.decide(599, &mut state, 1);
+    assert_eq!((verdict.allowed, verdict.retry_after), (false, 101));
+    assert!(!rule.decide(699, &mut state, 1).allowed);
+    assert!(rule.decide(700, &mut state, 1).allowed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
