@@ -15,7 +15,7 @@
 //!
 //! A clock may be set back. A step back of up to one window (for [`Gcra`] and [`TokenBucket`], one burst) is waited out:
 //! no time passes until the clock is back where it was, so nothing is admitted twice. After a larger one the quota counts as used
-//! up at this moment, and comes back as usual.
+//! up at this moment, and comes back as usual; with [`FixedWindow`] in the window after the next edge.
 
 mod counter;
 mod divide;
