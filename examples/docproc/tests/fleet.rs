@@ -210,7 +210,10 @@ fn a_newcomer_is_told_what_is_wrong() {
             "queue.url=redis://127.0.0.1:1",
             "`queue.url` is redis://127.0.0.1:1: Redis at redis://127.0.0.1:1 does not answer",
         ),
-        ("queue.url=mysql://db", "known are sqlite, postgres, redis, rediss, nats and tls"),
+        (
+            "queue.url=mysql://db",
+            "known are sqlite, postgres, redis, rediss, redis+sentinel, redis+cluster, nats and tls",
+        ),
         ("blobs.url=s3://", "names no bucket"),
         ("queue.lease=1ms", "queue.lease"),
     ] {

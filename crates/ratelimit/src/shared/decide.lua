@@ -104,11 +104,16 @@ algorithms.fixed = {
     fields = 2,
     settle = function(w)
         local passed, lag = now - w[1], math.max(0, w[1] - now)
-        if lag > 0 and lag <= w.length then
+        if lag > w.length then
+            -- The next window counts as used up, and not this one, which may end at once.
+            w[1], w[2] = now - now % w.length + w.length, w.quota
+            lag = w[1] - now
+        end
+        if lag > 0 then
             passed = 0
-        elseif lag > 0 or passed >= w.length then
+        elseif passed >= w.length then
             passed = now % w.length
-            w[1], w[2], lag = now - passed, lag > 0 and w.quota or 0, 0
+            w[1], w[2] = now - passed, 0
         end
         w.rest = w.length - passed + lag
     end,
