@@ -214,6 +214,14 @@ async fn owns_a_browser() {
     tokio::time::sleep(LONG).await;
 }
 
+fn all_stopped(group: i32) -> bool {
+    let is_stopped = |pid: i32| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+    };
+    members(group).iter().all(|member| is_stopped(member.pid))
+}
+
 /// A browser that outlived its owner. It would end by itself soon; stopped, it does not.
 async fn orphan(journal: &Path) -> i32 {
     loop {
@@ -230,10 +238,13 @@ async fn orphan(journal: &Path) -> i32 {
         owner.wait().unwrap();
         // Stopped any earlier, it would be continued by the kernel when its owner dies.
         let _gone_already = kill_process_group(Pid::from_raw(group).unwrap(), Signal::STOP);
+        // One that was already on its way out is not stopped, and is there for a moment yet.
+        until("the browser stops or ends", || process(group).is_none() || all_stopped(group)).await;
         if process(group).is_some() {
             return group;
         }
         // It was faster.
+        let _gone_already = kill_process_group(Pid::from_raw(group).unwrap(), Signal::KILL);
         std::fs::remove_file(number).unwrap();
         std::fs::remove_dir_all(journal).unwrap();
     }
