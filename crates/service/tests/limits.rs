@@ -6,7 +6,7 @@ mod common;
 use axum::Router;
 use axum::routing::get;
 use buttress_core::Ctx;
-use buttress_ratelimit::{Limit, Limiter, LimiterConfig, RouteConfig};
+use buttress_ratelimit::{Limit, LimiterConfig, RouteConfig};
 use buttress_service::rate_limit;
 use common::{Running, config, run};
 
@@ -14,7 +14,7 @@ async fn limited(limits: LimiterConfig) -> Running {
     let mut config = config();
     // The test stands in for a proxy, so that it can be several clients.
     config.proxies.hops = 1;
-    let layer = rate_limit(Limiter::with(&limits, &Ctx::default()).unwrap());
+    let layer = rate_limit(&limits, &Ctx::default()).await.unwrap();
     let routes =
         Router::new().route("/items/{id}", get(async || "an item")).route("/quick", get(async || "at once"));
     run(config, |service, _| service.routes(routes.layer(layer))).await

@@ -7,9 +7,8 @@ use buttress_connect::blobs::BlobsConfig;
 use buttress_core::{ByteSize, Validate, Violations};
 use buttress_docpipeline::{PipelineConfig, WorkersConfig};
 use buttress_queue::QueueConfig;
-use buttress_ratelimit::penalty::PenaltyConfig;
-use buttress_ratelimit::{Limit, LimiterConfig};
-use buttress_service::ServiceConfig;
+use buttress_ratelimit::LimiterConfig;
+use buttress_service::{ServiceConfig, address_limits};
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
@@ -49,20 +48,11 @@ impl Default for DocprocConfig {
             store,
             queue,
             blobs,
-            limits: limits(),
+            limits: address_limits(),
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
-}
-
-/// 6,000 requests a minute for each address, and no penalties.
-fn limits() -> LimiterConfig {
-    let mut limits = LimiterConfig::default();
-    "api".clone_into(&mut limits.name);
-    limits.anonymous = Limit::per_minute(6_000).into();
-    limits.penalties = PenaltyConfig::none();
-    limits
 }
 
 impl Validate for DocprocConfig {

@@ -15,17 +15,15 @@
 //! ```
 
 mod answer;
-mod future;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::StatusCode;
+use buttress_core::BoxFuture;
+use http::{Response, StatusCode};
+use tower_service::Service;
 
-pub use self::future::ResponseFuture;
-use self::future::{Checked, Checking, Suspicion, Waiting};
-use crate::request::OwnedRequest;
-use crate::{AnyLimiter, Decision, Request, WindowStatus};
+use crate::{AnyLimiter, Decision, Request};
 
 /// Tells of a request who is asking: whose limits count, of which tier, over which route.
 ///
@@ -157,73 +155,59 @@ impl<S: std::fmt::Debug, B> std::fmt::Debug for RateLimited<S, B> {
     }
 }
 
-impl<S, B, R> tower_service::Service<http::Request<B>> for RateLimited<S, B>
+impl<S, B, R> Service<http::Request<B>> for RateLimited<S, B>
 where
-    S: tower_service::Service<http::Request<B>, Response = http::Response<R>> + Clone,
+    S: Service<http::Request<B>, Response = Response<R>, Future: Send> + Clone + Send + 'static,
     B: Send + 'static,
-    R: From<String>,
+    R: From<String> + Send + 'static,
 {
-    type Response = http::Response<R>;
+    type Response = Response<R>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, B, R>;
+    type Future = BoxFuture<'static, Result<Response<R>, S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    #[cfg_attr(not(feature = "redis"), allow(irrefutable_let_patterns, reason = "there are no others then"))]
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let shared = &*self.shared;
-        if shared.unlimited.iter().any(|path| **path == *request.uri().path()) {
-            return ResponseFuture::passed(self.inner.call(request), Waiting::default());
-        }
-        let asked = shared.identify.identify(&request);
-        let AnyLimiter::Local(limiter) = &shared.limiter else {
-            let asked = asked.detached();
-            // The one that is ready goes with the request.
-            let next = self.inner.clone();
-            let service = std::mem::replace(&mut self.inner, next);
-            let checked = Box::pin(Arc::clone(&self.shared).check(request, asked));
-            return ResponseFuture::checking(Checking { checked, service, shared: Arc::clone(&self.shared) });
-        };
-        let (mut decision, mut windows) = limiter.check_in_full(asked);
-        if shared.is_met(&decision, &request) {
-            limiter.pardon(asked);
-            (decision, windows) = limiter.check_in_full(asked);
-        }
-        if decision.is_admitted() {
-            let waiting = shared.waiting(&decision, &windows, asked.detached());
-            return ResponseFuture::passed(self.inner.call(request), waiting);
-        }
-        ResponseFuture::refused(shared.refusal(&decision, &windows))
+        // The one that is ready goes with the request.
+        let next = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, next);
+        Box::pin(Arc::clone(&self.shared).serve(ready, request))
     }
 }
 
 impl<B: 'static> Shared<B> {
-    fn is_met(&self, decision: &Decision, request: &http::Request<B>) -> bool {
-        let challenge = self.challenge.as_ref().filter(|_| matches!(decision, Decision::Challenge { .. }));
-        challenge.is_some_and(|challenge| challenge.is_met(request))
-    }
-
-    /// Asks a limiter that has to be waited for.
-    async fn check(self: Arc<Self>, request: http::Request<B>, asked: OwnedRequest) -> Checked<B> {
+    async fn serve<S, R>(
+        self: Arc<Self>,
+        mut service: S,
+        request: http::Request<B>,
+    ) -> Result<Response<R>, S::Error>
+    where
+        S: Service<http::Request<B>, Response = Response<R>>,
+        R: From<String>,
+    {
+        if self.unlimited.iter().any(|path| **path == *request.uri().path()) {
+            return service.call(request).await;
+        }
+        // A body need not be `Sync`, so nothing is borrowed from the request while a server is asked.
+        let asked = self.identify.identify(&request).detached();
         let (mut decision, mut windows) = self.limiter.check_in_full(asked.borrow()).await;
-        if self.is_met(&decision, &request) {
+        if let (Decision::Challenge { .. }, Some(challenge)) = (&decision, &self.challenge)
+            && challenge.is_met(&request)
+        {
             self.limiter.pardon(asked.borrow()).await;
             (decision, windows) = self.limiter.check_in_full(asked.borrow()).await;
         }
-        Checked { request, asked, decision, windows }
-    }
-
-    fn waiting(&self, decision: &Decision, windows: &[WindowStatus], asked: OwnedRequest) -> Waiting {
-        let failure = self.is_failure.map(|is_failure| {
-            Box::new(Suspicion { is_failure, limiter: self.limiter.clone(), request: asked })
-        });
-        Waiting { headers: answer::headers(decision, windows), failure }
-    }
-
-    fn refusal<R: From<String>>(&self, decision: &Decision, windows: &[WindowStatus]) -> http::Response<R> {
-        let place = self.challenge.as_ref().and_then(|challenge| challenge.location());
-        answer::refusal(decision, windows, place)
+        if !decision.is_admitted() {
+            let place = self.challenge.as_ref().and_then(|challenge| challenge.location());
+            return Ok(answer::refusal(&decision, &windows, place));
+        }
+        let mut response = service.call(request).await?;
+        answer::complete(&mut response, answer::headers(&decision, &windows));
+        if self.is_failure.is_some_and(|is_failure| is_failure(response.status())) {
+            self.limiter.report_failure(asked.borrow()).await;
+        }
+        Ok(response)
     }
 }

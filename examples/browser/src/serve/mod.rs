@@ -11,7 +11,6 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use buttress_core::{Ctx, DynProbe, Probe, Vitality};
 use buttress_health::Check;
-use buttress_ratelimit::AnyLimiter;
 use buttress_service::{Service, rate_limit};
 use buttress_telemetry::Telemetry;
 use tokio::sync::Semaphore;
@@ -60,9 +59,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     };
     let api = Api { runner: runner.clone(), translator, model: language.model };
     let [browsers, tabs] = fleet.probes();
-    let limiter = AnyLimiter::open(&config.limits, &ctx).await?;
-    limiter.maintain(&ctx);
-    let limits = rate_limit(limiter);
+    let limits = rate_limit(&config.limits, &ctx).await?;
     Service::new("browser", config.service, ctx, telemetry)
         .with(runner)
         .check(Check::ready(Named("browsers", browsers)))

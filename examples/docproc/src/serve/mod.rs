@@ -13,7 +13,6 @@ use anyhow::{Context, Result};
 use buttress_core::{Ctx, Probe, Vitality};
 use buttress_docpipeline::Workers;
 use buttress_health::Check;
-use buttress_ratelimit::AnyLimiter;
 use buttress_service::{BoxError, Component, Service, rate_limit};
 use buttress_telemetry::Telemetry;
 
@@ -44,9 +43,7 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
         config: Arc::new(config.store),
         ctx: ctx.clone(),
     };
-    let limiter = AnyLimiter::open(&config.limits, &ctx).await?;
-    limiter.maintain(&ctx);
-    let limits = rate_limit(limiter);
+    let limits = rate_limit(&config.limits, &ctx).await?;
     Service::new("docproc", config.service, ctx, telemetry)
         .with(store)
         .with(queue)
