@@ -129,7 +129,7 @@ impl FromStr for Address {
             });
         }
         if backend != Backend::Sqlite && !rest.starts_with("//") {
-            return fail(format!("`//` is missing; write \"{scheme}://{place}\""));
+            return fail(format!("`//` is missing; write \"{}\"", masked(&format!("{scheme}://{place}"))));
         }
         Ok(Self { text: text.to_owned(), backend })
     }
@@ -138,10 +138,13 @@ impl FromStr for Address {
 /// `text` with the password of every `user:password@` hidden. Where it is doubtful where one ends, too much is hidden.
 fn masked(text: &str) -> String {
     let hide = |address: &str| {
-        let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-        let Some((login, host)) = rest.rsplit_once('@') else { return address.to_owned() };
-        match login.split_once(':') {
-            Some((user, _)) => format!("{scheme}://{user}:***@{host}"),
+        let Some((before, host)) = address.rsplit_once('@') else { return address.to_owned() };
+        // The colon of `scheme://` is none of a login's, if it stands before one.
+        let login =
+            before.find("://").filter(|at| !before.get(..*at).is_some_and(|start| start.contains('@')));
+        let login = login.map_or(0, |at| at + 3);
+        match before.get(login..).and_then(|rest| rest.find(':')) {
+            Some(colon) => format!("{}:***@{host}", before.get(..login + colon).unwrap_or_default()),
             None => address.to_owned(),
         }
     };
@@ -158,6 +161,10 @@ fn masked(text: &str) -> String {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The name of a file is no secret, whatever is in it.
+        if self.backend == Backend::Sqlite {
+            return f.write_str(&self.text);
+        }
         f.write_str(&masked(&self.text))
     }
 }
@@ -222,6 +229,8 @@ mod tests {
             "nats://a:***@x,nats://b:***@y Address(nats://a:***@x,nats://b:***@y)"
         );
         assert_eq!(masked("mysql://root:top/secret@db"), "mysql://root:***@db");
+        assert_eq!(masked("nas:t//user:pw@one,nats://user:pw@two"), "nas:***@one,nats://user:***@two");
+        assert_eq!(masked("user:pw@redis://host"), "user:***@redis://host");
         assert_eq!(masked("redis+cluster://a:b,c@one:1,two:2"), "redis+cluster://a:***@one:1,two:2");
     }
 }
