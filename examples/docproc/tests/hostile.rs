@@ -243,7 +243,7 @@ fn each_gets_its_reason_and_the_others_do_not_notice() {
         let name = Path::new(path).file_name().unwrap();
         fs::copy(folder("samples").join(path), input.join(name)).unwrap();
     }
-    let limits = ["--set", "pipeline.limits.time=10s", "--set", "pipeline.limits.cells=100000"];
+    let limits = ["--set", "pipeline.limits.time=60s", "--set", "pipeline.limits.cells=100000"];
     let summary = process(&[&input], &out, &limits);
 
     let (reasons, records) = (dead_letters(&out), records(&out));

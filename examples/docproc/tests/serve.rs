@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buttress_testkit::{Random, promtool_check_metrics};
 use common::folder;
@@ -136,8 +136,9 @@ fn a_full_queue_refuses_and_says_when_to_come_back() {
     );
 }
 
-/// Hands documents in from several sides until the service is gone; gives the ids that it acknowledged.
-fn load(service: &Service, seed: u64, end: impl FnOnce(&Service) + Send) -> Vec<String> {
+/// Hands documents in from several sides, ends the service at a `moment` after it acknowledged the first, and gives the ids
+/// that it acknowledged.
+fn load(service: &Service, seed: u64, moment: Duration, end: impl FnOnce(&Service) + Send) -> Vec<String> {
     let acknowledged = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for side in 0..4 {
@@ -154,7 +155,13 @@ fn load(service: &Service, seed: u64, end: impl FnOnce(&Service) + Send) -> Vec<
                 }
             });
         }
-        scope.spawn(move || end(service));
+        let limit = Instant::now() + Duration::from_secs(60);
+        while acknowledged.lock().unwrap().is_empty() {
+            assert!(Instant::now() < limit, "the load never reached the service");
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(moment);
+        end(service);
     });
     acknowledged.into_inner().unwrap()
 }
@@ -164,17 +171,13 @@ fn all_are_done(service: &Service, ids: &[String]) {
         let document = service.finished(id);
         assert_eq!(document["status"], "done", "{}", document["error"]);
     }
-    assert!(!ids.is_empty(), "the load reached the service");
 }
 
 #[test]
 fn sigterm_under_load_loses_nothing_that_was_acknowledged() {
     let dir = tempdir().unwrap();
     let mut service = Service::start(dir.path(), &[]);
-    let ids = load(&service, 1, |service| {
-        thread::sleep(Duration::from_millis(400));
-        service.process.signal(Signal::TERM);
-    });
+    let ids = load(&service, 1, Duration::from_millis(400), |service| service.process.signal(Signal::TERM));
     assert_eq!(service.process.wait().code(), Some(0), "{}", service.process.output());
     all_are_done(&Service::start(dir.path(), &[]), &ids);
 }
@@ -185,11 +188,8 @@ fn kill_9_under_load_loses_nothing_that_was_acknowledged() {
     let mut random = Random::new(7);
     for run in 0..4 {
         let mut service = Service::start(dir.path(), &[]);
-        let moment = random.duration(Duration::from_millis(50), Duration::from_millis(500));
-        let ids = load(&service, run, |service| {
-            thread::sleep(moment);
-            service.process.signal(Signal::KILL);
-        });
+        let moment = random.duration(Duration::ZERO, Duration::from_millis(450));
+        let ids = load(&service, run, moment, |service| service.process.signal(Signal::KILL));
         service.process.kill();
         all_are_done(&Service::start(dir.path(), &[]), &ids);
     }
@@ -201,7 +201,8 @@ fn events_tell_each_step_and_end_when_the_service_drains() {
     let mut service = Service::start(dir.path(), &[]);
     let mut stream = TcpStream::connect(&service.address).unwrap();
     stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
-    thread::sleep(Duration::from_millis(200));
+    let mut begun = [0];
+    stream.read_exact(&mut begun).unwrap();
     let uploaded = service.upload("a.txt", b"A text that is told of.").unwrap().json();
     service.finished(uploaded["documents"][0]["id"].as_str().unwrap());
     service.process.signal(Signal::TERM);

@@ -43,6 +43,8 @@ impl Listener {
                 return Some(event);
             }
             tokio::select! {
+                // What has happened is told before the end.
+                biased;
                 change = self.changes.recv() => match change {
                     Ok(change) => {
                         // Forgotten meanwhile: there is nothing to tell.

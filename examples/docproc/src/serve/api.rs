@@ -263,10 +263,15 @@ struct Totals {
 /// Every document that goes a step further, and the totals after it; ends when the service drains.
 async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let changes = api.queue.watch();
-    let shutdown = api.ctx.shutdown.clone();
     let first = stream::once(totals(api.clone()));
     let rest = stream::unfold((api, changes), |(api, mut changes)| async move {
-        let event = match changes.recv().await {
+        let change = tokio::select! {
+            // What has happened is told before the end.
+            biased;
+            change = changes.recv() => change,
+            () = api.ctx.shutdown.drained() => return None,
+        };
+        let event = match change {
             Ok(document) => Event::default().event("document").json_data(&*document).ok(),
             // Too slow for the stream: the page looks afresh.
             Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
@@ -278,7 +283,7 @@ async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, 
         Some((stream::iter(event.into_iter().chain(totals)), (api, changes)))
     });
     let events = first.flat_map(stream::iter).chain(rest.flatten()).map(Ok);
-    Sse::new(events.take_until(async move { shutdown.drained().await })).keep_alive(KeepAlive::default())
+    Sse::new(events).keep_alive(KeepAlive::default())
 }
 
 async fn totals(api: Api) -> Option<Event> {
