@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use buttress_core::{Ctx, Key, Probe, Random, Vitality};
 
@@ -45,7 +45,8 @@ pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> usize + Send + Sync>;
 pub(crate) struct Inner<K: CacheKey, V: CacheValue> {
     pub(crate) engine: AnyEngine<K, Entry<V>>,
     pub(crate) ctx: Ctx,
-    start: Instant,
+    /// By the coarse clock.
+    start: u64,
     /// Entries of another one are gone.
     generation: AtomicU16,
     pub(crate) tally: Arc<Tally>,
@@ -191,8 +192,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     ) -> Self {
         Self {
             engine,
-            // The coarse time, for it is what is read later, and behind the other.
-            start: ctx.clock.coarse(),
+            start: ctx.clock.coarse_nanos(),
             ctx: ctx.clone(),
             generation: AtomicU16::new(0),
             tally,
@@ -212,7 +212,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
 
     #[inline]
     pub(crate) fn now(&self) -> Tick {
-        Tick::of(self.ctx.clock.coarse(), self.start)
+        Tick::of(self.ctx.clock.coarse_nanos(), self.start)
     }
 
     #[inline]

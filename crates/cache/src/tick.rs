@@ -1,6 +1,6 @@
-//! Times of one cache: 128ths of a second since it was made, in four bytes of every entry.
+//! Times of one cache: ticks of 8.4 ms since it was made, in four bytes of every entry.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A moment, or [`Tick::NEVER`].
 ///
@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tick(u32);
 
-/// Ticks in a second.
-const RATE: u64 = 128;
-const NANOS_PER_TICK: u64 = 1_000_000_000 / RATE;
+/// A tick is `2^23` nanoseconds, so that a shift makes ticks of the clock's nanoseconds.
+const SHIFT: u32 = 23;
 
 impl Tick {
     /// What never comes.
@@ -19,11 +18,10 @@ impl Tick {
     /// The longest lifetime.
     pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 180);
 
-    /// `now`, of a cache that was made at `start`.
+    /// The coarse time `now`, of a cache that was made at `start`.
     #[inline]
-    pub(crate) fn of(now: Instant, start: Instant) -> Self {
-        let since = now.saturating_duration_since(start);
-        Self::new(since.as_secs() * RATE + u64::from(since.subsec_nanos()) / NANOS_PER_TICK)
+    pub(crate) fn of(now: u64, start: u64) -> Self {
+        Self::new(now.wrapping_sub(start) >> SHIFT)
     }
 
     #[inline]
@@ -81,15 +79,13 @@ impl Tick {
 
 /// Whole ticks in `wait`, as many as a lifetime may have.
 pub(crate) fn ticks(wait: Duration) -> u32 {
-    let wait = wait.min(Tick::LONGEST);
-    let ticks = wait.as_secs() * RATE + u64::from(wait.subsec_nanos()) / NANOS_PER_TICK;
-    u32::try_from(ticks).unwrap_or(u32::MAX >> 1)
+    u32::try_from(wait.min(Tick::LONGEST).as_nanos() >> SHIFT).unwrap_or(u32::MAX >> 1)
 }
 
 /// The time that `ticks` take.
 #[cfg(any(feature = "codec", test))]
 pub(crate) fn duration(ticks: u32) -> Duration {
-    Duration::from_nanos(u64::from(ticks) * NANOS_PER_TICK)
+    Duration::from_nanos(u64::from(ticks) << SHIFT)
 }
 
 #[cfg(test)]
@@ -106,7 +102,7 @@ mod tests {
             prop_assert_eq!(later.is_after(now), wait > 0);
             prop_assert!(!now.is_after(later));
             // The value that is stepped over makes one tick of difference.
-            prop_assert!(u64::from(later.since(now)).abs_diff(wait * RATE) <= 1);
+            prop_assert!(u64::from(later.since(now)).abs_diff((wait * 1_000_000_000) >> SHIFT) <= 1);
             prop_assert_eq!(now.since(later), 0);
             prop_assert!(now.min(later) == now && later.min(now) == now);
             prop_assert!(Tick::NEVER.min(now) == now && now.min(Tick::NEVER) == now);

@@ -25,6 +25,7 @@ pub struct TestClock {
 
 #[derive(Debug)]
 struct State {
+    start: Instant,
     now: Instant,
     wall: SystemTime,
     sleepers: Vec<Waker>,
@@ -37,7 +38,8 @@ impl TestClock {
     #[must_use]
     pub fn new() -> Self {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
-        Self { state: Arc::new(Mutex::new(State { now: Instant::now(), wall, sleepers: Vec::new() })) }
+        let start = Instant::now();
+        Self { state: Arc::new(Mutex::new(State { start, now: start, wall, sleepers: Vec::new() })) }
     }
 
     /// This clock as a component wants it.
@@ -70,6 +72,11 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Instant {
         self.state().now
+    }
+
+    fn coarse_nanos(&self) -> u64 {
+        let state = self.state();
+        u64::try_from((state.now - state.start).as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn wall(&self) -> SystemTime {

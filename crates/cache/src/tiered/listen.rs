@@ -51,7 +51,7 @@ impl<V: CacheValue> Shared<V> {
                     // Whoever reads from here on hears of every change after it.
                     trust.begin(inner.ctx.clock.now());
                     inner.renew();
-                    self.believe(&trust);
+                    self.believe(&trust, &*inner.ctx.clock);
                 }
                 emit(inner, "cache.news_heard", Outcome::Success, None);
                 self.catch_up(inner).await;
@@ -60,7 +60,7 @@ impl<V: CacheValue> Shared<V> {
                 {
                     let mut trust = locked(&self.trust);
                     trust.hear(moment, inner.ctx.clock.now());
-                    self.believe(&trust);
+                    self.believe(&trust, &*inner.ctx.clock);
                 }
                 self.catch_up(inner).await;
             }

@@ -12,9 +12,8 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-use buttress_core::{Classify, Key, Probe, RejectionReason, Validate, Vitality};
+use buttress_core::{Classify, Clock, Key, Probe, RejectionReason, Validate, Vitality};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -97,8 +96,7 @@ struct Shared<V> {
     config: TierConfig,
     /// Who this node is, in its news.
     node: u64,
-    start: Instant,
-    /// Until when entries may be served without asking, in nanoseconds since `start`.
+    /// Until when entries may be served without asking, by the coarse clock.
     trusted_until: AtomicU64,
     trust: Mutex<Trust>,
     breaker: Mutex<Breaker>,
@@ -141,7 +139,6 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
             tier: Arc::new(tier),
             codec,
             node: buttress_core::unique_number(),
-            start: inner.ctx.clock.coarse(),
             trusted_until: AtomicU64::new(0),
             trust: Mutex::new(Trust::new(config.staleness)),
             breaker: Mutex::new(Breaker::new(config.failures, config.open_for)),
@@ -315,9 +312,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
     #[inline]
     fn look(&self, key: &K) -> Look<V> {
         let inner = &self.cache.0;
-        let now = inner.ctx.clock.coarse().saturating_duration_since(self.shared.start);
-        let until = self.shared.trusted_until.load(Ordering::Acquire);
-        if u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) >= until {
+        if inner.ctx.clock.coarse_nanos() >= self.shared.trusted_until.load(Ordering::Acquire) {
             self.shared.stand(inner);
         }
         inner.look(key)
@@ -332,15 +327,16 @@ impl<V: CacheValue> Shared<V> {
         if trust.stand(inner.ctx.clock.now()) == Standing::Lapse {
             // Under the lock, so that nobody who comes after finds what was to be dropped.
             inner.renew();
-            self.believe(&trust);
+            self.believe(&trust, &*inner.ctx.clock);
             self.metrics.lapsed();
         }
     }
 
     /// Tells the fast path until when it need not ask.
-    fn believe(&self, trust: &Trust) {
+    fn believe(&self, trust: &Trust, clock: &dyn Clock) {
         let until = trust.until().map_or(0, |until| {
-            u64::try_from(until.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+            let left = until.saturating_duration_since(clock.now());
+            clock.coarse_nanos().saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX))
         });
         self.trusted_until.store(until, Ordering::Release);
     }

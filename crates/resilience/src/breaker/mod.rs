@@ -28,7 +28,7 @@ mod window;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use buttress_core::{
     Classify, Ctx, ErrorClass, Event, Outcome, Probe, Rejection, RejectionReason, Violations, Vitality, units,
@@ -53,7 +53,8 @@ struct Inner {
     circuit: Circuit,
     /// A call that takes so many nanoseconds is slow.
     slow_after: Option<u64>,
-    start: Instant,
+    /// By the coarse clock.
+    start: u64,
     ctx: Ctx,
     name: Box<str>,
     metrics: BreakerMetrics,
@@ -65,7 +66,7 @@ struct Inner {
 impl Inner {
     /// A few milliseconds do not matter here.
     fn now(&self) -> Time {
-        Time::of(self.ctx.clock.coarse(), self.start)
+        Time(self.ctx.clock.coarse_nanos().saturating_sub(self.start))
     }
 
     /// A change that its own calls brought about.
@@ -117,7 +118,7 @@ impl Breaker {
         Ok(Self(Arc::new(Inner {
             circuit: Circuit::new(config.rules(), config.window(), Random::seeded()),
             slow_after: config.slow_after.map(nanos),
-            start: ctx.clock.now(),
+            start: ctx.clock.coarse_nanos(),
             ctx: ctx.clone(),
             name: name.into(),
             metrics,
