@@ -25,6 +25,7 @@
 //! |---|---|---|
 //! | `test-util` | no | [`TestClock`], whose time moves only when the test says so, and [`EventLog`], a sink that remembers |
 
+mod cidr;
 mod clock;
 mod ctx;
 mod error;
@@ -40,6 +41,7 @@ mod test_util;
 pub mod units;
 mod validate;
 
+pub use cidr::{Cidr, CidrError};
 pub use clock::{BoxFuture, Clock, SharedClock, SystemClock, timeout};
 pub use ctx::Ctx;
 pub use error::{Classify, Elapsed, ErrorClass, chain};

@@ -7,11 +7,12 @@ use std::time::Duration;
 use buttress_connect::redis::client::{Script, ScriptInvocation};
 
 use crate::algorithm::{Algorithm, NEVER, Nanos, Verdict};
+use crate::caller::caller;
 use crate::decision::{Decision, Quota};
 use crate::plan::{Plan, Rules, Window};
 use crate::status::WindowStatus;
 use crate::view::View;
-use crate::{PenaltyConfig, Request, Subject, cidr};
+use crate::{PenaltyConfig, Request, Subject};
 
 /// What the script does; numbered as there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ fn digest(kind: u8, text: &[&[u8]]) -> String {
 }
 
 fn subject_digest(subject: Subject<'_>, prefix: u8) -> String {
-    let address = |address: IpAddr| cidr::caller(address, prefix).to_be_bytes();
+    let address = |address: IpAddr| caller(address, prefix).to_be_bytes();
     match subject {
         Subject::User(user) => digest(b'u', &[user.as_bytes()]),
         Subject::ApiKey(key) => digest(b'k', &[key.as_bytes()]),
