@@ -21,7 +21,7 @@ use std::time::Duration;
 use buttress_connect::redis::Redis;
 use buttress_connect::redis::client::Script;
 use buttress_connect::{Backend, Error as ConnectError};
-use buttress_core::{Ctx, DynProbe, Event, Outage, Outcome, Validate, chain, timeout};
+use buttress_core::{Ctx, Event, Outage, Outcome, Probe, Validate, Vitality, chain, timeout};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use self::call::{Answer, Call, LeaseTerms, Operation};
@@ -226,11 +226,31 @@ impl SharedLimiter {
             }
         });
     }
+}
 
-    /// Whether the server answers; a failure is a warning, where requests are served without it.
-    #[must_use]
-    pub fn probe(&self) -> DynProbe {
-        DynProbe::new(self.inner.redis.clone())
+impl Probe for SharedLimiter {
+    fn name(&self) -> &str {
+        self.inner.local.name()
+    }
+
+    /// Whether the server is asked, and answers in time. Where it does not, that is a failure if nobody is admitted then, else a warning.
+    async fn check(&self) -> Vitality {
+        let inner = &*self.inner;
+        let ping = timeout(&**inner.local.inner.timeline.clock(), inner.config.within, inner.redis.check());
+        if !inner.outage.is_on() && matches!(ping.await, Ok(Vitality::Pass)) {
+            return Vitality::Pass;
+        }
+        match inner.config.on_unavailable {
+            OnUnavailable::Local => {
+                Vitality::Warn("the shared state does not answer; each process counts for itself".to_owned())
+            }
+            OnUnavailable::Open => {
+                Vitality::Warn("the shared state does not answer; all requests are admitted".to_owned())
+            }
+            OnUnavailable::Closed => {
+                Vitality::Fail("the shared state does not answer; no request is admitted".to_owned())
+            }
+        }
     }
 }
 
