@@ -14,6 +14,7 @@ use crate::{ProcessGroup, Program, wait_until};
 #[derive(Debug)]
 pub struct RedisSentinel {
     master: ProcessGroup,
+    master_addr: SocketAddr,
     replica_addr: SocketAddr,
     sentinel_addr: SocketAddr,
     _replica: ProcessGroup,
@@ -51,6 +52,7 @@ impl RedisSentinel {
         });
         Self {
             master,
+            master_addr,
             replica_addr,
             sentinel_addr,
             _replica: replica,
@@ -63,6 +65,11 @@ impl RedisSentinel {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis+sentinel://{}?master=main", self.sentinel_addr)
+    }
+
+    /// Waits until the replica has what the master has now.
+    pub fn replicate(&self) {
+        wait_for_replica_of(self.master_addr);
     }
 
     /// `kill -9` for the master, for good. Returns when the replica is the master.
@@ -172,6 +179,11 @@ impl RedisCluster {
         Self { nodes }
     }
 
+    /// Waits until the replicas have what their masters have now.
+    pub fn replicate(&self) {
+        self.nodes.iter().take(3).for_each(|master| wait_for_replica_of(master.addr));
+    }
+
     /// `kill -9` for the master of `key`, for good. Returns when its replica is the master.
     pub fn fail_over(&mut self, key: &str) {
         let told = self.nodes[0].command(&["CLUSTER", "KEYSLOT", key]);
@@ -187,4 +199,19 @@ impl RedisCluster {
     pub fn url(&self) -> String {
         format!("redis+cluster://{},{}", self.nodes[0].addr, self.nodes[1].addr)
     }
+}
+
+/// Waits until the replica of a master has told that it has what the master has now. It tells once a second, and gets nothing before it
+/// has told for the first time.
+fn wait_for_replica_of(master: SocketAddr) {
+    let offsets = || {
+        let told = command(master, &["INFO", "replication"]).ok()?;
+        let after = |mark: &str| -> Option<u64> {
+            let (_, rest) = told.split_once(mark)?;
+            rest.split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
+        };
+        Some((after("master_repl_offset:")?, after(",offset=")?))
+    };
+    let (goal, _) = wait_until("the master to have a replica", READY_WITHIN, offsets);
+    wait_until("the replica to follow", READY_WITHIN, || offsets().filter(|(_, replica)| *replica >= goal));
 }

@@ -19,13 +19,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_connect::redis::Redis;
-use buttress_connect::redis::client::Script;
+use buttress_connect::redis::client::{self, Script};
 use buttress_connect::{Backend, Error as ConnectError};
 use buttress_core::{Ctx, Event, Outage, Outcome, Probe, Validate, Vitality, chain, timeout};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use self::call::{Answer, Call, LeaseTerms, Operation};
 use self::leases::{Leases, Spent};
+use crate::algorithm::Nanos;
 use crate::config::{OnUnavailable, SharedConfig};
 use crate::limiter::Limiter;
 use crate::metrics::{FALLBACK, SHARED_UP};
@@ -236,8 +237,12 @@ impl Probe for SharedLimiter {
     /// Whether the server is asked, and answers in time. Where it does not, that is a failure if nobody is admitted then, else a warning.
     async fn check(&self) -> Vitality {
         let inner = &*self.inner;
-        let ping = timeout(&**inner.local.inner.timeline.clock(), inner.config.within, inner.redis.check());
-        if !inner.outage.is_on() && matches!(ping.await, Ok(Vitality::Pass)) {
+        // Of a cluster, the node that has the keys is to answer.
+        let mut question = client::cmd("EXISTS");
+        question.arg(&inner.prefix);
+        let asked = inner.redis.query::<i64>(&question);
+        let answer = timeout(&**inner.local.inner.timeline.clock(), inner.config.within, asked);
+        if !inner.outage.is_on() && matches!(answer.await, Ok(Ok(_))) {
             return Vitality::Pass;
         }
         match inner.config.on_unavailable {
@@ -359,10 +364,13 @@ impl Inner {
             }
             Spent::UsedUp(back) => back,
         };
+        let mut block = false;
         let answer = if self.outage.admits(Duration::from_nanos(now)) {
+            let within = Nanos::try_from(self.config.within.as_nanos()).unwrap_or(Nanos::MAX);
+            block = !self.outage.is_on() && leases.asks_for_block(print, now, within, request);
             let terms = LeaseTerms {
                 share: self.config.lease_share,
-                most: self.config.lease_most,
+                most: if block { self.config.lease_most } else { 0 },
                 back: back.left,
                 starts: &back.starts,
             };
@@ -377,7 +385,7 @@ impl Inner {
         local.note_tier(request);
         local.metrics.decided(answer.decision.outcome(), 1);
         self.tell_of_bans(request, &answer, "refused requests");
-        leases.granted(print, now, cost, &answer, request);
+        leases.granted(print, now, cost, block, &answer, request);
         answer.decision
     }
 
