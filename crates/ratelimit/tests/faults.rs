@@ -252,6 +252,24 @@ async fn slower_than_a_call_may_be() {
     on_the_way(|proxy| proxy.slow_down(WITHIN * 3)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_slow_for_long_does_not_hand_out_what_nobody_gets() {
+    let server = Redis::start();
+    let proxy = FaultProxy::to(server.addr());
+    let url = format!("redis://{}", proxy.addr());
+    let scene = Scene::open(&url, 8, OnUnavailable::Closed).await;
+    assert!(scene.limiter.check("user").await.is_admitted());
+    proxy.slow_down(WITHIN * 3);
+    let begun = Instant::now();
+    // Long enough for ten calls that try it.
+    let during = scene.ask(1, move || begun.elapsed() > Duration::from_secs(2)).await;
+    proxy.pass();
+    scene.recovers().await;
+    let after = scene.ask_often().await;
+    let admitted = 1 + during.admitted() + after.admitted();
+    assert!(admitted <= QUOTA && admitted + LEASED >= QUOTA, "{admitted} of {QUOTA}");
+}
+
 /// The host is gone without a word, and another has its address: the connection stays open, and nothing comes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vanished() {
