@@ -19,6 +19,8 @@
 //! so does one whose answer comes later than `within`: nobody uses it. While the server does not answer, the calls that try it are for
 //! no block, so that a server that is slow for long does not hand out all to nobody.
 //!
+//! Leases are kept for at most `max_keys` combinations, and for names of at most 512 bytes together; others ask the server each time.
+//!
 //! A block is of one combination of caller, tier and route, so a limit for all together is handed out in many blocks. A ban
 //! made elsewhere is noticed when the server is asked next, after `lease_keep` at the latest. A refusal is remembered as long, without being
 //! held against the caller each time.
@@ -40,6 +42,9 @@ use crate::{LimiterConfig, Policy, Request, WindowStatus};
 const SHARDS: usize = 64;
 /// Leases looked at for being over with each that comes.
 const SWEEP: usize = 4;
+
+/// All names of a request that has leases, together, in bytes.
+const LONGEST_NAMES: usize = 512;
 
 /// How much earlier than the server's window a block ends here: more than the clock's tick, by which times may be old, and than two
 /// clocks drift apart within `lease_keep`.
@@ -175,6 +180,9 @@ impl Leases {
         within: Nanos,
         request: &Request<'_>,
     ) -> bool {
+        if !is_kept(request) {
+            return false;
+        }
         let Some(mut table) = self.shard(print) else { return false };
         let asking_until = now.saturating_add(within);
         if let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) {
@@ -246,6 +254,9 @@ impl Leases {
         answer: &Answer,
         request: &Request<'_>,
     ) {
+        if !is_kept(request) {
+            return;
+        }
         let Some(mut table) = self.shard(print) else { return };
         if block && let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) {
             lease.asking_until = 0;
@@ -285,6 +296,12 @@ impl Leases {
     }
 }
 
+/// Whether there are leases for a request: its names are kept for giving back, so those that are long are not.
+fn is_kept(request: &Request<'_>) -> bool {
+    let names = [request.user, request.api_key, request.route, request.tier];
+    names.into_iter().flatten().map(str::len).sum::<usize>() <= LONGEST_NAMES
+}
+
 /// Forgets leases that are over; where all are worth something and there are too many, any one, whose rest is lost.
 fn make_room(table: &mut HashTable<Lease>, now: Nanos, most: usize) {
     let buckets = table.num_buckets();
@@ -309,5 +326,46 @@ fn make_room(table: &mut HashTable<Lease>, now: Nanos, most: usize) {
         && let Ok(found) = table.get_bucket_entry(bucket)
     {
         found.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algorithm::NEVER;
+
+    #[test]
+    fn a_million_callers_stay_within_the_bound() {
+        let most = 10_000;
+        let (leases, plan) =
+            (Leases::new(most, Duration::from_secs(2)), crate::Limiter::new(crate::Limit::per_hour(10)));
+        let plan = &plan.inner.plan;
+        let answer = |granted| Answer {
+            decision: Decision::Admitted(Quota::UNLIMITED),
+            windows: Vec::new(),
+            bans: Vec::new(),
+            granted,
+            starts: vec![0],
+        };
+        let count =
+            || leases.shards.iter().map(|shard| shard.lock().map_or(0, |table| table.len())).sum::<usize>();
+        for i in 0..1_000_000_u64 {
+            let user = format!("user-{i}");
+            let request = Request::user(&user);
+            let print = leases.print(&request, plan);
+            assert!(leases.asks_for_block(print, i, NEVER / 2, &request));
+            assert!(!leases.asks_for_block(print, i, NEVER / 2, &request), "one at a time");
+            // A third of them gets no answer.
+            if i % 3 > 0 {
+                leases.granted(print, i, 1, true, &answer(8), &request);
+            }
+        }
+        assert!(count() <= most, "{}", count());
+        let long = "x".repeat(1_000);
+        let request = Request::user(&long);
+        let print = leases.print(&request, plan);
+        assert!(!leases.asks_for_block(print, 0, 1, &request));
+        leases.granted(print, 0, 1, false, &answer(1), &request);
+        assert!(matches!(leases.spend(print, 0, 1), Spent::UsedUp(_)));
     }
 }

@@ -93,7 +93,7 @@ impl SharedLimiter {
             local: Limiter::ready(config, ctx),
             redis,
             script: Script::new(include_str!("decide.lua")),
-            prefix: format!("{{buttress:{name}}}:"),
+            prefix: call::prefix(&name),
             penalties: config.penalties.clone(),
             outage: Outage::new(FAILURES, config.shared.retry_every),
             leases: leased.then(|| Leases::new(config.max_keys, config.shared.lease_keep)),
