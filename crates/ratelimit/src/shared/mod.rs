@@ -11,6 +11,8 @@
 //! different names. Every key expires when it says nothing any more.
 
 mod call;
+#[cfg(test)]
+mod clock_steps;
 mod leases;
 #[cfg(test)]
 mod simulation;
