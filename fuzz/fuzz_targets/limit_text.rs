@@ -5,7 +5,8 @@
 
 use std::net::IpAddr;
 
-use buttress_ratelimit::{Cidr, Limit, Limiter, Request};
+use buttress_core::Cidr;
+use buttress_ratelimit::{Limit, Limiter, Request};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, [u8; 16])| {

@@ -9,6 +9,7 @@ mod place;
 mod sentinel;
 mod servers;
 mod subscription;
+mod watched;
 
 use std::time::Duration;
 

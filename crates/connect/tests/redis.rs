@@ -185,6 +185,40 @@ async fn a_new_master_is_found_by_its_sentinel() {
     .await;
 }
 
+/// Callers have less patience than an answer may take, so nobody sees that none comes.
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_made_anew() {
+    let server = buttress_testkit::Redis::start();
+    let proxy = FaultProxy::to(server.addr());
+    let redis = connect(&format!("redis://{}", proxy.addr())).await;
+    set(&redis, "a", "1").await.unwrap();
+    proxy.strand();
+    let begun = Instant::now();
+    loop {
+        let asked = tokio::time::timeout(Duration::from_millis(50), get(&redis, "a")).await;
+        if matches!(&asked, Ok(Ok(Some(value))) if value == "1") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_away_is_found_again() {
+    let mut server = buttress_testkit::Redis::durable();
+    let redis = connect(&server.url()).await;
+    set(&redis, "a", "1").await.unwrap();
+    for _ in 0..3 {
+        server.process().kill();
+        assert!(get(&redis, "a").await.is_err());
+        server.crash();
+        let begun = Instant::now();
+        while get(&redis, "a").await.ok().flatten().as_deref() != Some("1") {
+            assert!(begun.elapsed() < PATIENCE);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_cluster_is_one_redis() {
     let group = tokio::task::spawn_blocking(RedisCluster::start).await.unwrap();

@@ -25,11 +25,13 @@
 //! |---|---|---|
 //! | `test-util` | no | [`TestClock`], whose time moves only when the test says so, and [`EventLog`], a sink that remembers |
 
+mod cidr;
 mod clock;
 mod ctx;
 mod error;
 mod event;
 mod key;
+mod outage;
 mod probe;
 mod random;
 mod rejection;
@@ -39,11 +41,13 @@ mod test_util;
 pub mod units;
 mod validate;
 
+pub use cidr::{Cidr, CidrError};
 pub use clock::{BoxFuture, Clock, SharedClock, SystemClock, timeout};
 pub use ctx::Ctx;
 pub use error::{Classify, Elapsed, ErrorClass, chain};
 pub use event::{Event, Events, Outcome, Sink};
 pub use key::{Key, KeyError};
+pub use outage::Outage;
 pub use probe::{DynProbe, Probe, Vitality};
 pub use random::{Random, unique_number};
 pub use rejection::{Rejection, RejectionReason};

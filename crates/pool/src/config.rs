@@ -5,7 +5,7 @@ use std::time::Duration;
 use buttress_core::{Validate, Violations, units};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::breaker::BreakerRules;
+use crate::retry::RetryRules;
 use crate::state::Rules;
 use crate::time::nanos;
 
@@ -214,12 +214,9 @@ impl PoolConfig {
             },
             check_every: self.check_every,
             leak_after: self.leak_after,
-            breaker: BreakerRules {
-                failures: self.failures,
-                retry_first: self.retry_first,
-                retry_most: self.retry_most,
-                open_for: self.open_for,
-            },
+            failures: self.failures,
+            open_for: self.open_for,
+            retry: RetryRules { first: self.retry_first, most: self.retry_most },
         }
     }
 }

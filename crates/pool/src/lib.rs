@@ -88,7 +88,6 @@
 //! | `deadpool` | no | [`engine`]: deadpool behind the same managers |
 //! | `test-util` | no | `contract`: what every engine promises, as tests |
 
-mod breaker;
 mod config;
 pub mod contract;
 mod desk;
@@ -101,6 +100,7 @@ pub mod metrics;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // Failing is what a test is for.
 mod model;
 mod pool;
+mod retry;
 mod sharing;
 mod state;
 mod status;

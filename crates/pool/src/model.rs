@@ -10,8 +10,8 @@ use std::time::Duration;
 use buttress_core::ErrorClass;
 use proptest::prelude::*;
 
-use crate::breaker::{AfterFailure, BreakerRules};
 use crate::error::BoxedError;
+use crate::retry::{AfterFailure, RetryRules};
 use crate::state::{Rules, State};
 use crate::status::Closed;
 use crate::time::Time;
@@ -34,12 +34,9 @@ fn rules() -> Rules {
         unchecked: Some(2_000_000_000),
         check_every: Some(Duration::from_secs(5)),
         leak_after: Some(Duration::from_secs(30)),
-        breaker: BreakerRules {
-            failures: 3,
-            retry_first: Duration::from_millis(100),
-            retry_most: Duration::from_secs(1),
-            open_for: Duration::from_secs(3),
-        },
+        failures: 3,
+        open_for: Duration::from_secs(3),
+        retry: RetryRules { first: Duration::from_millis(100), most: Duration::from_secs(1) },
     }
 }
 

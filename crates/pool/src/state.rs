@@ -7,16 +7,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use buttress_core::chain;
+use buttress_core::{Outage, Random, chain};
 
-use crate::breaker::{AfterFailure, Breaker, BreakerRules};
 use crate::error::BoxedError;
+use crate::retry::{AfterFailure, RetryRules};
 use crate::status::{Closed, ObjectStatus, Standing, Status};
 use crate::tally::Tally;
 use crate::time::Time;
 use crate::verdict::{Ask, Effects, Leak, Lent, Refusal, Served, Times, Turn};
 use crate::waiters::{Seat, Waiters};
-use buttress_core::Random;
 
 /// What holds for a pool, from its configuration.
 #[derive(Debug, Clone)]
@@ -32,7 +31,10 @@ pub(crate) struct Rules {
     pub(crate) unchecked: Option<u64>,
     pub(crate) check_every: Option<Duration>,
     pub(crate) leak_after: Option<Duration>,
-    pub(crate) breaker: BreakerRules,
+    /// Failures in a row to create an object that open the circuit, and for how long.
+    pub(crate) failures: u32,
+    pub(crate) open_for: Duration,
+    pub(crate) retry: RetryRules,
 }
 
 /// The share of the maximum age that is drawn for each object, so that those made together do not end together.
@@ -119,7 +121,8 @@ pub(crate) struct State<T> {
     suspect_since: Option<Time>,
     rules: Rules,
     free: Vec<usize>,
-    breaker: Breaker,
+    /// Open: no creation. Then half open: one at a time, whose outcome decides.
+    outage: Outage,
     cause: Option<Arc<BoxedError>>,
     /// When `maintain` is to be called next.
     alarm: Option<Time>,
@@ -129,6 +132,7 @@ pub(crate) struct State<T> {
 impl<T> State<T> {
     pub(crate) fn new(rules: Rules, seed: u64) -> Self {
         Self {
+            outage: Outage::new(rules.failures, rules.open_for),
             rules,
             slots: Vec::new(),
             free: Vec::new(),
@@ -142,7 +146,6 @@ impl<T> State<T> {
             closed: false,
             started: false,
             inspecting: false,
-            breaker: Breaker::default(),
             cause: None,
             suspect_since: None,
             alarm: None,
@@ -201,7 +204,7 @@ impl<T> State<T> {
         }
         let limit = self.rules.max + self.rules.overflow;
         let room = limit.saturating_sub(self.all());
-        let coming = self.creating + if self.breaker.is_open(ask.now) { 0 } else { room };
+        let coming = self.creating + if self.is_open(ask.now) { 0 } else { room };
         let patient = if ask.wait { self.rules.waiters } else { 0 };
         (self.waiters.len() >= coming + patient).then(|| {
             let turns = (self.waiters.len() + 1).div_ceil(limit.max(1));
@@ -212,8 +215,17 @@ impl<T> State<T> {
 
     /// The refusal of everybody, if the circuit is open and no object is left that could come back.
     fn circuit(&self, now: Time) -> Option<Refusal> {
-        let cause = self.cause.as_ref().filter(|_| self.live == 0 && self.breaker.is_open(now))?;
-        Some(Refusal::CircuitOpen { retry_after: self.breaker.left(now), cause: Arc::clone(cause) })
+        let cause = self.cause.as_ref().filter(|_| self.live == 0 && self.is_open(now))?;
+        Some(Refusal::CircuitOpen { retry_after: self.open_for(now), cause: Arc::clone(cause) })
+    }
+
+    /// For how long the circuit stays open; nothing if it is closed or half open.
+    fn open_for(&self, now: Time) -> Duration {
+        self.outage.left(now.since_start())
+    }
+
+    fn is_open(&self, now: Time) -> bool {
+        !self.open_for(now).is_zero()
     }
 
     /// Gives up a seat. What it had been served goes to the next.
@@ -278,7 +290,7 @@ impl<T> State<T> {
     /// Takes a new object. Returns whether it closed the circuit.
     pub(crate) fn created(&mut self, object: T, now: Time, effects: &mut Effects<T>) -> bool {
         self.creating -= 1;
-        let recovered = self.breaker.succeed();
+        let recovered = self.outage.succeeded();
         self.cause = None;
         let share = 1.0 - AGE_JITTER * self.random.fraction();
         let expires = self.rules.max_age.map_or(Time::NEVER, |age| now.after(age.mul_f64(share)));
@@ -317,18 +329,19 @@ impl<T> State<T> {
         self.cause = Some(cause);
         self.suspect_since = Some(now);
         effects.more().news = true;
-        let after = self.breaker.fail(now, &self.rules.breaker, &self.random);
-        if after == AfterFailure::Open {
+        self.outage.failed(now.since_start());
+        if self.outage.is_on() {
             self.creating -= 1;
             self.settle(now, effects);
+            return AfterFailure::Open;
         }
-        after
+        AfterFailure::Retry(self.rules.retry.pause(self.outage.failures(), &self.random))
     }
 
     /// Whether a creation that is to be tried again still serves anybody; if not, it is over.
     pub(crate) fn goes_on(&mut self, now: Time) -> bool {
         let over = self.closed
-            || self.breaker.is_open(now)
+            || self.is_open(now)
             || self.needed() < self.creating
             || self.all() > self.rules.max + self.rules.overflow;
         if over {
@@ -429,7 +442,7 @@ impl<T> State<T> {
             waiting: self.waiters.len(),
             paused: self.paused,
             closed: self.closed,
-            circuit_open_for: Some(self.breaker.left(now)).filter(|left| !left.is_zero()),
+            circuit_open_for: Some(self.open_for(now)).filter(|left| !left.is_zero()),
             last_error: self.cause.as_ref().map(|cause| chain(&*cause.source)),
         }
     }
@@ -571,7 +584,7 @@ impl<T> State<T> {
 
     /// How many creations to begin.
     fn wanted(&self, now: Time) -> usize {
-        if self.closed || self.breaker.is_open(now) {
+        if self.closed || self.is_open(now) {
             return 0;
         }
         let room = |limit: usize| limit.saturating_sub(self.all());
@@ -579,7 +592,7 @@ impl<T> State<T> {
         let for_waiters =
             waiting.saturating_sub(self.creating).min(room(self.rules.max + self.rules.overflow));
         let for_stock = self.needed().saturating_sub(self.creating).min(room(self.rules.max));
-        if self.breaker.is_half_open(now) {
+        if self.outage.is_on() {
             // One tries, whether it is needed or not: how else would anybody know.
             return usize::from(self.creating == 0 && room(self.rules.max) > 0);
         }

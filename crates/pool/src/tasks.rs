@@ -14,12 +14,12 @@ use buttress_core::{Ctx, ErrorClass, Event, Outcome, chain, timeout, units};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::breaker::AfterFailure;
 use crate::desk::Shell;
 use crate::error::BoxedError;
 use crate::guard::{Fate, Guard};
 use crate::manager::{Condition, Manager};
 use crate::pool::Inner;
+use crate::retry::AfterFailure;
 use crate::state::State;
 use crate::status::Closed;
 use crate::verdict::{Effects, Leak, More};

@@ -20,6 +20,11 @@ impl Time {
         Self(self.0.saturating_add(nanos(wait)))
     }
 
+    /// The time since the pool was made.
+    pub(crate) fn since_start(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
     /// The time since `earlier`, or none.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.nanos_since(earlier))

@@ -8,12 +8,12 @@ mod sync {
     pub(crate) use loom::sync::{Mutex, MutexGuard};
     pub(crate) use std::sync::PoisonError;
 }
-#[path = "../src/breaker.rs"]
-mod breaker;
 #[path = "../src/desk.rs"]
 mod desk;
 #[path = "../src/error.rs"]
 mod error;
+#[path = "../src/retry.rs"]
+mod retry;
 #[path = "../src/state.rs"]
 mod state;
 #[path = "../src/status.rs"]
@@ -36,8 +36,8 @@ use std::time::{Duration, Instant};
 use loom::future::block_on;
 use loom::thread;
 
-use breaker::BreakerRules;
 use desk::{Desk, InLine, Shell};
+use retry::RetryRules;
 use state::{Rules, State};
 use time::Time;
 use verdict::{Ask, Effects};
@@ -83,12 +83,6 @@ impl Shell<u32> for Pool {
 
 impl Pool {
     fn of(max: usize) -> Arc<Self> {
-        let breaker = BreakerRules {
-            failures: 1,
-            retry_first: Duration::ZERO,
-            retry_most: Duration::ZERO,
-            open_for: Duration::ZERO,
-        };
         let rules = Rules {
             max,
             min_idle: 0,
@@ -100,7 +94,9 @@ impl Pool {
             unchecked: None,
             check_every: None,
             leak_after: None,
-            breaker,
+            failures: 1,
+            open_for: Duration::ZERO,
+            retry: RetryRules { first: Duration::ZERO, most: Duration::ZERO },
         };
         #[allow(clippy::disallowed_methods)] // A moment like any other.
         let start = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use buttress_core::Ctx;
+use buttress_core::{Ctx, Probe, Vitality};
 
 use crate::status::WindowStatus;
 use crate::{Decision, Error, Limiter, LimiterConfig, Request};
@@ -112,5 +112,24 @@ impl AnyLimiter {
     /// As [`Limiter::pardon`].
     pub async fn pardon<'a>(&self, request: impl Into<Request<'a>>) {
         on_either!(self, pardon(request));
+    }
+}
+
+impl Probe for AnyLimiter {
+    fn name(&self) -> &str {
+        match self {
+            Self::Local(limiter) => limiter.name(),
+            #[cfg(feature = "redis")]
+            Self::Shared(limiter) => Probe::name(limiter),
+        }
+    }
+
+    /// As that of [`SharedLimiter`](crate::AnyLimiter::Shared); what is in memory always works.
+    async fn check(&self) -> Vitality {
+        match self {
+            Self::Local(_) => Vitality::Pass,
+            #[cfg(feature = "redis")]
+            Self::Shared(limiter) => Probe::check(limiter).await,
+        }
     }
 }

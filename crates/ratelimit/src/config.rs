@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use buttress_connect::{Address, Backend, ConnectionConfig};
-use buttress_core::{Validate, Violations, units};
+use buttress_core::{Cidr, Validate, Violations, units};
 use serde::{Deserialize, Serialize};
 
 use crate::penalty::PenaltyConfig;
-use crate::{Cidr, Limit, Policy};
+use crate::{Limit, Policy};
 
 /// Who may ask for how much.
 ///

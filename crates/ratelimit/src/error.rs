@@ -17,12 +17,6 @@ pub enum Error {
         /// What is wrong, and what would do.
         problem: &'static str,
     },
-    /// The text is no [`Cidr`](crate::Cidr).
-    #[error("`{text}` is not a network; write it like \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"")]
-    Cidr {
-        /// The beginning of the text.
-        text: String,
-    },
     /// The back end is not compiled in, cannot be reached, or failed.
     #[error(transparent)]
     Backend(#[from] buttress_connect::Error),
@@ -31,7 +25,7 @@ pub enum Error {
 impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Config(_) | Self::Limit { .. } | Self::Cidr { .. } => ErrorClass::Invalid,
+            Self::Config(_) | Self::Limit { .. } => ErrorClass::Invalid,
             Self::Backend(error) => error.class(),
         }
     }

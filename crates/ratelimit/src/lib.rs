@@ -79,9 +79,10 @@
 //! | `tower` | no | `layer`: limits in front of an HTTP service |
 //! | `test-util` | no | `contract`: the promises above as tests, wherever the state is |
 
+mod access;
 pub mod algorithm;
 mod any;
-mod cidr;
+mod caller;
 mod config;
 #[cfg(feature = "test-util")]
 pub mod contract;
@@ -107,7 +108,6 @@ mod view;
 
 pub use algorithm::Algorithm;
 pub use any::AnyLimiter;
-pub use cidr::Cidr;
 pub use config::{LimiterConfig, OnUnavailable, RouteConfig, SharedConfig};
 pub use decision::{Decision, Quota};
 pub use error::Error;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use buttress_core::{Ctx, Event, Events, Outcome, Validate, Violations, units};
 
+use crate::access::Access;
 use crate::algorithm::{NEVER, Nanos, Verdict};
-use crate::cidr::Access;
 use crate::decision::Outcome as Decided;
 use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use buttress_core::units;
 
+use crate::access::AccessList;
 use crate::algorithm::{
     Algorithm, Divider, FixedWindow, Gcra, Nanos, SlidingCounter, SlidingLog, TokenBucket,
 };
-use crate::cidr::AccessList;
 use crate::penalty::Penalties;
 use crate::{Limit, LimiterConfig, Policy, Request};
 

@@ -1,16 +1,14 @@
 //! Who is asking: the peer, or whoever a trusted proxy says.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use buttress_core::{ErrorClass, Validate, Violations};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use buttress_core::{Cidr, ErrorClass, Validate, Violations};
+use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
 
@@ -80,70 +78,6 @@ fn parse_address(text: &str) -> Option<IpAddr> {
         .or_else(|_| text.trim_matches(['[', ']']).parse())
         .ok()?;
     Some(address.to_canonical())
-}
-
-/// A network: `"10.0.0.0/8"`, `"fd00::/8"`, or one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cidr {
-    network: IpAddr,
-    bits: u32,
-}
-
-impl Cidr {
-    /// Whether the network holds `address`.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.network, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
-                network.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
-                network.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
-}
-
-/// A text that is not a network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a network; write it like \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"")]
-pub struct CidrError(String);
-
-impl FromStr for Cidr {
-    type Err = CidrError;
-
-    fn from_str(text: &str) -> Result<Self, CidrError> {
-        let fail = || CidrError(text.to_owned());
-        let (address, bits) = text.trim().split_once('/').map_or((text.trim(), None), |(a, b)| (a, Some(b)));
-        let network: IpAddr = address.parse().map_err(|_| fail())?;
-        let most = if network.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| fail()))?;
-        if bits > most {
-            return Err(fail());
-        }
-        Ok(Self { network, bits })
-    }
-}
-
-impl fmt::Display for Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.network, self.bits)
-    }
-}
-
-impl Serialize for Cidr {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Cidr {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
 }
 
 /// The address of the client, for handlers and layers.

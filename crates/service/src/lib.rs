@@ -80,7 +80,7 @@ mod stack;
 mod stop;
 mod trace;
 
-pub use client_addr::{Cidr, CidrError, ClientAddr, ProxiesConfig};
+pub use client_addr::{ClientAddr, ProxiesConfig};
 pub use component::Component;
 pub use config::{DrainConfig, LimitsConfig, ServiceConfig};
 pub use error::{BoxError, Error};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use axum::http::{HeaderMap, HeaderValue};
 use buttress_core::Validate;
-use buttress_service::{Cidr, ProxiesConfig};
+use buttress_service::ProxiesConfig;
 use proptest::prelude::*;
 
 fn headers(lines: &[&str]) -> HeaderMap {
@@ -52,27 +52,13 @@ fn the_list_is_believed_from_its_end_as_far_as_ones_own_proxies_wrote_it() {
 }
 
 #[test]
-fn networks_read_back_and_wrong_ones_say_what_would_do() {
-    for text in ["10.0.0.0/8", "0.0.0.0/0", "fd00::/8", "::/0", "192.0.2.7/32"] {
-        assert_eq!(text.parse::<Cidr>().unwrap().to_string(), text);
-    }
-    assert_eq!("192.0.2.7".parse::<Cidr>().unwrap().to_string(), "192.0.2.7/32");
-    for text in ["10.0.0.0/33", "10.0.0/8", "", "/8", "10.0.0.0/-1"] {
-        assert!(text.parse::<Cidr>().unwrap_err().to_string().contains("10.0.0.0/8"), "{text}");
-    }
+fn proxies_are_known_by_network_or_by_number_and_not_by_both() {
     let mut both = trusted(&["10.0.0.0/8"]);
     both.hops = 1;
     assert!(both.validate().is_err());
 }
 
 proptest! {
-    #[test]
-    fn a_network_holds_what_shares_its_first_bits(network: u32, other: u32, bits in 0_u32..=32) {
-        let cidr: Cidr = format!("{}/{bits}", std::net::Ipv4Addr::from(network)).parse().unwrap();
-        let shared = (network ^ other).leading_zeros() >= bits;
-        prop_assert_eq!(cidr.contains(IpAddr::V4(other.into())), shared);
-    }
-
     #[test]
     fn a_stranger_cannot_choose_its_address(list in "[ -~]{0,60}", peer: u32) {
         let peer = IpAddr::V4(peer.into());

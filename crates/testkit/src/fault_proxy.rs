@@ -18,6 +18,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// let url = format!("redis://{}", proxy.addr());
 /// proxy.slow_down(std::time::Duration::from_millis(50));
 /// proxy.stall(); // connections stay open, and nothing comes through
+/// proxy.strand(); // the same for those that there are; new ones pass
 /// proxy.pass();
 /// proxy.cut(); // connections are closed; new ones pass
 /// ```
@@ -33,6 +34,9 @@ struct Shared {
     mode: AtomicU8,
     /// How long bytes are held back, in microseconds.
     delay: AtomicU64,
+    /// Connections that were opened before so many others carry nothing any more.
+    stranded: AtomicU64,
+    opened: AtomicU64,
     ended: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
 }
@@ -52,6 +56,8 @@ impl FaultProxy {
             upstream,
             mode: AtomicU8::new(PASS),
             delay: AtomicU64::new(0),
+            stranded: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             connections: Mutex::default(),
         });
@@ -90,6 +96,11 @@ impl FaultProxy {
         self.shared.mode.store(STALL, Ordering::SeqCst);
     }
 
+    /// The connections that there are stay open and carry nothing any more, as if the host had vanished; new ones pass.
+    pub fn strand(&self) {
+        self.shared.stranded.store(self.shared.opened.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
     /// New connections are closed at once.
     pub fn refuse(&self) {
         self.shared.mode.store(REFUSE, Ordering::SeqCst);
@@ -116,21 +127,22 @@ impl Shared {
             return;
         }
         let Ok(server) = TcpStream::connect(self.upstream) else { return };
+        let number = self.opened.fetch_add(1, Ordering::SeqCst);
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let both = |stream: &TcpStream| stream.try_clone().expect("a socket can be doubled");
         let (client_out, server_out) = (both(&client), both(&server));
         self.connections().extend([both(&client), both(&server)]);
         for (from, to) in [(client, server_out), (server, client_out)] {
             let shared = Arc::clone(self);
-            thread::spawn(move || shared.carry(from, to));
+            thread::spawn(move || shared.carry(number, from, to));
         }
     }
 
     /// Carries bytes one way until either end is closed.
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn carry(&self, number: u64, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = [0; 16 << 10];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
-            while self.mode.load(Ordering::SeqCst) == STALL && !self.ended.load(Ordering::SeqCst) {
+            while self.holds_up(number) && !self.ended.load(Ordering::SeqCst) {
                 thread::sleep(GLANCE);
             }
             thread::sleep(Duration::from_micros(self.delay.load(Ordering::SeqCst)));
@@ -139,6 +151,10 @@ impl Shared {
             }
         }
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    fn holds_up(&self, number: u64) -> bool {
+        self.mode.load(Ordering::SeqCst) == STALL || number < self.stranded.load(Ordering::SeqCst)
     }
 
     fn cut(&self) {

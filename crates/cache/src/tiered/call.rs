@@ -1,4 +1,4 @@
-//! Calls to the tier: each with a limit, behind a breaker; and the changes that could not be told.
+//! Calls to the tier: each with a limit, and none in an outage; and the changes that could not be told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,17 +34,6 @@ impl Classify for Unanswered {
     }
 }
 
-/// A call that was let through the breaker, until it has an outcome.
-struct Admitted<'a, V>(Option<&'a Shared<V>>);
-
-impl<V> Drop for Admitted<'_, V> {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0 {
-            locked(&shared.breaker).abandon();
-        }
-    }
-}
-
 impl<V: CacheValue> Shared<V> {
     /// Calls the tier, for as long as a call may take.
     pub(super) async fn call<K: CacheKey, T>(
@@ -53,19 +42,18 @@ impl<V: CacheValue> Shared<V> {
         work: impl Future<Output = Result<T, TierError>>,
     ) -> Result<T, Unanswered> {
         let clock = &*inner.ctx.clock;
-        if !locked(&self.breaker).admit(clock.now()) {
+        let now = || clock.now().saturating_duration_since(self.start);
+        if !self.outage.admits(now()) {
             self.metrics.called(TierOutcome::Skipped);
             return Err(Unanswered::LeftAlone);
         }
-        let mut admitted = Admitted(Some(self));
         let answer = match timeout(clock, self.config.within, work).await {
             Ok(answer) => answer.map_err(Unanswered::Failed),
             Err(elapsed) => Err(Unanswered::Late(elapsed)),
         };
-        admitted.0 = None;
         match &answer {
             Ok(_) => {
-                if locked(&self.breaker).succeed() {
+                if self.outage.succeeded() {
                     self.metrics.up(true);
                     tracing::info!(target: "buttress::cache", cache = %inner.name, "the second tier answers again");
                     emit(inner, "cache.tier_back", Outcome::Success, None);
@@ -73,7 +61,7 @@ impl<V: CacheValue> Shared<V> {
             }
             Err(error) => {
                 self.metrics.called(TierOutcome::Failed);
-                if locked(&self.breaker).fail(clock.now()) {
+                if self.outage.failed(now()) {
                     let told = chain(error);
                     self.metrics.up(false);
                     tracing::warn!(target: "buttress::cache", cache = %inner.name, error = told, "the second tier does not answer");

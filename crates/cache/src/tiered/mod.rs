@@ -1,6 +1,5 @@
 //! Two tiers: what this node keeps, and what its fleet shares.
 
-mod breaker;
 mod call;
 mod config;
 mod listen;
@@ -13,11 +12,10 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use buttress_core::{Classify, Clock, Key, Probe, RejectionReason, Validate, Vitality};
+use buttress_core::{Classify, Clock, Key, Outage, Probe, RejectionReason, Validate, Vitality};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::breaker::Breaker;
 pub use self::config::TierConfig;
 use self::news::Changed;
 use self::trust::{Standing, Trust};
@@ -99,7 +97,7 @@ struct Shared<V> {
     /// Until when entries may be served without asking, by the coarse clock.
     trusted_until: AtomicU64,
     trust: Mutex<Trust>,
-    breaker: Mutex<Breaker>,
+    outage: Outage,
     /// Changes that could not be told yet.
     pending: Mutex<HashSet<Changed>>,
     metrics: TierMetrics,
@@ -141,7 +139,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
             node: buttress_core::unique_number(),
             trusted_until: AtomicU64::new(0),
             trust: Mutex::new(Trust::new(config.staleness)),
-            breaker: Mutex::new(Breaker::new(config.failures, config.open_for)),
+            outage: Outage::new(config.failures, config.open_for),
             pending: Mutex::default(),
             metrics: TierMetrics::new(&inner.name),
             config,
@@ -349,7 +347,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Probe for Tiered
 
     /// Warns when the tier does not answer, or its news are not heard; else as the [`Cache`].
     async fn check(&self) -> Vitality {
-        if locked(&self.shared.breaker).is_open() {
+        if self.shared.outage.is_on() {
             return Vitality::Warn(
                 "the second tier does not answer; values are loaded from where they come from".to_owned(),
             );

@@ -1,24 +1,22 @@
-//! The way to Redis: straight, by sentinels, or through a cluster. Each finds its way back by itself.
+//! The way to Redis: one server at a time, or a cluster. Each finds its way back by itself.
 
-use redis::aio::{ConnectionLike, ConnectionManager};
+use redis::aio::ConnectionLike;
 use redis::cluster_async::ClusterConnection;
 use redis::{Cmd, Pipeline, RedisFuture, Value};
 
-use super::sentinel::Watched;
+use super::watched::Watched;
 
 /// Cheap to clone; clones share connections.
 #[derive(Clone)]
 pub(super) enum Link {
-    One(ConnectionManager),
-    Sentinel(Watched),
+    Server(Watched),
     Cluster(ClusterConnection),
 }
 
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::One(link) => link.req_packed_command(command),
-            Self::Sentinel(link) => link.req_packed_command(command),
+            Self::Server(link) => link.req_packed_command(command),
             Self::Cluster(link) => link.req_packed_command(command),
         }
     }
@@ -30,16 +28,14 @@ impl ConnectionLike for Link {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::One(link) => link.req_packed_commands(pipeline, offset, count),
-            Self::Sentinel(link) => link.req_packed_commands(pipeline, offset, count),
+            Self::Server(link) => link.req_packed_commands(pipeline, offset, count),
             Self::Cluster(link) => link.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::One(link) => link.get_db(),
-            Self::Sentinel(link) => link.get_db(),
+            Self::Server(link) => link.get_db(),
             Self::Cluster(link) => link.get_db(),
         }
     }

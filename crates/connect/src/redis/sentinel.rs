@@ -1,19 +1,11 @@
-//! A master that sentinels know: found again when it is lost or is master no more.
+//! A master that sentinels know.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use buttress_core::{BoxFuture, Clock, SystemClock, timeout};
-use futures_util::FutureExt;
-use futures_util::future::Shared;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use buttress_core::{SystemClock, timeout};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, Pipeline, RedisError, RedisFuture,
-    RedisResult, ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
 };
-
-/// How long a search waits after one that failed, so that sentinels are not asked without a pause.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks sentinels who the master is.
 pub(super) struct Finder {
@@ -75,102 +67,8 @@ impl Finder {
             .set_connection_timeout(Some(self.limit))
             .set_response_timeout(Some(self.limit))
     }
-
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        self.find().await?.get_multiplexed_async_connection_with_config(&self.config()).await
-    }
 }
 
 fn timed_out(told: &'static str) -> RedisError {
     std::io::Error::new(std::io::ErrorKind::TimedOut, told).into()
-}
-
-type Search = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
-
-/// One connection to the present master. All who need it wait for the same search.
-#[derive(Clone)]
-pub(super) struct Watched {
-    finder: Arc<Finder>,
-    /// The search, with its number: who finds its outcome bad begins the next, unless another has.
-    search: Arc<Mutex<(u64, Search)>>,
-    database: i64,
-}
-
-impl Watched {
-    pub(super) async fn connect(finder: &Arc<Finder>) -> RedisResult<Self> {
-        let database = finder.server.get_connection_info().redis_settings().db();
-        let search = Arc::new(Mutex::new((0, search(finder, Duration::ZERO))));
-        let watched = Self { finder: Arc::clone(finder), search, database };
-        watched.connection().await.map(|_| watched)
-    }
-
-    async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
-        let (number, search) = self.search.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match search.await {
-            Ok(connection) => Ok((number, connection)),
-            Err(error) => {
-                self.search_again(number, PAUSE);
-                Err(error)
-            }
-        }
-    }
-
-    fn search_again(&self, after: u64, pause: Duration) {
-        let mut current = self.search.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.0 == after {
-            *current = (after + 1, search(&self.finder, pause));
-        }
-    }
-
-    fn note<T>(&self, number: u64, answer: RedisResult<T>) -> RedisResult<T> {
-        if answer.as_ref().is_err_and(is_lost) {
-            self.search_again(number, Duration::ZERO);
-        }
-        answer
-    }
-}
-
-fn search(finder: &Arc<Finder>, pause: Duration) -> Search {
-    let finder = Arc::clone(finder);
-    let search: BoxFuture<'static, _> = Box::pin(async move {
-        SystemClock.sleep(pause).await;
-        finder.connect().await
-    });
-    search.shared()
-}
-
-/// Whether who answered, or did not, is not the master any more.
-fn is_lost(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Io | ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-    ) || error.is_connection_dropped()
-        || error.is_timeout()
-}
-
-impl ConnectionLike for Watched {
-    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            let (number, mut connection) = self.connection().await?;
-            let answer = connection.req_packed_command(command).await;
-            self.note(number, answer)
-        })
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move {
-            let (number, mut connection) = self.connection().await?;
-            let answer = connection.req_packed_commands(pipeline, offset, count).await;
-            self.note(number, answer)
-        })
-    }
-
-    fn get_db(&self) -> i64 {
-        self.database
-    }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::{Client, IntoConnectionInfo, ProtocolVersion, RedisError, RedisResult, TlsCertificates};
 
 use super::link::Link;
 use super::place::{Place, Wrong};
-use super::sentinel::{Finder, Watched};
+use super::sentinel::Finder;
+use super::watched::Watched;
 use crate::{Address, ConnectionConfig, Error};
 
 /// Cheap to clone.
@@ -24,7 +24,7 @@ struct Inner {
 
 enum Kind {
     One(Box<Client>),
-    Sentinel(Arc<Finder>),
+    Sentinel(Box<Finder>),
     /// Some of the nodes.
     Cluster(Vec<Client>),
 }
@@ -43,7 +43,7 @@ impl Servers {
             Place::One(url) => Kind::One(open(&url)?.into()),
             Place::Sentinel { sentinels, master, server } => {
                 let (sentinels, server) = (all(&sentinels)?, open(&server)?);
-                Kind::Sentinel(Arc::new(Finder { sentinels, master, server, limit: config.timeout }))
+                Kind::Sentinel(Box::new(Finder { sentinels, master, server, limit: config.timeout }))
             }
             Place::Cluster(nodes) => Kind::Cluster(all(&nodes)?),
         };
@@ -57,14 +57,8 @@ impl Servers {
     /// A connection for all.
     pub(super) async fn connect(&self, limit: Duration) -> RedisResult<Link> {
         match &self.0.kind {
-            Kind::One(client) => {
-                let config = ConnectionManagerConfig::new()
-                    .set_connection_timeout(Some(limit))
-                    .set_response_timeout(Some(limit))
-                    .set_number_of_retries(2);
-                Ok(Link::One(ConnectionManager::new_with_config(Client::clone(client), config).await?))
-            }
-            Kind::Sentinel(finder) => Ok(Link::Sentinel(Watched::connect(finder).await?)),
+            Kind::One(server) => self.watch(server, limit).await,
+            Kind::Sentinel(finder) => self.watch(&finder.server, limit).await,
             Kind::Cluster(nodes) => {
                 let nodes = nodes.iter().map(|node| node.get_connection_info().clone());
                 let mut cluster = ClusterClientBuilder::new(nodes)
@@ -79,17 +73,33 @@ impl Servers {
         }
     }
 
-    /// A server that speaks `protocol`: the only one, the master, or one of the nodes, another on each `attempt`.
-    pub(super) async fn pick(&self, attempt: u32, protocol: ProtocolVersion) -> RedisResult<Client> {
-        let client = match &self.0.kind {
-            Kind::One(client) => Client::clone(client),
-            Kind::Sentinel(finder) => finder.find().await?,
+    async fn watch(&self, like: &Client, limit: Duration) -> RedisResult<Link> {
+        let database = like.get_connection_info().redis_settings().db();
+        Ok(Link::Server(Watched::connect(self, limit, database).await?))
+    }
+
+    /// The only server, or the master, or the first of the nodes.
+    pub(super) async fn find(&self) -> RedisResult<Client> {
+        self.node(0).await
+    }
+
+    /// The only server, or the master, or one of the nodes, another on each `attempt`.
+    async fn node(&self, attempt: u32) -> RedisResult<Client> {
+        match &self.0.kind {
+            Kind::One(client) => Ok(Client::clone(client)),
+            Kind::Sentinel(finder) => finder.find().await,
             Kind::Cluster(nodes) => {
                 let attempt = usize::try_from(attempt).unwrap_or_default();
                 let node = nodes.get(attempt % nodes.len().max(1));
-                node.cloned().ok_or((redis::ErrorKind::InvalidClientConfig, "the cluster has no nodes"))?
+                node.cloned()
+                    .ok_or((redis::ErrorKind::InvalidClientConfig, "the cluster has no nodes").into())
             }
-        };
+        }
+    }
+
+    /// The same, made to speak `protocol`.
+    pub(super) async fn pick(&self, attempt: u32, protocol: ProtocolVersion) -> RedisResult<Client> {
+        let client = self.node(attempt).await?;
         let info = client.get_connection_info();
         let settings = info.redis_settings().clone().set_protocol(protocol);
         Client::open(info.clone().set_redis_settings(settings))

@@ -7,11 +7,12 @@ use std::time::Duration;
 use buttress_connect::redis::client::{Script, ScriptInvocation};
 
 use crate::algorithm::{Algorithm, NEVER, Nanos, Verdict};
+use crate::caller::caller;
 use crate::decision::{Decision, Quota};
 use crate::plan::{Plan, Rules, Window};
 use crate::status::WindowStatus;
 use crate::view::View;
-use crate::{PenaltyConfig, Request, Subject, cidr};
+use crate::{PenaltyConfig, Request, Subject};
 
 /// What the script does; numbered as there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,11 @@ pub(super) struct Call<'p> {
     cost: u32,
 }
 
+/// What all keys of a limiter begin with. The braces keep them on one node of a cluster.
+pub(super) fn prefix(limiter: &str) -> String {
+    format!("{{buttress:{limiter}}}:")
+}
+
 /// What stands for a key in the server: nobody reads names or API keys there, and no key is long.
 fn digest(kind: u8, text: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -67,7 +73,7 @@ fn digest(kind: u8, text: &[&[u8]]) -> String {
 }
 
 fn subject_digest(subject: Subject<'_>, prefix: u8) -> String {
-    let address = |address: IpAddr| cidr::caller(address, prefix).to_be_bytes();
+    let address = |address: IpAddr| caller(address, prefix).to_be_bytes();
     match subject {
         Subject::User(user) => digest(b'u', &[user.as_bytes()]),
         Subject::ApiKey(key) => digest(b'k', &[key.as_bytes()]),
@@ -113,6 +119,21 @@ impl<'p> Call<'p> {
         Self { subjects, cost: plan.cost(request, request.cost) }
     }
 
+    /// A hash for each subject, then a list for each sliding log. What stands after the prefix has no brace, so no key of a limiter is one of
+    /// another, whatever their names are.
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        let hashes = self.subjects.iter().map(|subject| format!("{prefix}{}", subject.key));
+        let lists = self.subjects.iter().flat_map(|subject| {
+            let logs =
+                subject.windows.iter().filter(|window| window.limit.counted_by() == Algorithm::SlidingLog);
+            logs.map(move |window| {
+                let micros = window.limit.window().as_micros();
+                format!("{prefix}{}:{}:{micros}", subject.key, subject.group)
+            })
+        });
+        hashes.chain(lists).collect()
+    }
+
     /// The call of the script on keys that begin with `prefix`.
     pub(super) fn prepare<'a>(
         &self,
@@ -124,8 +145,9 @@ impl<'p> Call<'p> {
         lease: Option<LeaseTerms<'_>>,
     ) -> ScriptInvocation<'a> {
         let mut call = script.prepare_invoke();
-        let mut keys: Vec<String> =
-            self.subjects.iter().map(|subject| format!("{prefix}{}", subject.key)).collect();
+        for key in self.keys(prefix) {
+            call.key(key);
+        }
         call.arg(operation as u8).arg(amount.unwrap_or(self.cost));
         if penalties.enabled {
             call.arg(1);
@@ -145,16 +167,13 @@ impl<'p> Call<'p> {
             call.arg(0);
         }
         call.arg(self.subjects.len());
+        let mut lists = self.subjects.len()..;
         for subject in &self.subjects {
             call.arg(u8::from(subject.penalised)).arg(subject.group).arg(subject.windows.len());
             for window in &subject.windows {
                 let (number, list) = match window.limit.counted_by() {
                     Algorithm::SlidingCounter => (1, 0),
-                    Algorithm::SlidingLog => {
-                        let micros = window.limit.window().as_micros();
-                        keys.push(format!("{prefix}{}:{}:{micros}", subject.key, subject.group));
-                        (2, keys.len())
-                    }
+                    Algorithm::SlidingLog => (2, lists.next().map_or(0, |before| before + 1)),
                     Algorithm::Gcra => (3, 0),
                     Algorithm::TokenBucket => (4, 0),
                     Algorithm::FixedWindow => (5, 0),
@@ -170,9 +189,6 @@ impl<'p> Call<'p> {
             for start in starts.take(windows) {
                 call.arg(start);
             }
-        }
-        for key in keys {
-            call.key(key);
         }
         call
     }
@@ -230,4 +246,77 @@ pub(super) struct Answer {
     /// How much a lease has, and when its windows began.
     pub(super) granted: u32,
     pub(super) starts: Vec<i64>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing expectation fails the test")]
+mod tests {
+    use std::collections::HashSet;
+
+    use buttress_core::Ctx;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Limit, Limiter, LimiterConfig, RouteConfig};
+
+    /// All kinds of limits, on all kinds of subjects.
+    fn limiter() -> Limiter {
+        let all = ["5/s", "6/m sliding_log", "7/h gcra", "9/d sliding_log"];
+        let policy = || crate::Policy::new(all.map(|text| text.parse::<Limit>().unwrap()));
+        let mut config = LimiterConfig::one(policy());
+        (config.anonymous, config.known_address, config.global) = (policy(), policy(), policy());
+        config.routes.insert("route".to_owned(), RouteConfig::new(policy()));
+        Limiter::with(&config, &Ctx::default()).unwrap()
+    }
+
+    /// Texts that try to be another key, and any others.
+    fn names() -> impl Strategy<Value = String> {
+        prop_oneof!["[{}:ab0]{0,6}", "\\PC{0,20}", Just("global".to_owned()), Just("default".to_owned())]
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_read_or_refused(numbers in proptest::collection::vec(prop_oneof![Just(0), Just(1), Just(-1), any::<i64>()], 0..90)) {
+            let limiter = limiter();
+            let request = Request::user("user").with_key("key").from_ip([192, 0, 2, 1].into()).route("route");
+            let call = Call::of(&request, &limiter.inner.plan);
+            if let Some(answer) = call.read(&numbers) {
+                prop_assert!(answer.bans.len() <= 3 + 2 && answer.windows.len() <= 4 * 5);
+                let _ = (answer.decision.retry_after(), format!("{:?}", answer.windows));
+            }
+        }
+
+        #[test]
+        fn all_keys_of_a_decision_are_in_one_slot(name in names(), user in names(), key in names()) {
+            let limiter = limiter();
+            let prefix = prefix(&name);
+            let request = Request::user(&user).with_key(&key).from_ip([192, 0, 2, 1].into()).route("route");
+            let keys = Call::of(&request, &limiter.inner.plan).keys(&prefix);
+            prop_assert_eq!(keys.len(), 5 + 5 * 2);
+            prop_assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len(), "each is another");
+            // The specification of Redis cluster: what stands between the first brace and the next that closes, if that is something.
+            let tag = |key: &str| Some(key.split_once('{')?.1.split_once('}')?.0.to_owned()).filter(|tag| !tag.is_empty());
+            prop_assert!(tag(&prefix).is_some());
+            prop_assert!(keys.iter().all(|key| tag(key) == tag(&prefix)));
+        }
+
+        #[test]
+        fn no_key_is_one_of_another_limiter_or_caller(one in (names(), names()), other in (names(), names())) {
+            let limiter = limiter();
+            let keys = |name: &str, request: &Request<'_>| -> HashSet<String> {
+                Call::of(request, &limiter.inner.plan).keys(&prefix(name)).into_iter().collect()
+            };
+            let users = [&one, &other].map(|(name, user)| keys(name, &Request::user(user)));
+            let shared = users[0].intersection(&users[1]).count();
+            // Of one limiter, all have the global limits in common.
+            let expected = match (one == other, one.0 == other.0) {
+                (true, _) => 6,
+                (_, true) => 3,
+                _ => 0,
+            };
+            prop_assert_eq!(shared, expected);
+            let [user, api_key] = [Request::user(&one.1), Request::api_key(&one.1)].map(|request| keys(&one.0, &request));
+            prop_assert_eq!(user.intersection(&api_key).count(), 3, "a user is no API key");
+        }
+    }
 }

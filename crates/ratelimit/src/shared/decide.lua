@@ -207,6 +207,10 @@ for i = 1, arg() do
     for _, w in ipairs(subject.windows) do
         for field = 1, w.rule.fields do w[field] = number(w.first + field) end
         w.rule.settle(w)
+        for field = 1, w.rule.fields do
+            local before = stored[w.first + field]
+            if before and tonumber(before) ~= w[field] then subject.settled = true end
+        end
     end
     subjects[i] = subject
 end
@@ -235,6 +239,13 @@ local function store(subject)
         -- What another tier has counted goes no earlier for it.
         local left = redis.call('PTTL', subject.key)
         redis.call('PEXPIRE', subject.key, math.max(life + 1000, left))
+    end
+end
+
+-- Also where the request is refused: after the clock was set back, it would be until the clock is where it was before.
+if operation ~= PEEK then
+    for _, subject in ipairs(subjects) do
+        if subject.settled then store(subject) end
     end
 end
 

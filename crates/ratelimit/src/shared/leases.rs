@@ -15,7 +15,11 @@
 //! the calendar's windows is zero; over the edge of two windows it is that of [`FixedWindow`](crate::algorithm::FixedWindow).
 //!
 //! Less may be admitted: what processes hold and do not use, at most `1 / lease_share` of what was left for each of them, and for
-//! at most `lease_keep`, since an active caller's block goes back then. A process that is killed keeps its blocks until their windows end.
+//! at most `lease_keep`, since an active caller's block goes back then. A process that is killed keeps its blocks until their windows end, and
+//! so does one whose answer comes later than `within`: nobody uses it. While the server does not answer, the calls that try it are for
+//! no block, so that a server that is slow for long does not hand out all to nobody.
+//!
+//! Leases are kept for at most `max_keys` combinations, and for names of at most 512 bytes together; others ask the server each time.
 //!
 //! A block is of one combination of caller, tier and route, so a limit for all together is handed out in many blocks. A ban
 //! made elsewhere is noticed when the server is asked next, after `lease_keep` at the latest. A refusal is remembered as long, without being
@@ -39,6 +43,9 @@ const SHARDS: usize = 64;
 /// Leases looked at for being over with each that comes.
 const SWEEP: usize = 4;
 
+/// All names of a request that has leases, together, in bytes.
+const LONGEST_NAMES: usize = 512;
+
 /// How much earlier than the server's window a block ends here: more than the clock's tick, by which times may be old, and than two
 /// clocks drift apart within `lease_keep`.
 const MARGIN: Nanos = 12_000_000;
@@ -50,6 +57,8 @@ struct Lease {
     left: u32,
     /// When it is given back at the latest.
     until: Nanos,
+    /// Until then somebody waits for a block, and the others ask for no more than they need.
+    asking_until: Nanos,
     /// When its windows end, and nothing of it is worth anything.
     ends: Nanos,
     /// How the limits stood when it was granted.
@@ -162,6 +171,45 @@ impl Leases {
         Spent::UsedUp(Back { left, starts: std::mem::take(&mut lease.starts) })
     }
 
+    /// Whether a call that is sent now, and answered within so long, is for a block: only one is under way at a time, so that many
+    /// callers at once do not lease the whole limit. The others ask for what they need.
+    pub(super) fn asks_for_block(
+        &self,
+        print: Fingerprint,
+        now: Nanos,
+        within: Nanos,
+        request: &Request<'_>,
+    ) -> bool {
+        if !is_kept(request) {
+            return false;
+        }
+        let Some(mut table) = self.shard(print) else { return false };
+        let asking_until = now.saturating_add(within);
+        if let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) {
+            let alone = now >= lease.asking_until;
+            if alone {
+                lease.asking_until = asking_until;
+            }
+            return alone;
+        }
+        make_room(&mut table, now, self.most);
+        let nothing = Lease {
+            print,
+            left: 0,
+            until: 0,
+            asking_until,
+            ends: asking_until,
+            quota: Quota::UNLIMITED,
+            asked: now,
+            refused: false,
+            starts: Box::default(),
+            windows: Box::default(),
+            whose: Box::new(request.detached()),
+        };
+        table.insert_unique(print.place, nothing, |lease| lease.print.place);
+        true
+    }
+
     /// How the limits of a lease stand, as far as is known here: what the server had when it was asked, and what is left of the block.
     pub(super) fn windows(&self, print: Fingerprint, now: Nanos) -> Vec<WindowStatus> {
         let Some(table) = self.shard(print) else { return Vec::new() };
@@ -196,15 +244,23 @@ impl Leases {
         taken
     }
 
-    /// Keeps what the server has granted or refused to a call that was sent at `sent`; `cost` of it is used already.
+    /// Keeps what the server has granted or refused to a call that was sent at `sent`, for a block or not; `cost` of it is used already.
     pub(super) fn granted(
         &self,
         print: Fingerprint,
         sent: Nanos,
         cost: u32,
+        block: bool,
         answer: &Answer,
         request: &Request<'_>,
     ) {
+        if !is_kept(request) {
+            return;
+        }
+        let Some(mut table) = self.shard(print) else { return };
+        if block && let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) {
+            lease.asking_until = 0;
+        }
         let (left, refused, quota) = match &answer.decision {
             Decision::Admitted(quota) => (answer.granted.saturating_sub(cost), false, *quota),
             // What costs more than ever is there says nothing about less.
@@ -216,7 +272,6 @@ impl Leases {
         let rest = Nanos::try_from(rest.as_nanos()).unwrap_or(Nanos::MAX / 4).saturating_sub(MARGIN);
         let ends = sent.saturating_add(rest);
         let until = ends.min(sent.saturating_add(self.keep));
-        let Some(mut table) = self.shard(print) else { return };
         let starts = answer.starts.clone().into();
         if let Some(lease) = table.find_mut(print.place, |lease| lease.print == print) {
             // Another call may have been granted one meanwhile; of the same windows, both are used.
@@ -234,9 +289,17 @@ impl Leases {
         make_room(&mut table, sent, self.most);
         let whose = Box::new(request.detached());
         let windows = answer.windows.clone().into();
-        let lease = Lease { print, left, until, ends, quota, asked: sent, refused, starts, windows, whose };
+        let (asking_until, asked) = (0, sent);
+        let lease =
+            Lease { print, left, until, asking_until, ends, quota, asked, refused, starts, windows, whose };
         table.insert_unique(print.place, lease, |lease| lease.print.place);
     }
+}
+
+/// Whether there are leases for a request: its names are kept for giving back, so those that are long are not.
+fn is_kept(request: &Request<'_>) -> bool {
+    let names = [request.user, request.api_key, request.route, request.tier];
+    names.into_iter().flatten().map(str::len).sum::<usize>() <= LONGEST_NAMES
 }
 
 /// Forgets leases that are over; where all are worth something and there are too many, any one, whose rest is lost.
@@ -263,5 +326,46 @@ fn make_room(table: &mut HashTable<Lease>, now: Nanos, most: usize) {
         && let Ok(found) = table.get_bucket_entry(bucket)
     {
         found.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algorithm::NEVER;
+
+    #[test]
+    fn a_million_callers_stay_within_the_bound() {
+        let most = 10_000;
+        let (leases, plan) =
+            (Leases::new(most, Duration::from_secs(2)), crate::Limiter::new(crate::Limit::per_hour(10)));
+        let plan = &plan.inner.plan;
+        let answer = |granted| Answer {
+            decision: Decision::Admitted(Quota::UNLIMITED),
+            windows: Vec::new(),
+            bans: Vec::new(),
+            granted,
+            starts: vec![0],
+        };
+        let count =
+            || leases.shards.iter().map(|shard| shard.lock().map_or(0, |table| table.len())).sum::<usize>();
+        for i in 0..1_000_000_u64 {
+            let user = format!("user-{i}");
+            let request = Request::user(&user);
+            let print = leases.print(&request, plan);
+            assert!(leases.asks_for_block(print, i, NEVER / 2, &request));
+            assert!(!leases.asks_for_block(print, i, NEVER / 2, &request), "one at a time");
+            // A third of them gets no answer.
+            if i % 3 > 0 {
+                leases.granted(print, i, 1, true, &answer(8), &request);
+            }
+        }
+        assert!(count() <= most, "{}", count());
+        let long = "x".repeat(1_000);
+        let request = Request::user(&long);
+        let print = leases.print(&request, plan);
+        assert!(!leases.asks_for_block(print, 0, 1, &request));
+        leases.granted(print, 0, 1, false, &answer(1), &request);
+        assert!(matches!(leases.spend(print, 0, 1), Spent::UsedUp(_)));
     }
 }

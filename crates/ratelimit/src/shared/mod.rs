@@ -10,8 +10,9 @@
 //! because one script decides on all subjects of a request at once; to spread load over nodes, give groups of callers limiters of
 //! different names. Every key expires when it says nothing any more.
 
-mod breaker;
 mod call;
+#[cfg(test)]
+mod clock_steps;
 mod leases;
 #[cfg(test)]
 mod simulation;
@@ -20,19 +21,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_connect::redis::Redis;
-use buttress_connect::redis::client::Script;
+use buttress_connect::redis::client::{self, Script};
 use buttress_connect::{Backend, Error as ConnectError};
-use buttress_core::{Ctx, DynProbe, Event, Outcome, Validate, chain, timeout};
+use buttress_core::{Ctx, Event, Outage, Outcome, Probe, Validate, Vitality, chain, timeout};
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
-use self::breaker::{Breaker, Change};
 use self::call::{Answer, Call, LeaseTerms, Operation};
 use self::leases::{Leases, Spent};
+use crate::algorithm::Nanos;
 use crate::config::{OnUnavailable, SharedConfig};
 use crate::limiter::Limiter;
 use crate::metrics::{FALLBACK, SHARED_UP};
 use crate::status::WindowStatus;
 use crate::{Decision, Error, LimiterConfig, PenaltyConfig, Request, Subject};
+
+/// Calls in a row without an answer until the server is left alone.
+const FAILURES: u32 = 3;
 
 /// Limits rates together with all who use the same limiter in Redis. Cheap to clone.
 ///
@@ -52,7 +56,7 @@ struct Inner {
     prefix: String,
     penalties: PenaltyConfig,
     config: SharedConfig,
-    breaker: Breaker,
+    outage: Outage,
     leases: Option<Leases>,
     fallback: Counter,
     up: Gauge,
@@ -91,9 +95,9 @@ impl SharedLimiter {
             local: Limiter::ready(config, ctx),
             redis,
             script: Script::new(include_str!("decide.lua")),
-            prefix: format!("{{buttress:{name}}}:"),
+            prefix: call::prefix(&name),
             penalties: config.penalties.clone(),
-            breaker: Breaker::new(config.shared.retry_every),
+            outage: Outage::new(FAILURES, config.shared.retry_every),
             leases: leased.then(|| Leases::new(config.max_keys, config.shared.lease_keep)),
             config: config.shared.clone(),
             fallback: counter!(FALLBACK, "limiter" => name),
@@ -225,15 +229,44 @@ impl SharedLimiter {
             }
         });
     }
+}
 
-    /// Whether the server answers; a failure is a warning, where requests are served without it.
-    #[must_use]
-    pub fn probe(&self) -> DynProbe {
-        DynProbe::new(self.inner.redis.clone())
+impl Probe for SharedLimiter {
+    fn name(&self) -> &str {
+        self.inner.local.name()
+    }
+
+    /// Whether the server is asked, and answers in time. Where it does not, that is a failure if nobody is admitted then, else a warning.
+    async fn check(&self) -> Vitality {
+        let inner = &*self.inner;
+        // Of a cluster, the node that has the keys is to answer.
+        let mut question = client::cmd("EXISTS");
+        question.arg(&inner.prefix);
+        let asked = inner.redis.query::<i64>(&question);
+        let answer = timeout(&**inner.local.inner.timeline.clock(), inner.config.within, asked);
+        if !inner.outage.is_on() && matches!(answer.await, Ok(Ok(_))) {
+            return Vitality::Pass;
+        }
+        match inner.config.on_unavailable {
+            OnUnavailable::Local => {
+                Vitality::Warn("the shared state does not answer; each process counts for itself".to_owned())
+            }
+            OnUnavailable::Open => {
+                Vitality::Warn("the shared state does not answer; all requests are admitted".to_owned())
+            }
+            OnUnavailable::Closed => {
+                Vitality::Fail("the shared state does not answer; no request is admitted".to_owned())
+            }
+        }
     }
 }
 
 impl Inner {
+    /// The time for [`Outage`].
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.local.inner.timeline.now())
+    }
+
     async fn decide(&self, request: &Request<'_>, operation: Operation) -> (Decision, Vec<WindowStatus>) {
         let local = &*self.local.inner;
         let consume = operation != Operation::Peek;
@@ -259,7 +292,7 @@ impl Inner {
             (OnUnavailable::Local, _) => return self.local.check_in_full(request),
             (OnUnavailable::Open, _) => Decision::Exempt,
             (OnUnavailable::Closed, _) => {
-                let wait = self.breaker.retry_after(self.local.inner.timeline.now());
+                let wait = self.outage.left(self.now());
                 Decision::Unavailable { retry_after: wait.max(Duration::from_millis(100)) }
             }
         };
@@ -269,8 +302,7 @@ impl Inner {
 
     /// Asks the server, if it is to be asked. Nothing if there was no answer in time.
     async fn call(&self, request: &Request<'_>, operation: Operation, amount: Option<u32>) -> Option<Answer> {
-        let timeline = &self.local.inner.timeline;
-        if !self.breaker.admits(timeline.now()) {
+        if !self.outage.admits(self.now()) {
             return None;
         }
         self.call_with(&Call::of(request, &self.local.inner.plan), operation, amount, None).await
@@ -283,13 +315,15 @@ impl Inner {
         amount: Option<u32>,
         lease: Option<LeaseTerms<'_>>,
     ) -> Option<Answer> {
-        let timeline = &self.local.inner.timeline;
+        let clock = self.local.inner.timeline.clock();
         let invocation = call.prepare(&self.script, &self.prefix, operation, &self.penalties, amount, lease);
         let asked = self.redis.invoke::<Vec<i64>>(&invocation);
-        let problem = match timeout(&**timeline.clock(), self.config.within, asked).await {
+        let problem = match timeout(&**clock, self.config.within, asked).await {
             Ok(Ok(numbers)) => match call.read(&numbers) {
                 Some(answer) => {
-                    self.note(self.breaker.succeeded(), "");
+                    if self.outage.succeeded() {
+                        self.found();
+                    }
                     return Some(answer);
                 }
                 None => "the script's answer does not read".to_owned(),
@@ -298,7 +332,9 @@ impl Inner {
             Err(elapsed) => elapsed.to_string(),
         };
         tracing::debug!(limiter = self.local.name(), problem, "the shared state did not answer");
-        self.note(self.breaker.failed(timeline.now()), &problem);
+        if self.outage.failed(self.now()) {
+            self.lost(problem);
+        }
         None
     }
 
@@ -330,10 +366,13 @@ impl Inner {
             }
             Spent::UsedUp(back) => back,
         };
-        let answer = if self.breaker.admits(now) {
+        let mut block = false;
+        let answer = if self.outage.admits(Duration::from_nanos(now)) {
+            let within = Nanos::try_from(self.config.within.as_nanos()).unwrap_or(Nanos::MAX);
+            block = !self.outage.is_on() && leases.asks_for_block(print, now, within, request);
             let terms = LeaseTerms {
                 share: self.config.lease_share,
-                most: self.config.lease_most,
+                most: if block { self.config.lease_most } else { 0 },
                 back: back.left,
                 starts: &back.starts,
             };
@@ -348,21 +387,26 @@ impl Inner {
         local.note_tier(request);
         local.metrics.decided(answer.decision.outcome(), 1);
         self.tell_of_bans(request, &answer, "refused requests");
-        leases.granted(print, now, cost, &answer, request);
+        leases.granted(print, now, cost, block, &answer, request);
         answer.decision
     }
 
-    fn note(&self, change: Change, problem: &str) {
-        let (action, outcome) = match change {
-            Change::None => return,
-            Change::Opened => ("ratelimit.shared.lost", Outcome::Failure),
-            Change::Closed => ("ratelimit.shared.found", Outcome::Success),
-        };
+    fn lost(&self, problem: String) {
+        self.up.set(0.0);
+        tracing::warn!(limiter = self.local.name(), problem, "the shared state does not answer");
+        self.emit("ratelimit.shared.lost", Outcome::Failure, |event| event.detail(problem));
+    }
+
+    fn found(&self) {
+        self.up.set(1.0);
+        tracing::info!(limiter = self.local.name(), "the shared state answers again");
+        self.emit("ratelimit.shared.found", Outcome::Success, |event| event);
+    }
+
+    fn emit(&self, action: &'static str, outcome: Outcome, more: impl FnOnce(Event) -> Event) {
         let local = &*self.local.inner;
-        self.up.set(if change == Change::Closed { 1.0 } else { 0.0 });
-        tracing::warn!(limiter = &*local.name, action, problem, "the shared state was lost or found");
         let event = Event::new(local.timeline.clock().wall(), action, outcome).actor(&*local.name);
-        local.events.emit(if problem.is_empty() { event } else { event.detail(problem) });
+        local.events.emit(more(event));
     }
 
     /// Tells of bans; returns the longest.

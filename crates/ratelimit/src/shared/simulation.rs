@@ -19,6 +19,9 @@ const MILLISECOND: Nanos = 1_000_000;
 /// The tick of a process's clock, by which what it reads may be old.
 const TICK: Nanos = 10 * MILLISECOND;
 
+/// How long a process waits for an answer.
+const WITHIN: Nanos = 50 * MILLISECOND;
+
 /// From here on, a gap is counted from where the next window begins.
 const EDGE: Nanos = 1 << 60;
 
@@ -31,7 +34,7 @@ struct Server {
 }
 
 impl Server {
-    fn grant(&mut self, now: Nanos, cost: u32, back: &Back) -> Answer {
+    fn grant(&mut self, now: Nanos, cost: u32, block: bool, back: &Back) -> Answer {
         if now - self.start >= WINDOW {
             (self.start, self.used) = (now - now % WINDOW, 0);
         }
@@ -40,7 +43,11 @@ impl Server {
             self.used -= back.left;
         }
         let allowed = self.used + cost <= self.quota;
-        let granted = if allowed { cost.max(((self.quota - self.used) / self.share).min(1_000)) } else { 0 };
+        let granted = if allowed {
+            cost.max(((self.quota - self.used) / self.share).min(if block { 1_000 } else { 0 }))
+        } else {
+            0
+        };
         self.used += granted;
         let rest = self.start + WINDOW - now;
         let quota = Quota {
@@ -67,9 +74,9 @@ enum Event {
     /// A process is asked for so much; the way to the server and back takes so long.
     Ask { process: usize, cost: u32, there: Nanos, back: Nanos },
     /// A call comes to the server.
-    Call { process: usize, cost: u32, sent: Nanos, brings: Back, back: Nanos },
+    Call { process: usize, cost: u32, block: bool, sent: Nanos, brings: Back, back: Nanos },
     /// An answer comes back.
-    Answer { process: usize, cost: u32, sent: Nanos, answer: Answer },
+    Answer { process: usize, cost: u32, block: bool, sent: Nanos, answer: Answer },
     /// A process gives back what it has.
     GiveBack { process: usize },
 }
@@ -100,27 +107,28 @@ fn run(quota: u32, share: u32, keep: Nanos, asks: Vec<(Nanos, Event)>) -> BTreeM
                     }
                     Spent::Decided(_) => {}
                     Spent::UsedUp(brings) => {
-                        events
-                            .insert((now + there, number), Event::Call { process, cost, sent, brings, back });
+                        let block = processes[process].asks_for_block(print, sent, WITHIN, &Request::new());
+                        let call = Event::Call { process, cost, block, sent, brings, back };
+                        events.insert((now + there, number), call);
                     }
                 }
             }
-            Event::Call { process, cost, sent, brings, back } => {
-                let answer = server.grant(now, cost, &brings);
+            Event::Call { process, cost, block, sent, brings, back } => {
+                let answer = server.grant(now, cost, block, &brings);
                 if answer.decision.is_admitted() {
                     *admitted.entry(now / WINDOW).or_default() += cost;
                 }
-                events.insert((now + back, number), Event::Answer { process, cost, sent, answer });
+                events.insert((now + back, number), Event::Answer { process, cost, block, sent, answer });
             }
-            Event::Answer { process, cost, sent, answer } => {
-                processes[process].granted(print, sent, cost, &answer, &Request::new());
+            Event::Answer { process, cost, block, sent, answer } => {
+                processes[process].granted(print, sent, cost, block, &answer, &Request::new());
             }
             Event::GiveBack { process } => {
                 for (_, brings) in processes[process].take(read(process, now), true) {
-                    let (cost, sent, back) = (0, read(process, now), MILLISECOND);
+                    let (cost, block, sent, back) = (0, false, read(process, now), MILLISECOND);
                     events.insert(
                         (now + 5 * MILLISECOND, number),
-                        Event::Call { process, cost, sent, brings, back },
+                        Event::Call { process, cost, block, sent, brings, back },
                     );
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::cidr;
+use crate::caller::caller;
 use crate::fingerprint::{Fingerprint, Secret};
 use crate::plan::{Part, Plan, Rules};
 use crate::{Policy, Request, Subject};
@@ -33,7 +33,7 @@ impl Identity {
     }
 
     fn address(&self, address: IpAddr, prefix: u8) -> Fingerprint {
-        self.ip.fingerprint(&cidr::caller(address, prefix).to_le_bytes())
+        self.ip.fingerprint(&caller(address, prefix).to_le_bytes())
     }
 }
 
