@@ -272,6 +272,8 @@ pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::Sha
     clock.sleep(ms(60)).await;
     assert_eq!((short, lease("c", 7, false).await), (Lease::Given, Lease::Given));
 
+    tags_hold(tier, &clock).await;
+
     // News come in order, to all who listen; and it is told up to when nothing is missing.
     let mut news = [tier.listen(ms(20), clock.clone()), tier.listen(ms(20), clock.clone())];
     for news in &mut news {
@@ -293,4 +295,34 @@ pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::Sha
         }
         assert_eq!(heard, b"123");
     }
+}
+
+/// What a tier promises of tags.
+#[cfg(feature = "codec")]
+async fn tags_hold(tier: &impl crate::tier::Tier, clock: &buttress_core::SharedClock) {
+    use std::time::Duration;
+
+    let (minute, ms) = (Duration::from_mins(1), Duration::from_millis);
+    let [one, two, gone] = ["one", "two", "gone"].map(|tag| buttress_core::Key::new(tag).expect("a key"));
+    let both = [one.clone(), two.clone()];
+    let mark = async |tags: &[_], keep| tier.mark(tags, keep).await.expect("it answers");
+    let marks = async |tags: &[_]| tier.marks(tags).await.expect("it answers");
+    assert_eq!(marks(&both).await, [None, None]);
+    let first = mark(&both, Some(minute)).await;
+    assert_ne!(first.first(), first.last(), "each has its own");
+    assert_eq!(mark(&both, Some(ms(1))).await, first, "it has one, which is kept for as long as was said before");
+    clock.sleep(ms(30)).await;
+    assert_eq!(marks(&both).await, first.iter().copied().map(Some).collect::<Vec<_>>());
+    tier.unmark(&one, b"").await.expect("it answers");
+    assert_eq!(marks(&both).await, [None, first.get(1).copied()]);
+    let again = mark(&both, None).await;
+    assert!(again.first() != first.first() && again.get(1) == first.get(1), "{first:?} {again:?}");
+    // One without an end stays, however short it is wanted later; one that is wanted longer lives longer.
+    mark(&both, Some(ms(1))).await;
+    let short = mark(std::slice::from_ref(&gone), Some(ms(20))).await;
+    assert_eq!(mark(std::slice::from_ref(&gone), Some(ms(120))).await, short);
+    clock.sleep(ms(50)).await;
+    assert_eq!(marks(std::slice::from_ref(&gone)).await, [short.first().copied()]);
+    clock.sleep(ms(150)).await;
+    assert_eq!(marks(&[gone, two]).await, [None, again.get(1).copied()]);
 }

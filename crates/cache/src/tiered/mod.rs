@@ -2,13 +2,14 @@
 
 mod breaker;
 mod call;
+mod changing;
 mod config;
 mod listen;
 mod news;
 mod through;
 mod trust;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::breaker::Breaker;
+use self::call::Pending;
+use self::changing::Changing;
 pub use self::config::TierConfig;
 use self::news::Changed;
 use self::trust::{Standing, Trust};
@@ -104,6 +107,9 @@ struct Shared<V> {
     breaker: Mutex<Breaker>,
     /// Changes that could not be told yet.
     pending: Mutex<HashSet<Changed>>,
+    /// Changes that were told lately, and when: a Redis that fails over may have forgotten them.
+    told: Mutex<VecDeque<(Instant, Changed)>>,
+    changing: Changing,
     metrics: TierMetrics,
 }
 
@@ -143,9 +149,11 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
             node: buttress_core::unique_number(),
             start: inner.ctx.clock.coarse(),
             trusted_until: AtomicU64::new(0),
-            trust: Mutex::new(Trust::new(config.staleness)),
+            trust: Mutex::new(Trust::new(config.staleness, inner.ctx.clock.now())),
             breaker: Mutex::new(Breaker::new(config.failures, config.open_for)),
             pending: Mutex::default(),
+            told: Mutex::default(),
+            changing: Changing::default(),
             metrics: TierMetrics::new(&inner.name),
             config,
         });
@@ -177,7 +185,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
                 let (inner, shared, wanted) =
                     (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
                 let load = |_| async move { Ok::<_, Error>(shared.fetch(&inner, &wanted).await) };
-                self.cache.0.find(key, look, Terms::default(), Asked::Anything, load).await
+                self.cache.0.find(key, look, Terms::default(), Asked::Kept, load).await
             }
         }
     }
@@ -252,7 +260,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         let (inner, shared, wanted) = (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
-        let through = through::Wish { lifetime: terms.lifetime, alone: !terms.tags.is_empty(), asked };
+        let through = through::Wish { lifetime: terms.lifetime, tags: terms.tags.clone(), asked };
         let load = move |why| async move { shared.through(&inner, &wanted, through, why, load).await };
         self.cache.0.find(key, look, terms, asked, load).await
     }
@@ -262,27 +270,39 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
     /// # Errors
     ///
     /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value before until it does, or until that ends.
-    /// [`Error::Encode`], [`Error::Tags`]; nothing is kept then.
+    /// [`Error::Encode`], [`Error::Tags`]: the value before is taken out everywhere, as by [`remove`](Tiered::remove).
     pub async fn set(&self, key: &K, value: V, terms: impl Into<Terms>) -> Result<(), Error> {
-        let (inner, terms) = (&self.cache.0, terms.into());
-        let read = inner.ctx.clock.now();
-        let name = name_of(key).ok_or_else(|| self.unnamed());
-        let record = through::record(inner, Some(value.clone()), terms.lifetime);
-        let local = self.shared.limited(inner, record.lifetime(terms.lifetime), read);
-        if !terms.tags.is_empty() {
-            self.shared.change(inner, Changed::Name(name?)).await?;
-            return self.cache.insert_with(key.clone(), value, Terms { lifetime: local, ..terms });
-        }
-        let (name, bytes) = name
-            .and_then(|name| self.shared.codec.encode(name.as_bytes(), &record).map(|bytes| (name, bytes)))
-            .inspect_err(|_| drop(self.cache.remove(key)))?;
-        // First here: news of a later change may come before the tier has answered.
-        self.cache.insert_with(key.clone(), value, local)?;
-        let written = self.shared.publish_value(inner, &name, &bytes, record.keep()).await;
+        let terms = terms.into();
+        let name = self.name_of(key).inspect_err(|_| drop(self.cache.remove(key)))?;
+        let _changing = self.shared.changing.begin(&name);
+        let written = self.write(key, &name, value, terms).await;
         if written.is_err() {
             self.cache.remove(key);
         }
-        written
+        // What was read of it meanwhile, and is on its way, may be the value before.
+        self.cache.0.flights.supersede(key);
+        match written {
+            Err(error @ (Error::Encode { .. } | Error::Tags { .. })) => {
+                self.shared.change(&self.cache.0, Changed::Name(name)).await.and(Err(error))
+            }
+            written => written,
+        }
+    }
+
+    async fn write(&self, key: &K, name: &str, value: V, terms: Terms) -> Result<(), Error> {
+        let (inner, shared) = (&self.cache.0, &*self.shared);
+        let read = inner.ctx.clock.now();
+        let mut record = through::record(inner, Some(value.clone()), terms.lifetime);
+        let pending = Pending::of(shared, Changed::Name(name.to_owned()));
+        match shared.mark(inner, &terms.tags, record.keep()).await {
+            Ok(tags) => record.tags = tags,
+            Err(error) => return shared.settle(inner, pending, Err(error)),
+        }
+        let bytes = shared.codec.encode(name.as_bytes(), &record)?;
+        let local = shared.limited(inner, record.lifetime(terms.lifetime), read);
+        // First here: news of a later change may come before the tier has answered.
+        self.cache.insert_with(key.clone(), value, Terms { lifetime: local, ..terms })?;
+        shared.publish_value(inner, pending, (name, &bytes, record.keep())).await
     }
 
     /// Takes a value out, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
@@ -291,19 +311,30 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
     ///
     /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value until it does, or until that ends.
     pub async fn remove(&self, key: &K) -> Result<(), Error> {
+        let name = self.name_of(key).inspect_err(|_| drop(self.cache.remove(key)))?;
+        let _changing = self.shared.changing.begin(&name);
         self.cache.remove(key);
-        let name = name_of(key).ok_or_else(|| self.unnamed())?;
-        self.shared.change(&self.cache.0, Changed::Name(name)).await
+        let removed = self.shared.change(&self.cache.0, Changed::Name(name)).await;
+        self.cache.0.flights.supersede(key);
+        removed
     }
 
-    /// Ends all entries with this tag, on all nodes.
+    /// Ends all entries with this tag, here, in the tier, and on all nodes, however many they are; what is being loaded with it is
+    /// not kept. Call it after the change was made where values come from.
     ///
     /// # Errors
     ///
     /// As [`remove`](Tiered::remove).
     pub async fn invalidate(&self, tag: &Key) -> Result<(), Error> {
         self.cache.invalidate(tag);
-        self.shared.change(&self.cache.0, Changed::Tag(tag.clone())).await
+        let done = self.shared.change(&self.cache.0, Changed::Tag(tag.clone())).await;
+        // What was read of the tier meanwhile had the tag's old mark.
+        self.cache.invalidate(tag);
+        done
+    }
+
+    fn name_of(&self, key: &K) -> Result<String, Error> {
+        name_of(key).ok_or_else(|| self.unnamed())
     }
 
     fn unnamed(&self) -> Error {
@@ -329,11 +360,15 @@ impl<V: CacheValue> Shared<V> {
     #[cold]
     fn stand<K: CacheKey>(&self, inner: &crate::cache::Inner<K, V>) {
         let mut trust = locked(&self.trust);
-        if trust.stand(inner.ctx.clock.now()) == Standing::Lapse {
-            // Under the lock, so that nobody who comes after finds what was to be dropped.
-            inner.renew();
-            self.believe(&trust);
-            self.metrics.lapsed();
+        // Under the lock, so that nobody who comes after finds what was to be dropped.
+        match trust.stand(inner.ctx.clock.now()) {
+            Standing::Trusted | Standing::Lapsed => {}
+            Standing::Part => inner.flights.supersede_all(),
+            Standing::Lapse => {
+                inner.renew();
+                self.believe(&trust);
+                self.metrics.lapsed();
+            }
         }
     }
 
