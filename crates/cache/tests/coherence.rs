@@ -60,13 +60,17 @@ async fn nothing_too_old(writer: Node, readers: Vec<Node>, disturb: impl FnOnce(
                 while !stop.load(Ordering::SeqCst) {
                     let least = truth.least(key);
                     let source = Arc::clone(&truth);
-                    let load =
-                        move || async move { Ok::<_, Elapsed>(source.source[key as usize].load(Ordering::SeqCst)) };
+                    let load = move || async move {
+                        Ok::<_, Elapsed>(source.source[key as usize].load(Ordering::SeqCst))
+                    };
                     let value = match reads % 2 {
                         0 => Some(reader.get_or_load(&key, load).await.unwrap()),
                         _ => reader.get(&key).await.unwrap(),
                     };
-                    assert!(value.is_none_or(|value| value >= least), "{value:?} of key {key}; {least} was told");
+                    assert!(
+                        value.is_none_or(|value| value >= least),
+                        "{value:?} of key {key}; {least} was told"
+                    );
                     reads += 1;
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }

@@ -2,52 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod common;
+#[path = "common/tiered.rs"]
+mod tiered;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use buttress_cache::codec::{Codec, Record};
 use buttress_cache::tier::{MemoryTier, Tier};
-use buttress_cache::{Cache, CacheConfig, Error, Lifetime, Terms, TierConfig, Tiered};
+use buttress_cache::{Error, Lifetime, Terms, TierConfig};
 use buttress_core::{Key, Probe, Vitality};
 use common::{Broken, World, seconds, settle};
+use tiered::{codec, load, node, node_with, pass};
 use tokio::sync::Notify;
-
-type Node = Tiered<u64, String>;
-
-fn codec() -> Codec<String> {
-    Codec::json("text", 1)
-}
-
-fn node(world: &World, tier: &MemoryTier) -> Node {
-    node_with(world, tier, |_| {})
-}
-
-fn node_with(world: &World, tier: &MemoryTier, set: impl FnOnce(&mut CacheConfig)) -> Node {
-    let mut config = CacheConfig::default();
-    (config.jitter, config.ttl) = (0.0, Some(seconds(100)));
-    set(&mut config);
-    let cache = Cache::builder("node").config(config).build(&world.ctx).unwrap();
-    Tiered::over(cache, tier.clone(), codec(), TierConfig::default()).unwrap()
-}
-
-/// Lets time pass in steps in which heartbeats come.
-async fn pass(world: &World, time: Duration) {
-    for _ in 0..time.as_millis() / 250 {
-        world.pass(Duration::from_millis(250));
-        settle().await;
-    }
-}
-
-async fn load(node: &Node, key: u64, loads: &Arc<AtomicUsize>, value: &'static str) -> String {
-    let loads = Arc::clone(loads);
-    let load = move || async move {
-        loads.fetch_add(1, Ordering::SeqCst);
-        Ok::<_, Broken>(value.to_owned())
-    };
-    node.get_or_load(&key, load).await.unwrap()
-}
 
 #[tokio::test]
 async fn what_one_node_loaded_the_others_find() {
@@ -135,7 +102,7 @@ async fn a_node_that_dies_while_it_loads_is_outlived() {
     let survivor = node(&world, &tier);
     settle().await;
     // The dead one: it has the lease, and will do nothing more.
-    tier.lease("1", 7, TierConfig::default().lease, false).await.unwrap();
+    tier.lease("1", 7, TierConfig::default().lease, None).await.unwrap();
     let waiting = {
         let (node, loads) = (survivor.clone(), Arc::clone(&loads));
         tokio::spawn(async move { load(&node, 1, &loads, "value").await })
@@ -297,104 +264,6 @@ async fn a_fleet_remembers_that_there_is_nothing() {
     assert_eq!(load(&nodes[1], 1, &asked, "never asked").await, "made");
 }
 
-fn tag(name: &str) -> Key {
-    Key::new(name).unwrap()
-}
-
-/// What `load` would bring as this value, with tags.
-async fn load_tagged(node: &Node, key: u64, tags: &[&str], value: &'static str) -> String {
-    let terms = Terms::default().tags(tags.iter().map(|name| tag(name)));
-    let found = move || async move { Ok::<_, Broken>(Some(value.to_owned())) };
-    node.get_or_find(&key, terms, found).await.unwrap().unwrap()
-}
-
-#[tokio::test]
-async fn values_with_tags_are_shared_until_one_of_the_tags_is_invalidated() {
-    let (world, loads) = (World::default(), Arc::default());
-    let tier = MemoryTier::new(world.clock.shared());
-    let nodes = [node(&world, &tier), node(&world, &tier), node(&world, &tier)];
-    settle().await;
-    assert_eq!(load_tagged(&nodes[0], 1, &["a", "b"], "first").await, "first");
-    nodes[0].set(&2, "set".to_owned(), Terms::default().tag(tag("b"))).await.unwrap();
-    load(&nodes[0], 3, &loads, "untagged").await;
-    assert_eq!(load_tagged(&nodes[1], 1, &["a", "b"], "second").await, "first");
-    // Who does not know of the tags gets them with the value.
-    assert_eq!(nodes[2].get(&1).await.unwrap().as_deref(), Some("first"));
-    assert_eq!(nodes[2].get(&2).await.unwrap().as_deref(), Some("set"));
-    nodes[1].invalidate(&tag("b")).await.unwrap();
-    settle().await;
-    for node in &nodes {
-        assert_eq!((node.get(&1).await.unwrap(), node.get(&2).await.unwrap()), (None, None));
-        assert_eq!(load(node, 3, &loads, "never asked").await, "untagged");
-    }
-    // A node that comes later finds nothing of before in the tier either, and shares what comes after.
-    let late = self::node(&world, &tier);
-    settle().await;
-    assert_eq!(late.get(&1).await.unwrap(), None);
-    assert_eq!(load_tagged(&late, 1, &["a", "b"], "third").await, "third");
-    assert_eq!(load_tagged(&nodes[0], 1, &["a", "b"], "fourth").await, "third");
-    assert_eq!(late.get(&2).await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn what_is_loaded_while_its_tag_is_invalidated_reaches_neither_node_nor_tier() {
-    let world = World::default();
-    let tier = MemoryTier::new(world.clock.shared());
-    let (reader, writer) = (node(&world, &tier), node(&world, &tier));
-    settle().await;
-    let gate = Arc::new(Notify::new());
-    let waiting = {
-        let (reader, gate) = (reader.clone(), Arc::clone(&gate));
-        let find = move || async move {
-            gate.notified().await;
-            Ok::<_, Broken>(Some("old".to_owned()))
-        };
-        tokio::spawn(async move { reader.get_or_find(&1, Terms::default().tag(tag("t")), find).await })
-    };
-    settle().await;
-    writer.invalidate(&tag("t")).await.unwrap();
-    gate.notify_one();
-    assert_eq!(waiting.await.unwrap().unwrap().as_deref(), Some("old"));
-    assert!(tier.get("1").await.unwrap().is_none());
-    assert_eq!(load_tagged(&reader, 1, &["t"], "new").await, "new");
-    assert_eq!(load_tagged(&writer, 1, &["t"], "newer").await, "new");
-}
-
-#[tokio::test]
-async fn a_tag_that_was_invalidated_without_the_tier_is_ended_there_later() {
-    let world = World::default();
-    let tier = MemoryTier::new(world.clock.shared());
-    let (one, two) = (node(&world, &tier), node(&world, &tier));
-    settle().await;
-    load_tagged(&one, 1, &["t"], "old").await;
-    tier.set_down(true);
-    one.invalidate(&tag("t")).await.unwrap_err();
-    assert_eq!(load_tagged(&one, 1, &["t"], "by itself").await, "by itself");
-    pass(&world, seconds(3)).await;
-    assert_eq!(load_tagged(&two, 1, &["t"], "new").await, "new", "nobody heard it, and nobody believes what is old");
-    tier.set_down(false);
-    pass(&world, seconds(5)).await;
-    assert_eq!(node(&world, &tier).get(&1).await.unwrap(), None);
-    assert_eq!(load_tagged(&one, 1, &["t"], "shared").await, "shared");
-    assert_eq!(load_tagged(&two, 1, &["t"], "never asked").await, "shared");
-}
-
-#[tokio::test]
-async fn more_tags_than_a_node_has_room_for_are_served_and_not_kept() {
-    let world = World::default();
-    let tier = MemoryTier::new(world.clock.shared());
-    let (one, two) = (node(&world, &tier), node_with(&world, &tier, |config| config.tags = 1));
-    settle().await;
-    load_tagged(&one, 1, &["a", "b"], "value").await;
-    assert_eq!(two.get(&1).await.unwrap().as_deref(), Some("value"));
-    assert_eq!(two.local().len(), 0);
-    // What a node cannot keep is not left as it was elsewhere.
-    let terms = || Terms::default().tags([tag("a"), tag("b")]);
-    assert!(matches!(two.set(&1, "new".to_owned(), terms()).await, Err(Error::Tags { .. })));
-    settle().await;
-    assert_eq!((one.get(&1).await.unwrap(), two.get(&1).await.unwrap()), (None, None));
-}
-
 #[tokio::test]
 async fn who_looks_only_does_not_answer_for_who_loads() {
     let (world, loads) = (World::default(), Arc::default());
@@ -406,5 +275,8 @@ async fn who_looks_only_does_not_answer_for_who_loads() {
         node.get_or_find(&1, Lifetime::default(), find),
         load(&node, 2, &loads, "loaded")
     );
-    assert_eq!((looked.unwrap(), found.unwrap().as_deref(), loaded.as_str()), (None, Some("found"), "loaded"));
+    assert_eq!(
+        (looked.unwrap(), found.unwrap().as_deref(), loaded.as_str()),
+        (None, Some("found"), "loaded")
+    );
 }

@@ -289,8 +289,7 @@ impl<V> Codec<V> {
         }
         let payload = self.unseal(key, &header, payload)?;
         let body = unpack(&header, &payload, length)?;
-        let (tags, body) =
-            if header.flags & TAGGED == 0 { (Vec::new(), &*body) } else { tags::read(&body)? };
+        let (tags, body) = if header.flags & TAGGED == 0 { (Vec::new(), &*body) } else { tags::read(&body)? };
         let value = if header.flags & NOTHING == 0 {
             Some(self.body.read(body).map_err(|_| Unreadable::Body)?)
         } else {

@@ -108,9 +108,16 @@ impl Tier for MemoryTier {
         })
     }
 
-    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease> {
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        length: Duration,
+        over: Option<&'a [u8]>,
+    ) -> Answer<'a, Lease> {
         self.answer(|state, now| {
-            if !anew && state.is_there(name, now) {
+            let will_do = |bytes: &[u8]| over.is_none_or(|over| !bytes.starts_with(over));
+            if state.is_there(name, now) && state.values.get(name).is_some_and(|(bytes, _)| will_do(bytes)) {
                 return Lease::Needless;
             }
             if state.leases.get(name).is_some_and(|(_, end)| *end > now) {

@@ -91,8 +91,15 @@ pub trait Tier: Send + Sync + 'static {
     /// The bytes of a name.
     fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Stored>>;
 
-    /// Asks for the lease of a name, unless it has bytes; with `anew`, also if it has.
-    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease>;
+    /// Asks for the lease of a name, unless it has bytes; or, with `over`, unless it has bytes that do not begin with these: who has seen
+    /// bytes that will not do learns whether somebody else has replaced them.
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        length: Duration,
+        over: Option<&'a [u8]>,
+    ) -> Answer<'a, Lease>;
 
     /// Begins the lease anew, if it still is that of `token`.
     fn extend<'a>(&'a self, name: &'a str, token: u64, length: Duration) -> Answer<'a, bool>;

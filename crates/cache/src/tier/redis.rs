@@ -29,9 +29,11 @@ struct Scripts {
     unmark: Script,
 }
 
-/// KEYS: value, lease. ARGV: token, milliseconds, whether anew. 0 given, 1 taken, 2 needless.
+/// KEYS: value, lease. ARGV: token, milliseconds; the first bytes of a value that will not do, if there is one. 0 given, 1 taken,
+/// 2 needless.
 const LEASE: &str = "
-if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 1 then return 2 end
+if redis.call('EXISTS', KEYS[1]) == 1 and
+  (not ARGV[3] or redis.call('GETRANGE', KEYS[1], 0, #ARGV[3] - 1) ~= ARGV[3]) then return 2 end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
 return 1";
 
@@ -154,11 +156,17 @@ impl Tier for RedisTier {
         })
     }
 
-    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease> {
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        length: Duration,
+        over: Option<&'a [u8]>,
+    ) -> Answer<'a, Lease> {
         Box::pin(async move {
             let (value, lease) = self.names(name);
             let mut script = self.scripts.lease.prepare_invoke();
-            script.key(value).key(lease).arg(token).arg(millis(length)).arg(u8::from(anew));
+            script.key(value).key(lease).arg(token).arg(millis(length)).arg(over);
             let answer: i64 = self.run(&script).await?;
             Ok(match answer {
                 0 => Lease::Given,

@@ -28,15 +28,20 @@ pub(super) struct Wish {
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LAST_WAIT: Duration = Duration::from_millis(100);
 
+/// What bytes begin with, by which they are told from others: of a frame, the header and the checksum of the rest.
+type Beginning = Vec<u8>;
+const BEGINNING: usize = 64;
+
 /// What a look into the tier found.
 enum Seen<V> {
     Value {
         found: Found<V>,
         young: bool,
+        begin: Beginning,
     },
     Nothing,
     /// Bytes that are no value, or one whose tag was invalidated: they are written over.
-    Unusable,
+    Unusable(Beginning),
 }
 
 impl<V> Record<V> {
@@ -232,27 +237,22 @@ impl<V: CacheValue> Shared<V> {
     ) -> Result<Reserved<K, V>, Unanswered> {
         let (clock, token) = (&*inner.ctx.clock, buttress_core::unique_number());
         let mut wait = FIRST_WAIT;
-        let mut anew = false;
         loop {
             let read = clock.now();
-            let old = match self.look_up(inner, &name).await? {
-                Seen::Value { found, young } if asked.is_answered_by(found.value.as_ref()) => {
+            let (old, over) = match self.look_up(inner, &name).await? {
+                Seen::Value { found, young, begin } if asked.is_answered_by(found.value.as_ref()) => {
                     // Who refreshes wants more than what there was.
                     if why == Why::Missing || young {
                         return Ok(Reserved::Found(self.unless_changing(&name, found), read));
                     }
-                    Some(found)
+                    (Some(found), Some(begin))
                 }
-                Seen::Nothing => None,
-                Seen::Value { .. } | Seen::Unusable => {
-                    anew = true;
-                    None
-                }
+                Seen::Nothing => (None, None),
+                Seen::Value { begin, .. } | Seen::Unusable(begin) => (None, Some(begin)),
             };
             loop {
-                let length = self.config.lease;
-                let anew = anew || old.is_some();
-                match self.call(inner, self.tier.lease(&name, token, length, anew)).await? {
+                let lease = self.tier.lease(&name, token, self.config.lease, over.as_deref());
+                match self.call(inner, lease).await? {
                     Lease::Given => {
                         let (shared, inner) = (Arc::clone(self), Arc::clone(inner));
                         return Ok(Reserved::Leased(Leased { shared, inner, name, token, held: true }));
@@ -267,16 +267,12 @@ impl<V: CacheValue> Shared<V> {
                 // Not all at once.
                 clock.sleep(wait.mul_f64(0.5 + inner.random.fraction() / 2.0)).await;
                 wait = (wait * 3 / 2).min(LAST_WAIT);
-                if anew {
-                    // What another node wrote over the unreadable is only found by looking.
-                    break;
-                }
             }
         }
     }
 
     async fn look_up<K: CacheKey>(&self, inner: &Inner<K, V>, name: &str) -> Result<Seen<V>, Unanswered> {
-        let Some(Stored { bytes, left }) = self.call(inner, self.tier.get(name)).await? else {
+        let Some(Stored { mut bytes, left }) = self.call(inner, self.tier.get(name)).await? else {
             self.metrics.called(TierOutcome::Miss);
             return Ok(Seen::Nothing);
         };
@@ -285,16 +281,18 @@ impl<V: CacheValue> Shared<V> {
             Err(error) => {
                 self.metrics.called(TierOutcome::Unreadable);
                 tracing::debug!(target: "buttress::cache", cache = %inner.name, %error, "a value of the second tier does not read");
-                return Ok(Seen::Unusable);
+                bytes.truncate(BEGINNING);
+                return Ok(Seen::Unusable(bytes));
             }
         };
+        bytes.truncate(BEGINNING);
         // The tier's own clock says how old it is: nodes need not agree about the time.
         let lifetime = match (record.fresh, left) {
             (Some(fresh), Some(left)) => {
                 let left = left.min(fresh + record.kept).saturating_sub(record.kept);
                 if left.is_zero() {
                     self.metrics.called(TierOutcome::Miss);
-                    return Ok(Seen::Unusable);
+                    return Ok(Seen::Unusable(bytes));
                 }
                 let lifetime = Lifetime::of(left).exactly();
                 (if record.kept.is_zero() { lifetime.strictly() } else { lifetime }, left > fresh / 2)
@@ -308,14 +306,14 @@ impl<V: CacheValue> Shared<V> {
         let seen = inner.tags.see(&tags).ok();
         if !self.holds(inner, &tags, marks.into_iter()).await? {
             self.metrics.called(TierOutcome::Miss);
-            return Ok(Seen::Unusable);
+            return Ok(Seen::Unusable(bytes));
         }
         self.metrics.called(TierOutcome::Hit);
         let (lifetime, young) = lifetime;
         // More tags than this node has room for: not kept.
         let (cost, keep) = (Some(record.cost), seen.is_some());
         let found = Found { cost, keep, tags: seen, ..Found::from(record.value).lives(lifetime) };
-        Ok(Seen::Value { found, young })
+        Ok(Seen::Value { found, young, begin: bytes })
     }
 
     /// Whether tags still have the marks that they had.

@@ -23,7 +23,17 @@ pub(crate) const STALENESS: Duration = Duration::from_secs(1);
 pub(crate) async fn connect(url: &str) -> Redis {
     let mut config = ConnectionConfig::default();
     config.timeout = Duration::from_secs(1);
-    Redis::connect(&url.parse().unwrap(), &config).await.unwrap()
+    let address = url.parse().unwrap();
+    let connected = async {
+        loop {
+            // While a master is being replaced there is none.
+            match Redis::connect(&address, &config).await {
+                Ok(redis) => return redis,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, connected).await.unwrap()
 }
 
 pub(crate) fn config() -> TierConfig {
