@@ -1,6 +1,12 @@
 //! Writers on one node, readers on another, a real Redis that fails over or is a cluster: nobody is served what was changed longer ago
 //! than the staleness.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 #![allow(clippy::disallowed_methods, reason = "a real server lives in real time")]
 
 #[path = "common/nodes.rs"]

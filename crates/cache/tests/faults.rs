@@ -1,6 +1,13 @@
 //! A fleet whose Redis dies, stalls, comes back empty, fails over or is slow: every call is answered in time, the node says what is
 //! wrong, and all is well again by itself.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    missing_docs
+)]
 #![allow(clippy::disallowed_methods, reason = "a real server lives in real time")]
 
 #[path = "common/nodes.rs"]

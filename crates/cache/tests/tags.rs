@@ -6,11 +6,13 @@ mod common;
 mod tiered;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_cache::tier::{MemoryTier, Tier};
 use buttress_cache::{Error, Terms};
 use buttress_core::Key;
 use common::{Broken, World, seconds, settle};
+use proptest::prelude::*;
 use tiered::{Node, load, node, node_with, pass};
 use tokio::sync::Notify;
 
@@ -114,4 +116,102 @@ async fn more_tags_than_a_node_has_room_for_are_served_and_not_kept() {
     assert!(matches!(two.set(&1, "new".to_owned(), terms()).await, Err(Error::Tags { .. })));
     settle().await;
     assert_eq!((one.get(&1).await.unwrap(), two.get(&1).await.unwrap()), (None, None));
+}
+
+/// What happens in a step of the simulation.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A node asks for a key; by its loader, or without one.
+    Ask(usize, u64, bool),
+    /// What has this tag changes where it comes from, and a node invalidates the tag.
+    Change(usize, usize),
+    /// The tier loses a mark by itself.
+    Lose(usize),
+    Down(bool),
+    /// Half-seconds.
+    Pass(u64),
+}
+
+const TAGS: [&str; 3] = ["a", "b", "c"];
+/// The tags of each key.
+const TAGS_OF: [&[usize]; 4] = [&[0], &[1], &[0, 1], &[1, 2]];
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..3_usize, 0..4_u64, any::<bool>()).prop_map(|(node, key, load)| Step::Ask(node, key, load)),
+        3 => (0..3_usize, 0..3_usize).prop_map(|(node, tag)| Step::Change(node, tag)),
+        1 => (0..3_usize).prop_map(Step::Lose),
+        1 => any::<bool>().prop_map(Step::Down),
+        2 => (1..8_u64).prop_map(Step::Pass),
+    ]
+}
+
+/// Three nodes, four keys, three tags: once an invalidation has returned, nobody is served what was before it, its own node at once
+/// and the others when they have had the time to hear of it.
+async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
+    let world = World::default();
+    let tier = MemoryTier::new(world.clock.shared());
+    let nodes = [node(&world, &tier), node(&world, &tier), node(&world, &tier)];
+    settle().await;
+    let (mut versions, mut down) = ([0_u64; 4], false);
+    // For each node and key: the oldest version that it may serve.
+    let mut least = [[0_u64; 4]; 3];
+    for step in steps {
+        match step {
+            Step::Ask(at, key, loads) => {
+                let (node, at_key) = (&nodes[*at], usize::try_from(*key).unwrap());
+                let version = versions[at_key];
+                let terms = Terms::default().tags(TAGS_OF[at_key].iter().map(|at| tag(TAGS[*at])));
+                let load = move || async move { Ok::<_, Broken>(Some(version.to_string())) };
+                let value = match loads {
+                    true => node.get_or_find(key, terms, load).await.unwrap(),
+                    false => node.get(key).await.unwrap(),
+                };
+                prop_assert!(value.is_some() || !loads);
+                let served = value.map(|value| value.parse::<u64>().unwrap());
+                let least = least[*at][at_key];
+                prop_assert!(
+                    served.is_none_or(|served| served >= least),
+                    "{:?} served, {} is told",
+                    served,
+                    least
+                );
+            }
+            Step::Change(at, changed) => {
+                for key in 0..4 {
+                    versions[key] += u64::from(TAGS_OF[key].contains(changed));
+                }
+                let told = nodes[*at].invalidate(&tag(TAGS[*changed])).await;
+                prop_assert_eq!(told.is_err(), down);
+                settle().await;
+                if told.is_ok() {
+                    // News are heard at once here, and so is who cannot hear them.
+                    least = [versions; 3];
+                }
+            }
+            // What is told with it is no news of anybody.
+            Step::Lose(lost) => drop(tier.unmark(&tag(TAGS[*lost]), b"").await),
+            Step::Down(now) => {
+                tier.set_down(*now);
+                down = *now;
+                // Longer than it takes to find out, to lose faith, and to tell what could not be told.
+                pass(&world, seconds(6)).await;
+                if !down {
+                    least = [versions; 3];
+                }
+            }
+            Step::Pass(halves) => pass(&world, Duration::from_millis(500 * halves)).await,
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn nothing_is_served_that_a_tag_has_ended(steps in prop::collection::vec(step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(play(&steps))?;
+    }
 }

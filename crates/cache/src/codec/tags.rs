@@ -4,6 +4,9 @@ use buttress_core::Key;
 
 use super::Unreadable;
 
+/// Tags, each with its mark.
+type Marked = Vec<(Key, u64)>;
+
 /// For each tag its mark, the length of its text, and its text; before all of them how many there are.
 pub(super) fn write(tags: &[(Key, u64)], to: &mut Vec<u8>) {
     let many = u16::try_from(tags.len()).unwrap_or(u16::MAX);
@@ -18,7 +21,7 @@ pub(super) fn write(tags: &[(Key, u64)], to: &mut Vec<u8>) {
 }
 
 /// The tags, and what comes after them.
-pub(super) fn read(bytes: &[u8]) -> Result<(Vec<(Key, u64)>, &[u8]), Unreadable> {
+pub(super) fn read(bytes: &[u8]) -> Result<(Marked, &[u8]), Unreadable> {
     let (many, mut rest) = split(bytes, u16::from_le_bytes)?;
     let mut tags = Vec::new();
     for _ in 0..many {

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod call;
+mod change;
 mod changing;
 mod config;
 mod listen;
@@ -15,12 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use buttress_core::{Classify, Key, Probe, RejectionReason, Validate, Vitality};
+use buttress_core::{Classify, Probe, RejectionReason, Validate, Vitality};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::breaker::Breaker;
-use self::call::Pending;
 use self::changing::Changing;
 pub use self::config::TierConfig;
 use self::news::Changed;
@@ -65,17 +65,31 @@ use crate::{Cache, Error, Found, Terms};
 /// change has returned, no node serves the value before it for longer than `staleness`, whatever is lost between them. What was
 /// being loaded while it was changed is not kept, neither here nor in the tier.
 ///
+/// That is as good as the tier's memory. A Redis whose master is replaced by a replica, or that is started again from its disk, may
+/// have forgotten what it answered last, and have the value before. Each node tells its changes of the last ten seconds again when it
+/// hears a server anew; until it has done so, that value may be served, and if the node died with the server until that ends. In a
+/// cluster, news come to a node from the server that it hears, which has them from the others: while that server is cut off from them
+/// and answers all the same, news may be missed.
+///
+/// # Tags
+///
+/// Each tag has a mark in the tier, a number that is stored with every value that has the tag. [`invalidate`](Tiered::invalidate)
+/// takes the mark away, one command however many values there are: a value counts only with the marks that its tags have now. Reading a
+/// value with tags from the tier takes a second round trip, and loading one two more. Marks are kept as long as the values, and
+/// one that is lost is a miss.
+///
 /// # Without the tier
 ///
 /// A tier that does not answer costs a call [`within`](TierConfig::within), until [`failures`](TierConfig::failures) in a row; then
 /// it is left alone and tried now and again. Meanwhile values are loaded from where they come from, and kept for `staleness`.
-/// Changes return an error then, and are made known when the tier is back. A probe warns, an event (`cache.tier_lost`,
-/// `cache.tier_back`) and metrics tell.
+/// Changes, those of a tag too, return an error then. What this node keeps of them is dropped at once; the tier and the other nodes
+/// are told when it answers again, and until then who can reach it may be served the value before. A probe warns, and events
+/// (`cache.tier_lost`, `cache.tier_back`; for news `cache.news_lost`, `cache.news_heard`) and metrics tell.
 ///
 /// # Limits
 ///
-/// Values with tags are kept by each node and not in the tier. A key is named in the tier by its JSON, of at most 512 bytes; with
-/// longer ones the tier is passed over (`HashedKey`, of the feature `hashed-keys`, is short).
+/// A key is named in the tier by its JSON, of at most 512 bytes; with longer ones the tier is passed over (`HashedKey`, of the
+/// feature `hashed-keys`, is short).
 pub struct Tiered<K: CacheKey, V: CacheValue> {
     cache: Cache<K, V>,
     shared: Arc<Shared<V>>,
@@ -263,83 +277,6 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         let through = through::Wish { lifetime: terms.lifetime, tags: terms.tags.clone(), asked };
         let load = move |why| async move { shared.through(&inner, &wanted, through, why, load).await };
         self.cache.0.find(key, look, terms, asked, load).await
-    }
-
-    /// Puts a value in, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value before until it does, or until that ends.
-    /// [`Error::Encode`], [`Error::Tags`]: the value before is taken out everywhere, as by [`remove`](Tiered::remove).
-    pub async fn set(&self, key: &K, value: V, terms: impl Into<Terms>) -> Result<(), Error> {
-        let terms = terms.into();
-        let name = self.name_of(key).inspect_err(|_| drop(self.cache.remove(key)))?;
-        let _changing = self.shared.changing.begin(&name);
-        let written = self.write(key, &name, value, terms).await;
-        if written.is_err() {
-            self.cache.remove(key);
-        }
-        // What was read of it meanwhile, and is on its way, may be the value before.
-        self.cache.0.flights.supersede(key);
-        match written {
-            Err(error @ (Error::Encode { .. } | Error::Tags { .. })) => {
-                self.shared.change(&self.cache.0, Changed::Name(name)).await.and(Err(error))
-            }
-            written => written,
-        }
-    }
-
-    async fn write(&self, key: &K, name: &str, value: V, terms: Terms) -> Result<(), Error> {
-        let (inner, shared) = (&self.cache.0, &*self.shared);
-        let read = inner.ctx.clock.now();
-        let mut record = through::record(inner, Some(value.clone()), terms.lifetime);
-        let pending = Pending::of(shared, Changed::Name(name.to_owned()));
-        match shared.mark(inner, &terms.tags, record.keep()).await {
-            Ok(tags) => record.tags = tags,
-            Err(error) => return shared.settle(inner, pending, Err(error)),
-        }
-        let bytes = shared.codec.encode(name.as_bytes(), &record)?;
-        let local = shared.limited(inner, record.lifetime(terms.lifetime), read);
-        // First here: news of a later change may come before the tier has answered.
-        self.cache.insert_with(key.clone(), value, Terms { lifetime: local, ..terms })?;
-        shared.publish_value(inner, pending, (name, &bytes, record.keep())).await
-    }
-
-    /// Takes a value out, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value until it does, or until that ends.
-    pub async fn remove(&self, key: &K) -> Result<(), Error> {
-        let name = self.name_of(key).inspect_err(|_| drop(self.cache.remove(key)))?;
-        let _changing = self.shared.changing.begin(&name);
-        self.cache.remove(key);
-        let removed = self.shared.change(&self.cache.0, Changed::Name(name)).await;
-        self.cache.0.flights.supersede(key);
-        removed
-    }
-
-    /// Ends all entries with this tag, here, in the tier, and on all nodes, however many they are; what is being loaded with it is
-    /// not kept. Call it after the change was made where values come from.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Tiered::remove).
-    pub async fn invalidate(&self, tag: &Key) -> Result<(), Error> {
-        self.cache.invalidate(tag);
-        let done = self.shared.change(&self.cache.0, Changed::Tag(tag.clone())).await;
-        // What was read of the tier meanwhile had the tag's old mark.
-        self.cache.invalidate(tag);
-        done
-    }
-
-    fn name_of(&self, key: &K) -> Result<String, Error> {
-        name_of(key).ok_or_else(|| self.unnamed())
-    }
-
-    fn unnamed(&self) -> Error {
-        let told = format!("the key's JSON is over {LONGEST_NAME} bytes; use a hash of it as key");
-        Error::tier(&self.cache.0.name, std::io::Error::other(told), buttress_core::ErrorClass::Invalid)
     }
 
     /// What is here, if it may be believed.

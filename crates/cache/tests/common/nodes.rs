@@ -56,7 +56,7 @@ impl Watched {
         let ctx = Ctx { events: Events::to(Arc::new(events.clone())), ..Ctx::default() };
         let redis = connect(url).await;
         let mut config = CacheConfig::default();
-        config.name = "fleet".to_owned();
+        config.name = "fleet".into();
         set(&mut config);
         let node = metrics::with_local_recorder(&recorder, || {
             let cache = Cache::builder("fleet").config(config).build(&ctx).unwrap();
