@@ -221,8 +221,10 @@ pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::Sha
     let (second, ms) = (Duration::from_secs(1), Duration::from_millis);
     let bytes = async |name: &str| tier.get(name).await.expect("it answers").map(|stored| stored.bytes);
     // The long leases and lifetimes here never end by themselves.
-    let lease =
-        async |name: &str, token, anew| tier.lease(name, token, second * 60, anew).await.expect("it answers");
+    let lease = async |name: &str, token, over: Option<&str>| {
+        let over = over.map(str::as_bytes);
+        tier.lease(name, token, second * 60, over).await.expect("it answers")
+    };
     let fill = async |name: &str, token, bytes: &[u8]| {
         tier.fill(name, token, bytes, Some(second * 60)).await.expect("it answers")
     };
@@ -243,34 +245,46 @@ pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::Sha
     assert_eq!(bytes("short").await, None, "it has ended");
 
     // One at a time loads; whoever lost its lease fills nothing.
-    assert_eq!(lease("b", 1, false).await, Lease::Given);
-    assert_eq!(lease("b", 2, false).await, Lease::Taken);
+    assert_eq!(lease("b", 1, None).await, Lease::Given);
+    assert_eq!(lease("b", 2, Some("xx")).await, Lease::Taken);
     assert!(tier.extend("b", 1, second * 60).await.expect("it answers"));
     assert!(!tier.extend("b", 2, second).await.expect("it answers"));
     assert!(!fill("b", 2, b"of another").await);
     assert!(fill("b", 1, b"loaded").await);
     assert!(!fill("b", 1, b"again").await, "the lease went with the first");
     assert_eq!(bytes("b").await.as_deref(), Some(b"loaded".as_slice()));
-    assert_eq!(lease("b", 3, false).await, Lease::Needless);
-    assert_eq!(lease("b", 3, true).await, Lease::Given);
+    assert_eq!(lease("b", 3, None).await, Lease::Needless);
+    assert_eq!(
+        lease("b", 3, Some("older")).await,
+        Lease::Needless,
+        "somebody has replaced what would not do"
+    );
+    assert_eq!(lease("b", 3, Some("load")).await, Lease::Given);
     tier.release("b", 4).await.expect("it answers");
-    assert_eq!(lease("b", 4, true).await, Lease::Taken, "another gives back nothing");
+    assert_eq!(lease("b", 4, Some("load")).await, Lease::Taken, "another gives back nothing");
     tier.release("b", 3).await.expect("it answers");
-    assert_eq!(lease("b", 4, true).await, Lease::Given);
+    assert_eq!(lease("b", 4, Some("loaded")).await, Lease::Given);
 
     // A change ends the lease of who read before it.
     tier.write("b", b"changed", Some(second * 60), b"").await.expect("it answers");
     assert!(!fill("b", 4, b"old").await);
     assert_eq!(bytes("b").await.as_deref(), Some(b"changed".as_slice()));
-    assert_eq!(lease("b", 5, true).await, Lease::Given);
+    assert_eq!(lease("b", 5, Some("changed")).await, Lease::Given);
     tier.remove("b", b"").await.expect("it answers");
     assert!(!fill("b", 5, b"old").await);
     assert_eq!(bytes("b").await, None);
 
     // A holder that died is outlived.
-    let short = tier.lease("c", 6, ms(20), false).await.expect("it answers");
+    let short = tier.lease("c", 6, ms(20), None).await.expect("it answers");
     clock.sleep(ms(60)).await;
-    assert_eq!((short, lease("c", 7, false).await), (Lease::Given, Lease::Given));
+    assert_eq!((short, lease("c", 7, None).await), (Lease::Given, Lease::Given));
+
+    tags_hold(tier, &clock).await;
+
+    // Of no bytes at all, which will not do either, nobody is told that they will.
+    tier.write("d", b"", None, b"").await.expect("it answers");
+    assert_eq!((lease("d", 8, None).await, lease("d", 8, Some("")).await), (Lease::Needless, Lease::Given));
+    assert_eq!(lease("e", 9, Some("gone")).await, Lease::Given);
 
     // News come in order, to all who listen; and it is told up to when nothing is missing.
     let mut news = [tier.listen(ms(20), clock.clone()), tier.listen(ms(20), clock.clone())];
@@ -293,4 +307,38 @@ pub async fn tier_holds(tier: &impl crate::tier::Tier, clock: buttress_core::Sha
         }
         assert_eq!(heard, b"123");
     }
+}
+
+/// What a tier promises of tags.
+#[cfg(feature = "codec")]
+async fn tags_hold(tier: &impl crate::tier::Tier, clock: &buttress_core::SharedClock) {
+    use std::time::Duration;
+
+    let (minute, ms) = (Duration::from_mins(1), Duration::from_millis);
+    let [one, two, gone] = ["one", "two", "gone"].map(|tag| buttress_core::Key::new(tag).expect("a key"));
+    let both = [one.clone(), two.clone()];
+    let mark = async |tags: &[_], keep| tier.mark(tags, keep).await.expect("it answers");
+    let marks = async |tags: &[_]| tier.marks(tags).await.expect("it answers");
+    assert_eq!(marks(&both).await, [None, None]);
+    let first = mark(&both, Some(minute)).await;
+    assert_ne!(first.first(), first.last(), "each has its own");
+    assert_eq!(
+        mark(&both, Some(ms(1))).await,
+        first,
+        "it has one, which is kept for as long as was said before"
+    );
+    clock.sleep(ms(30)).await;
+    assert_eq!(marks(&both).await, first.iter().copied().map(Some).collect::<Vec<_>>());
+    tier.unmark(&one, b"").await.expect("it answers");
+    assert_eq!(marks(&both).await, [None, first.get(1).copied()]);
+    let again = mark(&both, None).await;
+    assert!(again.first() != first.first() && again.get(1) == first.get(1), "{first:?} {again:?}");
+    // One without an end stays, however short it is wanted later; one that is wanted longer lives longer.
+    mark(&both, Some(ms(1))).await;
+    let short = mark(std::slice::from_ref(&gone), Some(ms(20))).await;
+    assert_eq!(mark(std::slice::from_ref(&gone), Some(ms(120))).await, short);
+    clock.sleep(ms(50)).await;
+    assert_eq!(marks(std::slice::from_ref(&gone)).await, [short.first().copied()]);
+    clock.sleep(ms(150)).await;
+    assert_eq!(marks(&[gone, two]).await, [None, again.get(1).copied()]);
 }

@@ -31,6 +31,7 @@ struct Flight<V> {
     number: usize,
     outcome: watch::Receiver<Option<Outcome<V>>>,
     tags: Seen,
+    loads: bool,
 }
 
 /// What a caller does about a value that is not there.
@@ -38,7 +39,11 @@ pub(crate) enum Joined<K: CacheKey, V> {
     /// It loads.
     Lead(Ticket<K, V>),
     /// It waits for another's load.
-    Follow(watch::Receiver<Option<Outcome<V>>>),
+    Follow {
+        outcome: watch::Receiver<Option<Outcome<V>>>,
+        /// Whether it loads, and does not only look for what is kept elsewhere.
+        loads: bool,
+    },
     /// It is refused: as many loads as may be are under way.
     Full,
 }
@@ -76,13 +81,14 @@ impl<K: CacheKey, V> Flights<K, V> {
         self: &Arc<Self>,
         key: &K,
         tags: Seen,
+        loads: bool,
         panicked: impl FnOnce() -> Error,
     ) -> Joined<K, V> {
         let mut shard = self.shard(key);
         if let Some(flight) = shard.get(key)
             && flight.tags.holds()
         {
-            return Joined::Follow(flight.outcome.clone());
+            return Joined::Follow { outcome: flight.outcome.clone(), loads: flight.loads };
         }
         let room = |under_way| (under_way < self.most).then_some(under_way + 1);
         if self.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_err() {
@@ -90,7 +96,7 @@ impl<K: CacheKey, V> Flights<K, V> {
         }
         let (sender, receiver) = watch::channel(None);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        shard.insert(key.clone(), Flight { number, outcome: receiver, tags: tags.clone() });
+        shard.insert(key.clone(), Flight { number, outcome: receiver, tags: tags.clone(), loads });
         drop(shard);
         let (flights, key, panicked) = (Arc::clone(self), key.clone(), panicked());
         Joined::Lead(Ticket { flights, key, number, outcome: sender, panicked, tags })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Lifetime;
+use crate::tags::Seen;
 
 /// What a load found: a value or that there is none, and how long that lives, if only the load can tell.
 ///
@@ -20,6 +21,8 @@ pub struct Found<V> {
     pub(crate) keep: bool,
     /// What loading it took, where that is not what this load took.
     pub(crate) cost: Option<Duration>,
+    /// The tags that it came with, where those are not of this load.
+    pub(crate) tags: Option<Seen>,
 }
 
 impl<V> Found<V> {
@@ -46,7 +49,7 @@ impl<V> Found<V> {
 
 impl<V> From<Option<V>> for Found<V> {
     fn from(value: Option<V>) -> Self {
-        Self { value, lifetime: None, keep: true, cost: None }
+        Self { value, lifetime: None, keep: true, cost: None, tags: None }
     }
 }
 

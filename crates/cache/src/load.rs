@@ -109,6 +109,9 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
 pub(crate) enum Asked {
     Value,
     Anything,
+    /// As anything, but nothing is loaded for it: that there is nothing says nothing to others.
+    #[cfg(feature = "codec")]
+    Kept,
 }
 
 /// Why a load is begun.
@@ -122,7 +125,12 @@ pub(crate) enum Why {
 
 impl Asked {
     pub(crate) fn is_answered_by<V>(self, value: Option<&V>) -> bool {
-        self == Self::Anything || value.is_some()
+        self != Self::Value || value.is_some()
+    }
+
+    /// Whether what is asked for is loaded, if it is nowhere.
+    fn loads(self) -> bool {
+        matches!(self, Self::Value | Self::Anything)
     }
 }
 
@@ -145,7 +153,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         let fallback = match look {
             Look::Fresh(value) if asked.is_answered_by(value.as_ref()) => return Ok(value),
             Look::Aging(value) => {
-                self.refresh(key, &terms, load);
+                self.refresh(key, &terms, asked, load);
                 return Ok(Some(value));
             }
             Look::Fallback(value) => Some(value),
@@ -170,7 +178,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     {
         let mut load = Some(load);
         loop {
-            let mut outcome = match self.join(key, terms)? {
+            let (mut outcome, loads) = match self.join(key, terms, asked)? {
                 Joined::Lead(ticket) => {
                     if let Some(found) = self.landed(key, asked) {
                         return Ok(found.value);
@@ -181,18 +189,18 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                     };
                     let outcome = ticket.listen();
                     self.begin(ticket, (terms.lifetime, Why::Missing), load);
-                    outcome
+                    (outcome, true)
                 }
-                Joined::Follow(outcome) => {
+                Joined::Follow { outcome, loads } => {
                     self.tally.note(Count::Joined);
-                    outcome
+                    (outcome, loads)
                 }
                 Joined::Full => return Err(self.refused()),
             };
             // Whoever had the ticket gave it back when this fails, and another takes the lead.
             if let Ok(outcome) = outcome.wait_for(Option::is_some).await
                 && let Some(outcome) = &*outcome
-                && !matches!(outcome, Ok(None) if asked == Asked::Value)
+                && !matches!(outcome, Ok(None) if asked == Asked::Value || (asked.loads() && !loads))
             {
                 return outcome.clone();
             }
@@ -204,9 +212,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         Error::rejected(&self.name, RejectionReason::Full)
     }
 
-    fn join(&self, key: &K, terms: &Terms) -> Result<Joined<K, V>, Error> {
+    fn join(&self, key: &K, terms: &Terms, asked: Asked) -> Result<Joined<K, V>, Error> {
         let seen = self.tags.see(&terms.tags).map_err(|refused| Error::tags(&self.name, refused))?;
-        Ok(self.flights.join(key, seen, || Error::Panicked { cache: Arc::clone(&self.name) }))
+        Ok(self.flights.join(key, seen, asked.loads(), || Error::Panicked { cache: Arc::clone(&self.name) }))
     }
 
     /// What another load brought between a caller's look and its ticket.
@@ -217,7 +225,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     }
 
     /// Loads in the background what can still be served, unless that is being done.
-    fn refresh<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, load: F)
+    fn refresh<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: F)
     where
         F: FnOnce(Why) -> R + Send + 'static,
         R: Future<Output = Result<Found<V>, E>> + Send + 'static,
@@ -227,7 +235,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         if self.flights.is_under_way(key) || self.ctx.shutdown.is_draining() {
             return;
         }
-        match self.join(key, terms) {
+        match self.join(key, terms, asked) {
             Ok(Joined::Lead(ticket)) => {
                 let now = self.now();
                 let plain = |entry: &crate::entry::Entry<V>| entry.stamp.is_plainly_fresh(now);
@@ -237,7 +245,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 }
             }
             Ok(Joined::Full) => drop(self.refused()),
-            Ok(Joined::Follow(_)) | Err(_) => {}
+            Ok(Joined::Follow { .. }) | Err(_) => {}
         }
     }
 
@@ -271,18 +279,18 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         };
         let cost = clock.now().saturating_duration_since(begun);
         self.metrics.loaded(cost);
-        let (outcome, told, keep, cost) = match outcome {
-            Ok(Found { value, lifetime, keep, cost: told }) => {
-                (Ok(value), lifetime, keep, told.unwrap_or(cost))
+        let (outcome, told, keep, cost, tags) = match outcome {
+            Ok(Found { value, lifetime, keep, cost: told, tags }) => {
+                (Ok(value), lifetime, keep, told.unwrap_or(cost), tags)
             }
-            Err(error) => (Err(error), None, true, cost),
+            Err(error) => (Err(error), None, true, cost, None),
         };
         self.tally.note(match &outcome {
             Ok(Some(_)) => Count::Loaded,
             Ok(None) => Count::LoadedNothing,
             Err(_) => Count::LoadFailed,
         });
-        let (key, tags) = (ticket.key().clone(), ticket.tags.clone());
+        let (key, tags) = (ticket.key().clone(), tags.unwrap_or_else(|| ticket.tags.clone()));
         ticket.land(outcome, |outcome| match outcome {
             Ok(value) if keep => {
                 self.put(key, value.clone(), told.unwrap_or(lifetime), tags, cost, generation);

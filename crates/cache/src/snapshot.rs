@@ -99,7 +99,8 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Inner<K, V> {
             let fresh = entry.stamp.fresh_for(now);
             let expires = entry.stamp.served_for(now).unwrap_or_default();
             let kept = expires.saturating_sub(fresh.unwrap_or_default());
-            let record = Record { value: entry.value, written: wall, fresh, kept, cost: Duration::ZERO };
+            let (cost, tags) = (Duration::ZERO, Vec::new());
+            let record = Record { value: entry.value, written: wall, fresh, kept, cost, tags };
             let key = serde_json::to_vec(&key).map_err(|error| Error::encode(error.into()))?;
             let bytes = codec.encode(&key, &record)?;
             for part in [&key, &bytes] {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use buttress_cache::Error;
 use buttress_cache::codec::{Codec, Keyring, Record, Unreadable, decode_any};
-use buttress_core::ByteSize;
+use buttress_core::{ByteSize, Key};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -123,11 +123,13 @@ proptest! {
     fn any_value_comes_back(
         name: String, age: u32, nothing: bool, at in 0_u64..1 << 45, fresh in prop::option::of(0_u64..1 << 50),
         kept in 0_u64..1 << 50, cost in 0_u32.., key in prop::collection::vec(any::<u8>(), 0..50),
+        tags in prop::collection::vec(("[^\\p{Cc}]{1,60}", any::<u64>()), 0..5),
     ) {
         let mut record = Record::new(User { name, age }, SystemTime::UNIX_EPOCH + Duration::from_millis(at), Duration::ZERO);
         record.fresh = fresh.map(Duration::from_millis);
         record.kept = Duration::from_millis(kept);
         record.cost = Duration::from_millis(u64::from(cost));
+        record.tags = tags.into_iter().map(|(tag, mark)| (Key::new(tag).unwrap(), mark)).collect();
         if nothing {
             record.value = None;
         }

@@ -2,52 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 mod common;
+#[path = "common/tiered.rs"]
+mod tiered;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use buttress_cache::codec::{Codec, Record};
 use buttress_cache::tier::{MemoryTier, Tier};
-use buttress_cache::{Cache, CacheConfig, Error, Lifetime, Terms, TierConfig, Tiered};
+use buttress_cache::{Error, Lifetime, Terms, TierConfig};
 use buttress_core::{Key, Probe, Vitality};
 use common::{Broken, World, seconds, settle};
+use tiered::{codec, load, node, node_with, pass};
 use tokio::sync::Notify;
-
-type Node = Tiered<u64, String>;
-
-fn codec() -> Codec<String> {
-    Codec::json("text", 1)
-}
-
-fn node(world: &World, tier: &MemoryTier) -> Node {
-    node_with(world, tier, |_| {})
-}
-
-fn node_with(world: &World, tier: &MemoryTier, set: impl FnOnce(&mut CacheConfig)) -> Node {
-    let mut config = CacheConfig::default();
-    (config.jitter, config.ttl) = (0.0, Some(seconds(100)));
-    set(&mut config);
-    let cache = Cache::builder("node").config(config).build(&world.ctx).unwrap();
-    Tiered::over(cache, tier.clone(), codec(), TierConfig::default()).unwrap()
-}
-
-/// Lets time pass in steps in which heartbeats come.
-async fn pass(world: &World, time: Duration) {
-    for _ in 0..time.as_millis() / 250 {
-        world.pass(Duration::from_millis(250));
-        settle().await;
-    }
-}
-
-async fn load(node: &Node, key: u64, loads: &Arc<AtomicUsize>, value: &'static str) -> String {
-    let loads = Arc::clone(loads);
-    let load = move || async move {
-        loads.fetch_add(1, Ordering::SeqCst);
-        Ok::<_, Broken>(value.to_owned())
-    };
-    node.get_or_load(&key, load).await.unwrap()
-}
 
 #[tokio::test]
 async fn what_one_node_loaded_the_others_find() {
@@ -84,7 +51,7 @@ async fn a_change_is_seen_by_all_nodes() {
     for node in &nodes {
         assert_eq!(node.get(&1).await.unwrap(), None);
     }
-    // With a tag: kept by each node, ended on all.
+    // With a tag: ended on all nodes.
     let tag = || Key::new("t").unwrap();
     for node in &nodes {
         let found = || async { Ok::<_, Broken>(Some("tagged".to_owned())) };
@@ -135,7 +102,7 @@ async fn a_node_that_dies_while_it_loads_is_outlived() {
     let survivor = node(&world, &tier);
     settle().await;
     // The dead one: it has the lease, and will do nothing more.
-    tier.lease("1", 7, TierConfig::default().lease, false).await.unwrap();
+    tier.lease("1", 7, TierConfig::default().lease, None).await.unwrap();
     let waiting = {
         let (node, loads) = (survivor.clone(), Arc::clone(&loads));
         tokio::spawn(async move { load(&node, 1, &loads, "value").await })
@@ -295,4 +262,21 @@ async fn a_fleet_remembers_that_there_is_nothing() {
     // Who needs a value loads one all the same.
     assert_eq!(load(&nodes[1], 1, &asked, "made").await, "made");
     assert_eq!(load(&nodes[1], 1, &asked, "never asked").await, "made");
+}
+
+#[tokio::test]
+async fn who_looks_only_does_not_answer_for_who_loads() {
+    let (world, loads) = (World::default(), Arc::default());
+    let node = node(&world, &MemoryTier::new(world.clock.shared()));
+    settle().await;
+    let find = || async { Ok::<_, Broken>(Some("found".to_owned())) };
+    let (looked, found, loaded) = tokio::join!(
+        node.get(&1),
+        node.get_or_find(&1, Lifetime::default(), find),
+        load(&node, 2, &loads, "loaded")
+    );
+    assert_eq!(
+        (looked.unwrap(), found.unwrap().as_deref(), loaded.as_str()),
+        (None, Some("found"), "loaded")
+    );
 }

@@ -2,58 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a real server lives in real time")]
 
+#[path = "common/nodes.rs"]
+mod nodes;
+
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use buttress_cache::codec::Codec;
-use buttress_cache::tier::RedisTier;
-use buttress_cache::{Cache, Lifetime, TierConfig, Tiered};
-use buttress_connect::ConnectionConfig;
-use buttress_connect::redis::{Redis, client::cmd};
-use buttress_core::{Ctx, Elapsed, Probe, Vitality};
+use buttress_cache::Lifetime;
+use buttress_connect::redis::client::cmd;
+use buttress_core::{Elapsed, Probe, Vitality};
 use buttress_testkit::{FaultProxy, wait_until};
-
-type Node = Tiered<u64, u64>;
-
-const PATIENCE: Duration = Duration::from_mins(1);
-
-async fn connect(url: &str) -> Redis {
-    let mut config = ConnectionConfig::default();
-    config.timeout = Duration::from_secs(1);
-    Redis::connect(&url.parse().unwrap(), &config).await.unwrap()
-}
-
-async fn node(url: &str) -> Node {
-    let cache = Cache::builder("fleet").build(&Ctx::default()).unwrap();
-    let mut config = TierConfig::default();
-    (config.staleness, config.lease, config.open_for) =
-        (Duration::from_secs(1), Duration::from_secs(1), Duration::from_millis(200));
-    let node =
-        Tiered::over(cache, RedisTier::new(connect(url).await, "fleet"), Codec::json("number", 1), config)
-            .unwrap();
-    heard(&node).await;
-    node
-}
-
-/// Waits until the tier is used and its news are heard.
-async fn heard(node: &Node) {
-    let hear = async {
-        while node.check().await != Vitality::Pass {
-            let _ = node.get(&u64::MAX).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, hear).await.unwrap();
-}
-
-async fn ask(node: &Node, key: u64, source: &Arc<AtomicU64>) -> u64 {
-    let source = Arc::clone(source);
-    let asked =
-        node.get_or_load(&key, move || async move { Ok::<_, Elapsed>(source.load(Ordering::SeqCst)) });
-    tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap()
-}
+use nodes::{PATIENCE, ask, connect, heard, node};
 
 /// A process that is a node, until it is done or killed.
 struct Process(Child);

@@ -47,6 +47,21 @@ impl Redis {
         self.process = serve(self.addr, self.durable, self.folder.path());
     }
 
+    /// A copy of what is on the disk.
+    #[must_use]
+    pub fn snapshot(&self) -> TempDir {
+        let copy = tempfile::tempdir().expect("temporary folder");
+        copy_log(self.folder.path(), copy.path());
+        copy
+    }
+
+    /// As [`crash`](Redis::crash), with what was on the disk earlier: as after the loss of writes that were answered.
+    pub fn crash_back_to(&mut self, snapshot: &TempDir) {
+        self.process.kill();
+        copy_log(snapshot.path(), self.folder.path());
+        self.process = serve(self.addr, self.durable, self.folder.path());
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
@@ -71,6 +86,15 @@ impl Redis {
     /// When the server is not there or hangs up.
     pub fn command(&self, words: &[&str]) -> std::io::Result<String> {
         command(self.addr, words)
+    }
+}
+
+/// Copies the files of the append-only log.
+fn copy_log(from: &Path, to: &Path) {
+    let (from, to) = (from.join("appendonlydir"), to.join("appendonlydir"));
+    std::fs::create_dir_all(&to).expect("the temporary folder takes a folder");
+    for file in from.read_dir().expect("a server that is durable has a log").flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("the temporary folder takes a file");
     }
 }
 

@@ -15,6 +15,7 @@ const CHECKSUM: usize = 8;
 pub(super) const NOTHING: u8 = 1;
 pub(super) const COMPRESSED: u8 = 2;
 pub(super) const SEALED: u8 = 4;
+pub(super) const TAGGED: u8 = 8;
 /// The lifetime of what is fresh for ever.
 pub(super) const FOREVER: u64 = u64::MAX;
 
@@ -72,7 +73,7 @@ impl Header {
         }
         // What another version means by the rest is not known.
         let [version, flags] = reader.take()?;
-        if version != VERSION || flags & !(NOTHING | COMPRESSED | SEALED) != 0 {
+        if version != VERSION || flags & !(NOTHING | COMPRESSED | SEALED | TAGGED) != 0 {
             return Err(Unreadable::Version);
         }
         if checksum(head, key, body) != u64::from_le_bytes(*told) {

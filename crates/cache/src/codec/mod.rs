@@ -21,7 +21,7 @@
 //! |---|---|
 //! | 0 | magic: `BTRC` |
 //! | 4 | version of the frame: 1 |
-//! | 5 | flags: 1 there is nothing, 2 compressed, 4 sealed |
+//! | 5 | flags: 1 there is nothing, 2 compressed, 4 sealed, 8 with tags |
 //! | 6 | version of the schema |
 //! | 10 | hash of the schema's name |
 //! | 18 | when it was written: milliseconds since 1970 |
@@ -30,24 +30,28 @@
 //! | 42 | what loading it took, in milliseconds |
 //! | 46 | length of the body, before compression |
 //! | 50 | checksum (XXH3) of all before it, the key and all after it |
-//! | 58 | the body; sealed, the key's number and the nonce come first and the tag last |
+//! | 58 | the body, its tags before it; sealed, the key's number and the nonce come first and the seal's tag last |
 //!
-//! Numbers are little-endian.
+//! Numbers are little-endian. A program that does not know a flag reads nothing of the frame.
+//!
+//! Tags are their number (2 bytes), and of each the mark that it had (8), its length (2) and its text. They are compressed and
+//! sealed with the body.
 
 mod body;
 mod frame;
 #[cfg(feature = "encrypt")]
 mod seal;
+mod tags;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use buttress_core::ByteSize;
+use buttress_core::{ByteSize, Key};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::body::{Body, BodyError, Json};
-use self::frame::{COMPRESSED, FOREVER, Header, NOTHING, SEALED};
+use self::frame::{COMPRESSED, FOREVER, Header, NOTHING, SEALED, TAGGED};
 #[cfg(feature = "encrypt")]
 pub use self::seal::Keyring;
 use crate::Error;
@@ -109,12 +113,21 @@ pub struct Record<V> {
     pub kept: Duration,
     /// What loading it took.
     pub cost: Duration,
+    /// Its tags, each with the mark that it had in the [tier](crate::tier::Tier::mark).
+    pub tags: Vec<(Key, u64)>,
 }
 
 impl<V> Record<V> {
     /// A value that is fresh for a time, and not served after it.
     pub fn new(value: V, written: SystemTime, fresh: Duration) -> Self {
-        Self { value: Some(value), written, fresh: Some(fresh), kept: Duration::ZERO, cost: Duration::ZERO }
+        Self {
+            value: Some(value),
+            written,
+            fresh: Some(fresh),
+            kept: Duration::ZERO,
+            cost: Duration::ZERO,
+            tags: Vec::new(),
+        }
     }
 }
 
@@ -215,16 +228,23 @@ impl<V> Codec<V> {
         if let Some(value) = &record.value {
             self.body.write(value, &mut body).map_err(Error::encode)?;
         }
+        let mut flags = if record.value.is_some() { 0 } else { NOTHING };
+        if !record.tags.is_empty() {
+            let mut tagged = Vec::with_capacity(body.len() + 32 * record.tags.len());
+            tags::write(&record.tags, &mut tagged);
+            tagged.append(&mut body);
+            (body, flags) = (tagged, flags | TAGGED);
+        }
         if body.len() > self.limit {
             let told = format!("a value of {} bytes is over the limit of {}", body.len(), self.limit);
             return Err(Error::encode(told.into()));
         }
         #[cfg_attr(
             not(any(feature = "lz4", feature = "encrypt")),
-            allow(unused_mut, reason = "nothing changes the body")
+            allow(unused_mut, reason = "nothing changes the header")
         )]
         let mut header = Header {
-            flags: if record.value.is_some() { 0 } else { NOTHING },
+            flags,
             schema: self.schema,
             written: frame::millis_of(record.written),
             fresh: record.fresh.map_or(FOREVER, frame::millis),
@@ -269,8 +289,9 @@ impl<V> Codec<V> {
         }
         let payload = self.unseal(key, &header, payload)?;
         let body = unpack(&header, &payload, length)?;
+        let (tags, body) = if header.flags & TAGGED == 0 { (Vec::new(), &*body) } else { tags::read(&body)? };
         let value = if header.flags & NOTHING == 0 {
-            Some(self.body.read(&body).map_err(|_| Unreadable::Body)?)
+            Some(self.body.read(body).map_err(|_| Unreadable::Body)?)
         } else {
             None
         };
@@ -280,6 +301,7 @@ impl<V> Codec<V> {
             fresh: (header.fresh != FOREVER).then(|| Duration::from_millis(header.fresh)),
             kept: Duration::from_millis(header.kept),
             cost: Duration::from_millis(u64::from(header.cost)),
+            tags,
         })
     }
 
@@ -345,7 +367,7 @@ pub fn decode_any(bytes: &[u8]) {
     let _ = plain.decode(b"key", bytes);
     if let Some((flags, body)) = bytes.split_first() {
         let header = Header {
-            flags: flags & (NOTHING | COMPRESSED | SEALED),
+            flags: flags & (NOTHING | COMPRESSED | SEALED | TAGGED),
             schema: plain.schema,
             written: u64::from(*flags) << 56,
             fresh: u64::MAX - u64::from(*flags),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use buttress_core::{BoxFuture, Classify, ErrorClass, SharedClock};
+use buttress_core::{BoxFuture, Classify, ErrorClass, Key, SharedClock};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
@@ -28,6 +28,7 @@ struct Shared {
 struct State {
     values: HashMap<String, (Vec<u8>, Option<Instant>)>,
     leases: HashMap<String, (u64, Instant)>,
+    marks: HashMap<Key, (u64, Option<Instant>)>,
     down: bool,
 }
 
@@ -61,6 +62,7 @@ impl MemoryTier {
         let (now, mut state) = (self.clock.now(), self.state());
         state.values.retain(|_, (_, end)| end.is_none_or(|end| end > now));
         state.leases.retain(|_, (_, end)| *end > now);
+        state.marks.retain(|_, (_, end)| end.is_none_or(|end| end > now));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,9 +108,16 @@ impl Tier for MemoryTier {
         })
     }
 
-    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease> {
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        length: Duration,
+        over: Option<&'a [u8]>,
+    ) -> Answer<'a, Lease> {
         self.answer(|state, now| {
-            if !anew && state.is_there(name, now) {
+            let will_do = |bytes: &[u8]| over.is_none_or(|over| !bytes.starts_with(over));
+            if state.is_there(name, now) && state.values.get(name).is_some_and(|(bytes, _)| will_do(bytes)) {
                 return Lease::Needless;
             }
             if state.leases.get(name).is_some_and(|(_, end)| *end > now) {
@@ -172,6 +181,37 @@ impl Tier for MemoryTier {
         self.answer(|state, _| {
             state.leases.remove(name);
             state.values.remove(name);
+            self.tell(news);
+        })
+    }
+
+    fn mark<'a>(&'a self, tags: &'a [Key], keep: Option<Duration>) -> Answer<'a, Vec<u64>> {
+        self.answer(|state, now| {
+            let mark = |tag: &Key| {
+                let end = keep.map(|keep| now + keep);
+                let known = state.marks.get(tag).filter(|(_, end)| end.is_none_or(|end| end > now));
+                let (mark, end) = match known {
+                    // Without an end is longer than any.
+                    Some((mark, known)) => (*mark, known.zip(end).map(|(known, end)| known.max(end))),
+                    None => (buttress_core::unique_number(), end),
+                };
+                state.marks.insert(tag.clone(), (mark, end));
+                mark
+            };
+            tags.iter().map(mark).collect()
+        })
+    }
+
+    fn marks<'a>(&'a self, tags: &'a [Key]) -> Answer<'a, Vec<Option<u64>>> {
+        self.answer(|state, now| {
+            let known = |tag| state.marks.get(tag).filter(|(_, end)| end.is_none_or(|end| end > now));
+            tags.iter().map(|tag| known(tag).map(|(mark, _)| *mark)).collect()
+        })
+    }
+
+    fn unmark<'a>(&'a self, tag: &'a Key, news: &'a [u8]) -> Answer<'a, ()> {
+        self.answer(|state, _| {
+            state.marks.remove(tag);
             self.tell(news);
         })
     }

@@ -9,7 +9,7 @@ mod redis;
 
 use std::time::{Duration, Instant};
 
-use buttress_core::{BoxFuture, Classify, ErrorClass, SharedClock};
+use buttress_core::{BoxFuture, Classify, ErrorClass, Key, SharedClock};
 
 pub use self::memory::MemoryTier;
 #[cfg(feature = "redis")]
@@ -77,17 +77,29 @@ pub trait News: Send {
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, TierError>>;
 
-/// What all nodes of a fleet share. Each call is at most one round trip, whole or not at all, and may be dropped at any time.
+/// What all nodes of a fleet share. Each call takes the time of one round trip and may be dropped at any time; what it does to a name,
+/// or a tag, is done whole or not at all.
 ///
 /// A lease is the right to load a name's value, for a time: it keeps a fleet from loading one value many times, and, since
 /// [`write`](Tier::write) and [`remove`](Tier::remove) end it, it keeps a value that was read before a change from being put in
 /// after it (as in Nishtala et al., "Scaling Memcache at Facebook", NSDI 2013).
+///
+/// A tag has a mark, a number that nobody else is likely to draw, for as long as something may have been put in under it. What was put in
+/// counts while all its tags have the marks that they had before it was loaded; so to take one mark away ends everything with that tag,
+/// however much it is, and what is being loaded. A mark that was lost does the same.
 pub trait Tier: Send + Sync + 'static {
     /// The bytes of a name.
     fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Stored>>;
 
-    /// Asks for the lease of a name, unless it has bytes; with `anew`, also if it has.
-    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease>;
+    /// Asks for the lease of a name, unless it has bytes; or, with `over`, unless it has bytes that do not begin with these: who has seen
+    /// bytes that will not do learns whether somebody else has replaced them.
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        length: Duration,
+        over: Option<&'a [u8]>,
+    ) -> Answer<'a, Lease>;
 
     /// Begins the lease anew, if it still is that of `token`.
     fn extend<'a>(&'a self, name: &'a str, token: u64, length: Duration) -> Answer<'a, bool>;
@@ -115,6 +127,15 @@ pub trait Tier: Send + Sync + 'static {
 
     /// Takes the bytes out, ends whatever lease there is, and publishes `news`.
     fn remove<'a>(&'a self, name: &'a str, news: &'a [u8]) -> Answer<'a, ()>;
+
+    /// The marks of tags. A tag that has none is given one, and each is kept for this time at least.
+    fn mark<'a>(&'a self, tags: &'a [Key], keep: Option<Duration>) -> Answer<'a, Vec<u64>>;
+
+    /// The marks of tags, as they are.
+    fn marks<'a>(&'a self, tags: &'a [Key]) -> Answer<'a, Vec<Option<u64>>>;
+
+    /// Takes the mark of a tag away, and publishes `news`.
+    fn unmark<'a>(&'a self, tag: &'a Key, news: &'a [u8]) -> Answer<'a, ()>;
 
     /// Publishes `news`.
     fn publish<'a>(&'a self, news: &'a [u8]) -> Answer<'a, ()>;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use buttress_connect::redis::client::{Pipeline, Script, ScriptInvocation, pipe};
+use buttress_connect::redis::client::{Pipeline, Script, ScriptInvocation, cmd, pipe};
 use buttress_connect::redis::{Redis, Subscription, Told};
-use buttress_core::{BoxFuture, SharedClock};
+use buttress_core::{BoxFuture, Key, SharedClock};
+use futures_util::future::try_join_all;
 
 use super::{Answer, Heard, Lease, News, Stored, Tier, TierError};
 
@@ -24,11 +25,15 @@ struct Scripts {
     fill: Script,
     write: Script,
     remove: Script,
+    mark: Script,
+    unmark: Script,
 }
 
-/// KEYS: value, lease. ARGV: token, milliseconds, whether anew. 0 given, 1 taken, 2 needless.
+/// KEYS: value, lease. ARGV: token, milliseconds; the first bytes of a value that will not do, if there is one. 0 given, 1 taken,
+/// 2 needless.
 const LEASE: &str = "
-if ARGV[3] == '0' and redis.call('EXISTS', KEYS[1]) == 1 then return 2 end
+if redis.call('EXISTS', KEYS[1]) == 1 and
+  (not ARGV[3] or redis.call('GETRANGE', KEYS[1], 0, #ARGV[3] - 1) ~= ARGV[3]) then return 2 end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 0 end
 return 1";
 
@@ -62,6 +67,25 @@ redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 0";
 
+/// KEYS: mark. ARGV: a new mark, milliseconds or 0. The mark that the tag has now.
+const MARK: &str = "
+local mark = redis.call('GET', KEYS[1])
+if not mark then
+  mark = ARGV[1]
+  if ARGV[2] == '0' then redis.call('SET', KEYS[1], mark) else redis.call('SET', KEYS[1], mark, 'PX', ARGV[2]) end
+elseif ARGV[2] == '0' then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT')
+end
+return mark";
+
+/// KEYS: mark. ARGV: channel, news.
+const UNMARK: &str = "
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+return 0";
+
 impl std::fmt::Debug for RedisTier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RedisTier({} in {:?})", self.namespace, self.redis)
@@ -79,6 +103,8 @@ impl RedisTier {
             fill: Script::new(FILL),
             write: Script::new(WRITE),
             remove: Script::new(REMOVE),
+            mark: Script::new(MARK),
+            unmark: Script::new(UNMARK),
         };
         Self { redis, namespace: namespace.to_owned(), channel: format!("{namespace}:news"), scripts }
     }
@@ -88,6 +114,11 @@ impl RedisTier {
         let value = format!("{}:{{{name}}}", self.namespace);
         let lease = format!("{value}:lease");
         (value, lease)
+    }
+
+    /// The name of a tag's mark.
+    fn mark_name(&self, tag: &Key) -> String {
+        format!("{}:{{{tag}}}:tag", self.namespace)
     }
 
     async fn run<T>(&self, script: &ScriptInvocation<'_>) -> Result<T, TierError>
@@ -125,11 +156,17 @@ impl Tier for RedisTier {
         })
     }
 
-    fn lease<'a>(&'a self, name: &'a str, token: u64, length: Duration, anew: bool) -> Answer<'a, Lease> {
+    fn lease<'a>(
+        &'a self,
+        name: &'a str,
+        token: u64,
+        length: Duration,
+        over: Option<&'a [u8]>,
+    ) -> Answer<'a, Lease> {
         Box::pin(async move {
             let (value, lease) = self.names(name);
             let mut script = self.scripts.lease.prepare_invoke();
-            script.key(value).key(lease).arg(token).arg(millis(length)).arg(u8::from(anew));
+            script.key(value).key(lease).arg(token).arg(millis(length)).arg(over);
             let answer: i64 = self.run(&script).await?;
             Ok(match answer {
                 0 => Lease::Given,
@@ -194,9 +231,39 @@ impl Tier for RedisTier {
         })
     }
 
+    fn mark<'a>(&'a self, tags: &'a [Key], keep: Option<Duration>) -> Answer<'a, Vec<u64>> {
+        Box::pin(async move {
+            // Each by itself, since in a cluster each is of a slot of its own; all of them at once.
+            let mark = async |tag| {
+                let mut script = self.scripts.mark.prepare_invoke();
+                script.key(self.mark_name(tag)).arg(buttress_core::unique_number()).arg(millis_or_none(keep));
+                self.run(&script).await
+            };
+            try_join_all(tags.iter().map(mark)).await
+        })
+    }
+
+    fn marks<'a>(&'a self, tags: &'a [Key]) -> Answer<'a, Vec<Option<u64>>> {
+        Box::pin(async move {
+            let mut command = cmd("MGET");
+            for tag in tags {
+                command.arg(self.mark_name(tag));
+            }
+            self.redis.query(&command).await.map_err(TierError::of)
+        })
+    }
+
+    fn unmark<'a>(&'a self, tag: &'a Key, news: &'a [u8]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            let mut script = self.scripts.unmark.prepare_invoke();
+            script.key(self.mark_name(tag)).arg(&self.channel).arg(news);
+            self.run::<i64>(&script).await.map(drop)
+        })
+    }
+
     fn publish<'a>(&'a self, news: &'a [u8]) -> Answer<'a, ()> {
         Box::pin(async move {
-            let mut command = buttress_connect::redis::client::cmd("PUBLISH");
+            let mut command = cmd("PUBLISH");
             command.arg(&self.channel).arg(news);
             self.redis.query::<i64>(&command).await.map(drop).map_err(TierError::of)
         })

@@ -1,17 +1,22 @@
 //! Calls to the tier: each with a limit, and none in an outage; and the changes that could not be told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use buttress_core::{Classify, Elapsed, ErrorClass, Event, Outcome, chain, timeout};
+use buttress_core::{Classify, Elapsed, ErrorClass, Event, Key, Outcome, chain, timeout};
+use serde::de::DeserializeOwned;
 
 use super::news::{self, Changed};
-use super::{Shared, locked};
+use super::{Shared, listen, locked};
 use crate::Error;
 use crate::cache::{CacheValue, Inner};
 use crate::engine::CacheKey;
 use crate::metrics::TierOutcome;
 use crate::tier::TierError;
+
+/// Changes told so long before a server was last known to be well are taken to be known to whoever replaces it: many times what a replica
+/// lags behind, or what a disk may lack of an append-only file.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why the tier had no answer.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +47,7 @@ impl<V: CacheValue> Shared<V> {
         work: impl Future<Output = Result<T, TierError>>,
     ) -> Result<T, Unanswered> {
         let clock = &*inner.ctx.clock;
-        let now = || clock.now().saturating_duration_since(self.start);
+        let now = || Duration::from_nanos(clock.coarse_nanos());
         if !self.outage.admits(now()) {
             self.metrics.called(TierOutcome::Skipped);
             return Err(Unanswered::LeftAlone);
@@ -76,15 +81,26 @@ impl<V: CacheValue> Shared<V> {
     pub(super) async fn publish_value<K: CacheKey>(
         &self,
         inner: &Inner<K, V>,
-        name: &str,
-        bytes: &[u8],
-        keep: Option<Duration>,
+        pending: Pending<'_, V>,
+        (name, bytes, keep): (&str, &[u8], Option<Duration>),
     ) -> Result<(), Error> {
-        let changed = Changed::Name(name.to_owned());
-        let told = news::write(self.node, &changed);
-        let pending = Pending::of(self, changed);
+        let told = news::write(self.node, &Changed::Name(name.to_owned()));
         let written = self.call(inner, self.tier.write(name, bytes, keep, &told)).await;
         self.settle(inner, pending, written)
+    }
+
+    /// Tags with the marks that they have now, which are kept for so long at least.
+    pub(super) async fn mark<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        tags: &[Key],
+        keep: Option<Duration>,
+    ) -> Result<Vec<(Key, u64)>, Unanswered> {
+        if tags.is_empty() {
+            return Ok(Vec::new());
+        }
+        let marks = self.call(inner, self.tier.mark(tags, keep)).await?;
+        Ok(tags.iter().cloned().zip(marks).collect())
     }
 
     /// Takes out of the tier what changed, and tells all nodes.
@@ -102,11 +118,11 @@ impl<V: CacheValue> Shared<V> {
         let told = news::write(self.node, changed);
         match changed {
             Changed::Name(name) => self.call(inner, self.tier.remove(name, &told)).await,
-            Changed::Tag(_) => self.call(inner, self.tier.publish(&told)).await,
+            Changed::Tag(tag) => self.call(inner, self.tier.unmark(tag, &told)).await,
         }
     }
 
-    fn settle<K: CacheKey>(
+    pub(super) fn settle<K: CacheKey>(
         &self,
         inner: &Inner<K, V>,
         mut pending: Pending<'_, V>,
@@ -114,7 +130,13 @@ impl<V: CacheValue> Shared<V> {
     ) -> Result<(), Error> {
         match done {
             Ok(()) => {
-                pending.0 = None;
+                if let Some((_, changed)) = pending.0.take() {
+                    let mut told = locked(&self.told);
+                    if told.len() >= self.config.pending {
+                        told.pop_front();
+                    }
+                    told.push_back((inner.ctx.clock.now(), changed));
+                }
                 self.metrics.called(TierOutcome::Done);
                 Ok(())
             }
@@ -125,14 +147,33 @@ impl<V: CacheValue> Shared<V> {
         }
     }
 
-    /// Tells what could not be told before. What fails again waits for the next time.
-    pub(super) async fn catch_up<K: CacheKey>(&self, inner: &Inner<K, V>) {
-        loop {
+    /// Tells what could not be told before. What fails again, or takes too long, waits for the next time.
+    pub(super) async fn catch_up<K: CacheKey + DeserializeOwned>(&self, inner: &Inner<K, V>) {
+        let until = inner.ctx.clock.now() + self.config.staleness / 4;
+        while inner.ctx.clock.now() < until {
             let Some(changed) = locked(&self.pending).iter().next().cloned() else { return };
             if self.tell(inner, &changed).await.is_err() {
                 return;
             }
+            // This node, too, may have read it of the tier meanwhile.
+            listen::apply(inner, &changed);
             locked(&self.pending).remove(&changed);
+        }
+    }
+
+    /// What was told lately is to be told once more: the server that is heard now may be one that never knew of it.
+    pub(super) fn tell_again(&self) {
+        let told = locked(&self.told);
+        let mut pending = locked(&self.pending);
+        let room = self.config.pending.saturating_sub(pending.len());
+        pending.extend(told.iter().rev().take(room).map(|(_, changed)| changed.clone()));
+    }
+
+    /// What was told long before `heard`, when the server was well, need not be told again.
+    pub(super) fn forget_told(&self, heard: Instant) {
+        let mut told = locked(&self.told);
+        while told.front().is_some_and(|(at, _)| *at + TOLD_AGAIN < heard) {
+            told.pop_front();
         }
     }
 }
@@ -151,10 +192,10 @@ pub(super) fn emit<K: CacheKey, V: CacheValue>(
 }
 
 /// A change on its way. Unless it arrives it is told later; also if whoever made it is dropped meanwhile.
-struct Pending<'a, V>(Option<(&'a Shared<V>, Changed)>);
+pub(super) struct Pending<'a, V>(Option<(&'a Shared<V>, Changed)>);
 
 impl<'a, V> Pending<'a, V> {
-    fn of(shared: &'a Shared<V>, changed: Changed) -> Self {
+    pub(super) fn of(shared: &'a Shared<V>, changed: Changed) -> Self {
         Self(Some((shared, changed)))
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// | `failures` | 5 | calls that fail in a row until the tier is left alone |
 /// | `open_for` | `"1s"` | for how long; then one call tries it |
 /// | `lease` | `"10s"` | for how long a fleet waits for a node that died while it loaded |
-/// | `pending` | 1024 | changes that wait to be told while the tier does not answer; with more, none of them is told by name |
+/// | `pending` | 1024 | changes that wait to be told while the tier does not answer; more are forgotten, and what they changed may be found in it until it ends |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -33,7 +33,7 @@ pub struct TierConfig {
     /// For how long a fleet waits for a node that died while it loaded.
     #[serde(with = "units::duration")]
     pub lease: Duration,
-    /// Changes that wait to be told while the tier does not answer.
+    /// Changes that wait to be told while the tier does not answer; also those that are remembered, to be told again.
     pub pending: usize,
 }
 

@@ -54,6 +54,7 @@ impl<V: CacheValue> Shared<V> {
                     self.believe(&trust, &*inner.ctx.clock);
                 }
                 emit(inner, "cache.news_heard", Outcome::Success, None);
+                self.tell_again();
                 self.catch_up(inner).await;
             }
             Heard::UpTo(moment) => {
@@ -62,6 +63,7 @@ impl<V: CacheValue> Shared<V> {
                     trust.hear(moment, inner.ctx.clock.now());
                     self.believe(&trust, &*inner.ctx.clock);
                 }
+                self.forget_told(moment);
                 self.catch_up(inner).await;
             }
             Heard::Lost(why) => {
@@ -74,7 +76,7 @@ impl<V: CacheValue> Shared<V> {
 }
 
 /// Forgets what changed, and what is being loaded of it.
-fn apply<K: CacheKey + DeserializeOwned, V: CacheValue>(inner: &Inner<K, V>, changed: &Changed) {
+pub(super) fn apply<K: CacheKey + DeserializeOwned, V: CacheValue>(inner: &Inner<K, V>, changed: &Changed) {
     match changed {
         Changed::Name(name) => {
             // What does not read is a key of another type: of another cache in the same namespace.

@@ -1,21 +1,25 @@
 //! Two tiers: what this node keeps, and what its fleet shares.
 
 mod call;
+mod change;
+mod changing;
 mod config;
 mod listen;
 mod news;
 mod through;
 mod trust;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use buttress_core::{Classify, Clock, Key, Outage, Probe, RejectionReason, Validate, Vitality};
+use buttress_core::{Classify, Clock, Outage, Probe, RejectionReason, Validate, Vitality};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use self::changing::Changing;
 pub use self::config::TierConfig;
 use self::news::Changed;
 use self::trust::{Standing, Trust};
@@ -59,17 +63,31 @@ use crate::{Cache, Error, Found, Terms};
 /// change has returned, no node serves the value before it for longer than `staleness`, whatever is lost between them. What was
 /// being loaded while it was changed is not kept, neither here nor in the tier.
 ///
+/// That is as good as the tier's memory. A Redis whose master is replaced by a replica, or that is started again from its disk, may
+/// have forgotten what it answered last, and have the value before. Each node tells its changes of the last ten seconds again when it
+/// hears a server anew; until it has done so, that value may be served, and if the node died with the server until that ends. In a
+/// cluster, news come to a node from the server that it hears, which has them from the others: while that server is cut off from them
+/// and answers all the same, news may be missed.
+///
+/// # Tags
+///
+/// Each tag has a mark in the tier, a number that is stored with every value that has the tag. [`invalidate`](Tiered::invalidate)
+/// takes the mark away, one command however many values there are: a value counts only with the marks that its tags have now. Reading a
+/// value with tags from the tier takes a second round trip, and loading one two more. Marks are kept as long as the values, and
+/// one that is lost is a miss.
+///
 /// # Without the tier
 ///
 /// A tier that does not answer costs a call [`within`](TierConfig::within), until [`failures`](TierConfig::failures) in a row; then
 /// it is left alone and tried now and again. Meanwhile values are loaded from where they come from, and kept for `staleness`.
-/// Changes return an error then, and are made known when the tier is back. A probe warns, an event (`cache.tier_lost`,
-/// `cache.tier_back`) and metrics tell.
+/// Changes, those of a tag too, return an error then. What this node keeps of them is dropped at once; the tier and the other nodes
+/// are told when it answers again, and until then who can reach it may be served the value before. A probe warns, and events
+/// (`cache.tier_lost`, `cache.tier_back`; for news `cache.news_lost`, `cache.news_heard`) and metrics tell.
 ///
 /// # Limits
 ///
-/// Values with tags are kept by each node and not in the tier. A key is named in the tier by its JSON, of at most 512 bytes; with
-/// longer ones the tier is passed over (`HashedKey`, of the feature `hashed-keys`, is short).
+/// A key is named in the tier by its JSON, of at most 512 bytes; with longer ones the tier is passed over (`HashedKey`, of the
+/// feature `hashed-keys`, is short).
 pub struct Tiered<K: CacheKey, V: CacheValue> {
     cache: Cache<K, V>,
     shared: Arc<Shared<V>>,
@@ -100,6 +118,9 @@ struct Shared<V> {
     outage: Outage,
     /// Changes that could not be told yet.
     pending: Mutex<HashSet<Changed>>,
+    /// Changes that were told lately, and when: a Redis that fails over may have forgotten them.
+    told: Mutex<VecDeque<(Instant, Changed)>>,
+    changing: Changing,
     metrics: TierMetrics,
 }
 
@@ -138,9 +159,11 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
             codec,
             node: buttress_core::unique_number(),
             trusted_until: AtomicU64::new(0),
-            trust: Mutex::new(Trust::new(config.staleness)),
+            trust: Mutex::new(Trust::new(config.staleness, inner.ctx.clock.now())),
             outage: Outage::new(config.failures, config.open_for),
             pending: Mutex::default(),
+            told: Mutex::default(),
+            changing: Changing::default(),
             metrics: TierMetrics::new(&inner.name),
             config,
         });
@@ -172,7 +195,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
                 let (inner, shared, wanted) =
                     (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
                 let load = |_| async move { Ok::<_, Error>(shared.fetch(&inner, &wanted).await) };
-                self.cache.0.find(key, look, Terms::default(), Asked::Anything, load).await
+                self.cache.0.find(key, look, Terms::default(), Asked::Kept, load).await
             }
         }
     }
@@ -247,63 +270,9 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
         let (inner, shared, wanted) = (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
-        let through = through::Wish { lifetime: terms.lifetime, alone: !terms.tags.is_empty(), asked };
+        let through = through::Wish { lifetime: terms.lifetime, tags: terms.tags.clone(), asked };
         let load = move |why| async move { shared.through(&inner, &wanted, through, why, load).await };
         self.cache.0.find(key, look, terms, asked, load).await
-    }
-
-    /// Puts a value in, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value before until it does, or until that ends.
-    /// [`Error::Encode`], [`Error::Tags`]; nothing is kept then.
-    pub async fn set(&self, key: &K, value: V, terms: impl Into<Terms>) -> Result<(), Error> {
-        let (inner, terms) = (&self.cache.0, terms.into());
-        let read = inner.ctx.clock.now();
-        let name = name_of(key).ok_or_else(|| self.unnamed());
-        let record = through::record(inner, Some(value.clone()), terms.lifetime);
-        let local = self.shared.limited(inner, record.lifetime(terms.lifetime), read);
-        if !terms.tags.is_empty() {
-            self.shared.change(inner, Changed::Name(name?)).await?;
-            return self.cache.insert_with(key.clone(), value, Terms { lifetime: local, ..terms });
-        }
-        let (name, bytes) = name
-            .and_then(|name| self.shared.codec.encode(name.as_bytes(), &record).map(|bytes| (name, bytes)))
-            .inspect_err(|_| drop(self.cache.remove(key)))?;
-        // First here: news of a later change may come before the tier has answered.
-        self.cache.insert_with(key.clone(), value, local)?;
-        let written = self.shared.publish_value(inner, &name, &bytes, record.keep()).await;
-        if written.is_err() {
-            self.cache.remove(key);
-        }
-        written
-    }
-
-    /// Takes a value out, here and in the tier, and tells all nodes. Call it after the change was made where values come from.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Tier`] when the tier does not answer: other nodes may serve the value until it does, or until that ends.
-    pub async fn remove(&self, key: &K) -> Result<(), Error> {
-        self.cache.remove(key);
-        let name = name_of(key).ok_or_else(|| self.unnamed())?;
-        self.shared.change(&self.cache.0, Changed::Name(name)).await
-    }
-
-    /// Ends all entries with this tag, on all nodes.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Tiered::remove).
-    pub async fn invalidate(&self, tag: &Key) -> Result<(), Error> {
-        self.cache.invalidate(tag);
-        self.shared.change(&self.cache.0, Changed::Tag(tag.clone())).await
-    }
-
-    fn unnamed(&self) -> Error {
-        let told = format!("the key's JSON is over {LONGEST_NAME} bytes; use a hash of it as key");
-        Error::tier(&self.cache.0.name, std::io::Error::other(told), buttress_core::ErrorClass::Invalid)
     }
 
     /// What is here, if it may be believed.
@@ -322,11 +291,15 @@ impl<V: CacheValue> Shared<V> {
     #[cold]
     fn stand<K: CacheKey>(&self, inner: &crate::cache::Inner<K, V>) {
         let mut trust = locked(&self.trust);
-        if trust.stand(inner.ctx.clock.now()) == Standing::Lapse {
-            // Under the lock, so that nobody who comes after finds what was to be dropped.
-            inner.renew();
-            self.believe(&trust, &*inner.ctx.clock);
-            self.metrics.lapsed();
+        // Under the lock, so that nobody who comes after finds what was to be dropped.
+        match trust.stand(inner.ctx.clock.now()) {
+            Standing::Trusted | Standing::Lapsed => {}
+            Standing::Part => inner.flights.supersede_all(),
+            Standing::Lapse => {
+                inner.renew();
+                self.believe(&trust, &*inner.ctx.clock);
+                self.metrics.lapsed();
+            }
         }
     }
 

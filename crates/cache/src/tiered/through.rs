@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use buttress_core::Key;
 use serde::Serialize;
 
 use super::call::{Leased, Unanswered};
@@ -16,11 +17,10 @@ use crate::tier::{Lease, Stored};
 use crate::{Found, Lifetime};
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wish {
     pub(super) lifetime: Lifetime,
-    /// Without the tier.
-    pub(super) alone: bool,
+    pub(super) tags: Vec<Key>,
     pub(super) asked: Asked,
 }
 
@@ -28,15 +28,20 @@ pub(super) struct Wish {
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LAST_WAIT: Duration = Duration::from_millis(100);
 
+/// What bytes begin with, by which they are told from others: of a frame, the header and the checksum of the rest.
+type Beginning = Vec<u8>;
+const BEGINNING: usize = 64;
+
 /// What a look into the tier found.
 enum Seen<V> {
     Value {
         found: Found<V>,
         young: bool,
+        begin: Beginning,
     },
     Nothing,
-    /// Bytes that are no value: they are written over.
-    Unreadable,
+    /// Bytes that are no value, or one whose tag was invalidated: they are written over.
+    Unusable(Beginning),
 }
 
 impl<V> Record<V> {
@@ -65,6 +70,7 @@ pub(super) fn record<K: CacheKey, V: CacheValue>(
         fresh: inner.rules.span(lifetime, nothing, &inner.random),
         kept: inner.rules.kept(lifetime, nothing),
         cost: Duration::ZERO,
+        tags: Vec::new(),
     }
 }
 
@@ -97,7 +103,8 @@ impl<V: CacheValue> Shared<V> {
         if let Some(name) = name_of(key)
             && let Ok(Seen::Value { found, .. }) = self.look_up(inner, &name).await
         {
-            return self.limit(inner, found, Lifetime::default(), read);
+            let found = self.limit(inner, found, Lifetime::default(), read);
+            return self.unless_changing(&name, found);
         }
         Found::nothing().not_kept()
     }
@@ -116,30 +123,34 @@ impl<V: CacheValue> Shared<V> {
         F: FnOnce() -> R,
         R: Future<Output = Result<Found<V>, E>>,
     {
-        let name = name_of(key).filter(|_| !wish.alone);
-        let leased = match name {
+        let leased = match name_of(key) {
             Some(name) => match self.reserve(inner, name, wish.asked, why).await {
                 Ok(Reserved::Found(found, read)) => return Ok(self.limit(inner, found, wish.lifetime, read)),
-                Ok(Reserved::Leased(leased)) => Some(leased),
+                Ok(Reserved::Leased(leased)) => {
+                    // They have to outlive the load; what they have to live with it is not known yet.
+                    let keep = inner.config.load_within + self.config.lease;
+                    let marked = self.mark(inner, &wish.tags, Some(keep)).await;
+                    marked.ok().map(|tags| (leased, tags))
+                }
                 // Without the tier there is still the source.
                 Err(_) => None,
             },
             None => None,
         };
-        let Some(leased) = leased else {
+        let Some((leased, tags)) = leased else {
             let read = inner.ctx.clock.now();
             let found = load().await?;
             return Ok(self.limit(inner, found, wish.lifetime, read));
         };
-        self.load_under(inner, leased, wish.lifetime, load).await
+        self.load_under(inner, (leased, tags), wish, load).await
     }
 
     /// Loads, keeps the lease meanwhile, and puts what was found into the tier unless it was changed meanwhile.
     async fn load_under<K, F, R, E>(
         &self,
         inner: &Arc<Inner<K, V>>,
-        mut leased: Leased<K, V>,
-        lifetime: Lifetime,
+        (mut leased, tags): (Leased<K, V>, Vec<(Key, u64)>),
+        wish: Wish,
         load: F,
     ) -> Result<Found<V>, E>
     where
@@ -147,47 +158,73 @@ impl<V: CacheValue> Shared<V> {
         F: FnOnce() -> R,
         R: Future<Output = Result<Found<V>, E>>,
     {
-        let (begun, clock) = (inner.ctx.clock.now(), &*inner.ctx.clock);
-        let (length, token) = (self.config.lease, leased.token);
+        let begun = inner.ctx.clock.now();
+        let found = self.keep_lease(inner, &leased, load()).await?;
+        if !found.keep {
+            return Ok(found);
+        }
+        let lifetime = found.lifetime.unwrap_or(wish.lifetime);
+        let cost = inner.ctx.clock.now().saturating_duration_since(begun);
+        let record = Record { cost, tags, ..record(inner, found.value.clone(), lifetime) };
+        let found = found.lives(record.lifetime(lifetime));
+        match self.fill(inner, &mut leased, &record, &wish.tags).await {
+            Some(false) => Ok(found.not_kept()),
+            Some(true) | None => Ok(self.limit(inner, found, lifetime, begun)),
+        }
+    }
+
+    /// Waits for a load, and keeps its lease meanwhile.
+    async fn keep_lease<K: CacheKey, T>(
+        &self,
+        inner: &Inner<K, V>,
+        leased: &Leased<K, V>,
+        loading: impl Future<Output = T>,
+    ) -> T {
+        let length = self.config.lease;
         let lost = async {
             loop {
-                clock.sleep(length / 3).await;
-                let extended = self.call(inner, self.tier.extend(&leased.name, token, length)).await;
+                inner.ctx.clock.sleep(length / 3).await;
+                let extended = self.call(inner, self.tier.extend(&leased.name, leased.token, length)).await;
                 if matches!(extended, Ok(false)) {
                     break;
                 }
             }
         };
-        let mut loading = std::pin::pin!(load());
-        let found = tokio::select! {
+        let mut loading = std::pin::pin!(loading);
+        tokio::select! {
             biased;
-            found = &mut loading => found,
-            // It goes on for those who wait for it; whether it is kept is decided below.
+            loaded = &mut loading => loaded,
+            // It goes on for those who wait for it; whether it is kept is decided when it is done.
             () = lost => loading.await,
-        }?;
-        let lifetime = found.lifetime.unwrap_or(lifetime);
-        let record = Record {
-            cost: clock.now().saturating_duration_since(begun),
-            ..record(inner, found.value.clone(), lifetime)
-        };
-        if !found.keep {
-            return Ok(found);
         }
-        let Ok(bytes) = self.codec.encode(leased.name.as_bytes(), &record) else {
-            // Too large for the tier, perhaps; not for this node.
-            return Ok(self.limit(inner, found, lifetime, begun));
-        };
-        let filled = self.call(inner, self.tier.fill(&leased.name, token, &bytes, record.keep())).await;
+    }
+
+    /// Puts a record into the tier. `Some(false)`: it was changed, or a tag of it invalidated, since its load began; `None`: it is not for
+    /// the tier, or that does not answer.
+    async fn fill<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        leased: &mut Leased<K, V>,
+        record: &Record<V>,
+        tags: &[Key],
+    ) -> Option<bool> {
+        let (name, keep) = (leased.name.as_str(), record.keep());
+        // Too large for the tier, perhaps; not for this node.
+        let bytes = self.codec.encode(name.as_bytes(), record).ok()?;
+        if self.mark(inner, tags, keep).await.ok()? != record.tags {
+            return Some(false);
+        }
+        let filled = self.call(inner, self.tier.fill(name, leased.token, &bytes, keep)).await;
         leased.held = filled.is_err();
-        let found = found.lives(record.lifetime(lifetime));
-        match filled {
-            Ok(false) => Ok(found.not_kept()),
-            Ok(true) => {
-                self.metrics.called(TierOutcome::Done);
-                Ok(self.limit(inner, found, lifetime, begun))
-            }
-            Err(_) => Ok(self.limit(inner, found, lifetime, begun)),
+        if matches!(filled, Ok(true)) {
+            self.metrics.called(TierOutcome::Done);
         }
+        filled.ok()
+    }
+
+    /// What this node is changing itself is not kept by it: it may be the value before.
+    fn unless_changing(&self, name: &str, found: Found<V>) -> Found<V> {
+        if self.changing.contains(name) { found.not_kept() } else { found }
     }
 
     /// The tier's value, or the right to load: whichever comes first.
@@ -200,27 +237,22 @@ impl<V: CacheValue> Shared<V> {
     ) -> Result<Reserved<K, V>, Unanswered> {
         let (clock, token) = (&*inner.ctx.clock, buttress_core::unique_number());
         let mut wait = FIRST_WAIT;
-        let mut anew = false;
         loop {
             let read = clock.now();
-            let old = match self.look_up(inner, &name).await? {
-                Seen::Value { found, young } if asked.is_answered_by(found.value.as_ref()) => {
+            let (old, over) = match self.look_up(inner, &name).await? {
+                Seen::Value { found, young, begin } if asked.is_answered_by(found.value.as_ref()) => {
                     // Who refreshes wants more than what there was.
                     if why == Why::Missing || young {
-                        return Ok(Reserved::Found(found, read));
+                        return Ok(Reserved::Found(self.unless_changing(&name, found), read));
                     }
-                    Some(found)
+                    (Some(found), Some(begin))
                 }
-                Seen::Nothing => None,
-                Seen::Value { .. } | Seen::Unreadable => {
-                    anew = true;
-                    None
-                }
+                Seen::Nothing => (None, None),
+                Seen::Value { begin, .. } | Seen::Unusable(begin) => (None, Some(begin)),
             };
             loop {
-                let length = self.config.lease;
-                let anew = anew || old.is_some();
-                match self.call(inner, self.tier.lease(&name, token, length, anew)).await? {
+                let lease = self.tier.lease(&name, token, self.config.lease, over.as_deref());
+                match self.call(inner, lease).await? {
                     Lease::Given => {
                         let (shared, inner) = (Arc::clone(self), Arc::clone(inner));
                         return Ok(Reserved::Leased(Leased { shared, inner, name, token, held: true }));
@@ -230,21 +262,17 @@ impl<V: CacheValue> Shared<V> {
                 }
                 if let Some(old) = old {
                     // Somebody else brings the new one.
-                    return Ok(Reserved::Found(old, read));
+                    return Ok(Reserved::Found(self.unless_changing(&name, old), read));
                 }
                 // Not all at once.
                 clock.sleep(wait.mul_f64(0.5 + inner.random.fraction() / 2.0)).await;
                 wait = (wait * 3 / 2).min(LAST_WAIT);
-                if anew {
-                    // What another node wrote over the unreadable is only found by looking.
-                    break;
-                }
             }
         }
     }
 
     async fn look_up<K: CacheKey>(&self, inner: &Inner<K, V>, name: &str) -> Result<Seen<V>, Unanswered> {
-        let Some(Stored { bytes, left }) = self.call(inner, self.tier.get(name)).await? else {
+        let Some(Stored { mut bytes, left }) = self.call(inner, self.tier.get(name)).await? else {
             self.metrics.called(TierOutcome::Miss);
             return Ok(Seen::Nothing);
         };
@@ -253,16 +281,18 @@ impl<V: CacheValue> Shared<V> {
             Err(error) => {
                 self.metrics.called(TierOutcome::Unreadable);
                 tracing::debug!(target: "buttress::cache", cache = %inner.name, %error, "a value of the second tier does not read");
-                return Ok(Seen::Unreadable);
+                bytes.truncate(BEGINNING);
+                return Ok(Seen::Unusable(bytes));
             }
         };
+        bytes.truncate(BEGINNING);
         // The tier's own clock says how old it is: nodes need not agree about the time.
         let lifetime = match (record.fresh, left) {
             (Some(fresh), Some(left)) => {
                 let left = left.min(fresh + record.kept).saturating_sub(record.kept);
                 if left.is_zero() {
                     self.metrics.called(TierOutcome::Miss);
-                    return Ok(Seen::Unreadable);
+                    return Ok(Seen::Unusable(bytes));
                 }
                 let lifetime = Lifetime::of(left).exactly();
                 (if record.kept.is_zero() { lifetime.strictly() } else { lifetime }, left > fresh / 2)
@@ -271,10 +301,30 @@ impl<V: CacheValue> Shared<V> {
             (Some(fresh), None) => (Lifetime::of(fresh).exactly().strictly(), false),
             (None, _) => (Lifetime::unlimited(), true),
         };
+        let (tags, marks): (Vec<_>, Vec<_>) = record.tags.into_iter().unzip();
+        // Before the marks are asked for: of an invalidation after that, news will come.
+        let seen = inner.tags.see(&tags).ok();
+        if !self.holds(inner, &tags, marks.into_iter()).await? {
+            self.metrics.called(TierOutcome::Miss);
+            return Ok(Seen::Unusable(bytes));
+        }
         self.metrics.called(TierOutcome::Hit);
         let (lifetime, young) = lifetime;
-        let found = Found { cost: Some(record.cost), ..Found::from(record.value).lives(lifetime) };
-        Ok(Seen::Value { found, young })
+        // More tags than this node has room for: not kept.
+        let (cost, keep) = (Some(record.cost), seen.is_some());
+        let found = Found { cost, keep, tags: seen, ..Found::from(record.value).lives(lifetime) };
+        Ok(Seen::Value { found, young, begin: bytes })
+    }
+
+    /// Whether tags still have the marks that they had.
+    async fn holds<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        tags: &[Key],
+        marks: impl Iterator<Item = u64>,
+    ) -> Result<bool, Unanswered> {
+        // What has none costs no call.
+        Ok(tags.is_empty() || self.call(inner, self.tier.marks(tags)).await?.into_iter().eq(marks.map(Some)))
     }
 }
 

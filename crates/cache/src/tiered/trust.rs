@@ -17,22 +17,26 @@ pub(crate) struct Trust {
     listening: bool,
     /// Whether what was there was dropped since it was heard last.
     lapsed: bool,
+    /// While that is so: since when loads under way may be joined.
+    joined: Instant,
 }
 
 /// What to do before anything is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Nothing: entries are served for as long as they live.
+    /// Nothing: entries are served for as long as they live, and loads under way are joined.
     Trusted,
     /// Drop all entries there are; after that as [`Standing::Lapsed`].
     Lapse,
     /// Nothing: there are only entries that were read lately. New ones live for [`Trust::at_most`].
     Lapsed,
+    /// Let nobody join the loads under way: they may have begun too long ago. The rest as [`Standing::Lapsed`].
+    Part,
 }
 
 impl Trust {
-    pub(crate) fn new(staleness: Duration) -> Self {
-        Self { staleness, heard: None, listening: false, lapsed: true }
+    pub(crate) fn new(staleness: Duration, now: Instant) -> Self {
+        Self { staleness, heard: None, listening: false, lapsed: true, joined: now }
     }
 
     /// News are heard from `now` on. All entries there are must be dropped.
@@ -56,11 +60,15 @@ impl Trust {
 
     pub(crate) fn stand(&mut self, now: Instant) -> Standing {
         if self.lapsed {
-            Standing::Lapsed
+            if now < self.joined + self.staleness {
+                return Standing::Lapsed;
+            }
+            self.joined = now;
+            Standing::Part
         } else if self.is_near(now) {
             Standing::Trusted
         } else {
-            self.lapsed = true;
+            (self.lapsed, self.joined) = (true, now);
             Standing::Lapse
         }
     }
@@ -102,7 +110,10 @@ mod tests {
         /// The connection breaks; what was on its way is lost, and so is what is published until it is made again.
         Break,
         Connect,
+        /// Somebody asks: for what is there, or for a load.
         Read,
+        /// The load under way, if there is one, ends.
+        Land,
         Pass(u64),
     }
 
@@ -113,6 +124,7 @@ mod tests {
             1 => Just(Step::Break),
             1 => Just(Step::Connect),
             4 => Just(Step::Read),
+            2 => Just(Step::Land),
             4 => (1..1500_u64).prop_map(Step::Pass),
         ]
     }
@@ -131,12 +143,14 @@ mod tests {
             const STALENESS: Duration = Duration::from_secs(2);
             #[allow(clippy::disallowed_methods, reason = "only differences are looked at")]
             let start = Instant::now();
-            let (mut now, mut trust) = (start, Trust::new(STALENESS));
+            let (mut now, mut trust) = (start, Trust::new(STALENESS, start));
             // When the present value was written, and the one before it outdated.
             let mut written = vec![start];
             let mut line: Option<std::collections::VecDeque<Sent>> = None;
             // The version that the node keeps, and until when.
             let mut entry: Option<(usize, Option<Instant>)> = None;
+            // The version that is being loaded, and when it was read.
+            let mut flight: Option<(usize, Instant)> = None;
             for step in steps {
                 match step {
                     Step::Write => {
@@ -148,7 +162,7 @@ mod tests {
                     Step::Deliver => {
                         let Some(queue) = &mut line else { continue };
                         match queue.pop_front() {
-                            Some(Sent::News) => entry = None,
+                            Some(Sent::News) => (entry, flight) = (None, None),
                             Some(Sent::Beat(moment)) => trust.hear(moment, now),
                             None => queue.push_back(Sent::Beat(now)),
                         }
@@ -159,20 +173,26 @@ mod tests {
                     }
                     Step::Connect => {
                         line = Some(std::collections::VecDeque::new());
-                        entry = None;
+                        (entry, flight) = (None, None);
                         trust.begin(now);
                     }
                     Step::Pass(millis) => now += Duration::from_millis(millis),
+                    Step::Land => {
+                        let Some((version, read)) = flight.take() else { continue };
+                        entry = Some((version, trust.at_most(read, now).map(|left| now + left)));
+                    }
                     Step::Read => {
-                        if trust.stand(now) == Standing::Lapse {
-                            entry = None;
+                        match trust.stand(now) {
+                            Standing::Lapse => (entry, flight) = (None, None),
+                            Standing::Part => flight = None,
+                            Standing::Trusted | Standing::Lapsed => {}
                         }
-                        let kept = entry.filter(|(_, end)| end.is_none_or(|end| now < end));
-                        let version = if let Some((version, _)) = kept { version } else {
-                            let version = written.len() - 1;
-                            entry = Some((version, trust.at_most(now, now).map(|left| now + left)));
-                            version
-                        };
+                        let kept = entry.filter(|(_, end)| end.is_none_or(|end| now < end)).map(|(version, _)| version);
+                        let joined = || flight.map(|(version, _)| version);
+                        let version = kept.or_else(joined).unwrap_or_else(|| {
+                            flight = Some((written.len() - 1, now));
+                            written.len() - 1
+                        });
                         if let Some(outdated) = written.get(version + 1) {
                             prop_assert!(now.duration_since(*outdated) <= STALENESS);
                         }
@@ -186,7 +206,7 @@ mod tests {
     fn a_healthy_channel_keeps_its_entries() {
         #[allow(clippy::disallowed_methods, reason = "only differences are looked at")]
         let start = Instant::now();
-        let mut trust = Trust::new(Duration::from_secs(2));
+        let mut trust = Trust::new(Duration::from_secs(2), start);
         assert_eq!(trust.stand(start), Standing::Lapsed);
         trust.begin(start);
         for second in 1..100 {

@@ -1,7 +1,7 @@
 //! One server, made out anew when it is lost: it hung up, is master no more, or says nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use buttress_core::{BoxFuture, Clock, SystemClock};
 use futures_util::FutureExt;
@@ -35,8 +35,8 @@ struct Current {
     /// Of the search: who finds its outcome bad begins the next, unless another has.
     number: u64,
     search: Search,
-    /// When the oldest command was sent after which nothing was heard.
-    unanswered_since: Option<Instant>,
+    /// When the oldest command was sent after which nothing was heard, by the coarse clock.
+    unanswered_since: Option<u64>,
 }
 
 type Search = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
@@ -57,9 +57,9 @@ impl Watched {
     async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
         let (number, search) = {
             let mut current = self.current();
-            let silent =
-                current.unanswered_since.map(|since| SystemClock.coarse().saturating_duration_since(since));
-            if silent.is_some_and(|silent| silent > self.limit) {
+            let now = SystemClock.coarse_nanos();
+            let silent = current.unanswered_since.map_or(0, |since| now.saturating_sub(since));
+            if Duration::from_nanos(silent) > self.limit {
                 self.begin_search(&mut current, Duration::ZERO);
             }
             (current.number, current.search.clone())
@@ -88,7 +88,7 @@ impl Watched {
     fn sent(&self, number: u64) {
         let mut current = self.current();
         if current.number == number {
-            current.unanswered_since.get_or_insert_with(|| SystemClock.coarse());
+            current.unanswered_since.get_or_insert_with(|| SystemClock.coarse_nanos());
         }
     }
 
