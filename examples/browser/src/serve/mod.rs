@@ -42,7 +42,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     if language.folder.is_relative() {
         language.folder = folder.join(language.folder);
     }
-    let translator = Translator::open(&language, &ctx)?;
+    let translator = Translator::open(&language, &ctx).await?;
     let mut chromium = config.chromium;
     // Browsers of a process that was killed are found here and ended.
     chromium.leftovers.get_or_insert_with(|| folder.join("browsers"));
