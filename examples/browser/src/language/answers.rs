@@ -86,7 +86,7 @@ impl Classify for Unanswered {
 /// The model takes seconds, and costs: the place of answers is waited for where others would not be.
 fn patience() -> TierConfig {
     let mut config = TierConfig::default();
-    config.within = Duration::from_secs(1);
+    (config.within, config.failures) = (Duration::from_secs(1), 2);
     // What never changes is not outdated by news that are not heard.
     config.staleness = Duration::from_hours(1);
     config
