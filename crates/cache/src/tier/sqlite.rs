@@ -65,10 +65,10 @@ impl SqliteTier {
     }
 
     /// Does `work` at the time that it is now, whole or not at all.
-    fn change<'a, T: Send + 'static>(
-        &'a self,
+    fn change<T: Send + 'static>(
+        &self,
         work: impl FnOnce(&Transaction<'_>, i64) -> client::Result<T> + Send + 'static,
-    ) -> Answer<'a, T> {
+    ) -> Answer<'_, T> {
         let clock = SharedClock::clone(&self.clock);
         let changed = self.sqlite.run(move |connection| {
             let transaction = immediate(connection)?;
