@@ -1,6 +1,7 @@
 //! What docproc can be told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use buttress_connect::blobs::BlobsConfig;
 use buttress_connect::{Address, Backend};
@@ -8,6 +9,7 @@ use buttress_core::{ByteSize, Validate, Violations};
 use buttress_docpipeline::{PipelineConfig, WorkersConfig};
 use buttress_queue::QueueConfig;
 use buttress_ratelimit::LimiterConfig;
+use buttress_resilience::{Part, ResilienceConfig};
 use buttress_service::{ServiceConfig, address_limits};
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,10 @@ pub struct DocprocConfig {
     pub queue: QueueConfig,
     /// Where these documents and their results are; the folder `docproc-data/blobs` serves one host.
     pub blobs: BlobsConfig,
+    /// How submitters and workers call the queue and the blobs: a call that fails in passing is made again
+    /// for up to two minutes. There is no circuit breaker unless `parts` names one: what it refuses would cost a document one of
+    /// its attempts.
+    pub remote: ResilienceConfig,
     /// How often clients may ask.
     pub limits: LimiterConfig,
     /// Where and how the service listens.
@@ -57,11 +63,22 @@ impl Default for DocprocConfig {
             store,
             queue,
             blobs,
+            remote: remote(),
             limits,
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
+}
+
+/// Outages that end are waited for: a document that fails for one of them uses up an attempt.
+fn remote() -> ResilienceConfig {
+    let mut remote = ResilienceConfig::default();
+    "remote".clone_into(&mut remote.name);
+    (remote.deadline, remote.timeout) = (Duration::from_mins(2), Duration::from_mins(1));
+    remote.parts = vec![Part::Retry];
+    (remote.retry.attempts, remote.retry.first) = (30, Duration::from_millis(200));
+    remote
 }
 
 impl DocprocConfig {
@@ -90,6 +107,7 @@ impl Validate for DocprocConfig {
         wrong.nest("store", &self.store);
         wrong.nest("queue", &self.queue);
         wrong.nest("blobs", &self.blobs);
+        wrong.nest("remote", &self.remote);
         wrong.nest("limits", &self.limits);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);

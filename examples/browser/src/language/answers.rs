@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use super::call::Taken;
 use super::callers::Callers;
-use super::config::{LanguageConfig, SharedAnswers};
+use super::config::{LanguageConfig, SharedAnswersConfig};
 use super::error::{Error, ModelError, Result};
 use super::optimise::Prompt;
 use super::prompt;
@@ -83,6 +83,9 @@ impl Classify for Unanswered {
     }
 }
 
+/// Answers in memory at most; a few kilobytes each.
+const IN_MEMORY: usize = 1_000;
+
 /// The model takes seconds, and costs: the place of answers is waited for where others would not be.
 fn patience() -> TierConfig {
     let mut config = TierConfig::default();
@@ -97,7 +100,7 @@ impl Answers {
     pub(crate) async fn open(config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
         let mut local = CacheConfig::default();
         "answers".clone_into(&mut local.name);
-        local.capacity = usize::try_from(config.cache).unwrap_or(usize::MAX).max(1);
+        local.capacity = usize::try_from(config.cache).unwrap_or(usize::MAX).clamp(1, IN_MEMORY);
         (local.ttl, local.jitter) = (Some(config.cache_age), 0.0);
         // Nobody pays for an answer before it is needed.
         local.early = 0.0;
@@ -183,14 +186,14 @@ async fn file(path: &Path, most: u64, ctx: &Ctx) -> Result<SqliteTier> {
 
 /// Answers of all instances that name this server.
 #[cfg(feature = "redis")]
-async fn server(url: &Address, shared: &SharedAnswers) -> Result<impl Tier + use<>> {
+async fn server(url: &Address, shared: &SharedAnswersConfig) -> Result<impl Tier + use<>> {
     let redis = buttress_connect::redis::Redis::connect(url, &shared.connection).await;
     Ok(buttress_cache::tier::RedisTier::new(redis.map_err(unusable(url))?, &shared.namespace))
 }
 
 #[cfg(not(feature = "redis"))]
 #[allow(clippy::unused_async, reason = "with the feature it connects")]
-async fn server(url: &Address, _: &SharedAnswers) -> Result<MemoryTier> {
+async fn server(url: &Address, _: &SharedAnswersConfig) -> Result<MemoryTier> {
     Err(unusable(url)(url.backend().not_compiled()))
 }
 

@@ -23,10 +23,10 @@ use super::tokens;
 /// | `calls` | 30 s for one try, 3 tries in 2 min, 16 calls at once and 64 that wait up to 5 s, a circuit breaker | see [`ResilienceConfig`] |
 /// | `max_answer_tokens` | 2000 | the longest answer |
 /// | `prompt_tokens` | 4000 | the longest prompt, by our estimate; the page is shrunk until it fits |
-/// | `cache` | 1000 | answers kept in memory, and as many in the file; 0 keeps none |
+/// | `cache` | 1000 | answers kept in the file, up to 1000 of them in memory too; 0 keeps none |
 /// | `cache_age` | `"7d"` | how long an answer is kept, at most 180 d |
 /// | `folder` | `"language"` | where answers (`answers.db`) and spending (`language.db`) are kept; one process a folder |
-/// | `shared` | | see [`SharedAnswers`]: whether answers are shared with other instances |
+/// | `shared` | | see [`SharedAnswersConfig`]: whether answers are shared with other instances |
 /// | `price_prompt` | 0 | micro-dollars for 1,000 tokens of prompt |
 /// | `price_completion` | 0 | micro-dollars for 1,000 tokens of answer |
 /// | `budget_daily_tokens` | 200000 | tokens of prompts and answers for one day (UTC) |
@@ -58,7 +58,7 @@ pub struct LanguageConfig {
     /// Where answers and spending are kept.
     pub folder: PathBuf,
     /// Whether answers are shared with other instances.
-    pub shared: SharedAnswers,
+    pub shared: SharedAnswersConfig,
     /// Micro-dollars for 1,000 tokens of prompt.
     pub price_prompt: u64,
     /// Micro-dollars for 1,000 tokens of answer.
@@ -84,7 +84,7 @@ impl Default for LanguageConfig {
             cache: 1_000,
             cache_age: Duration::from_hours(7 * 24),
             folder: PathBuf::from("language"),
-            shared: SharedAnswers::default(),
+            shared: SharedAnswersConfig::default(),
             price_prompt: 0,
             price_completion: 0,
             budget_daily_tokens: 200_000,
@@ -102,12 +102,13 @@ impl Default for LanguageConfig {
 /// | `namespace` | `"browser:answers"` | names there begin with it; instances that ask different models need different ones |
 /// | `connection` | | see [`ConnectionConfig`] |
 ///
-/// The server has to be there at the start. When it is lost later, each instance goes on with what it has in memory and asks the
+/// The server keeps each for `cache_age`, and lets go of some before if it is told to (`maxmemory-policy`); `cache` says nothing about it.
+/// It has to be there at the start. When it is lost later, each instance goes on with what it has in memory and asks the
 /// model for the rest itself. Budgets are never shared: each instance has its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct SharedAnswers {
+pub struct SharedAnswersConfig {
     /// Where answers are kept.
     pub url: Option<Address>,
     /// Names there begin with it.
@@ -116,13 +117,13 @@ pub struct SharedAnswers {
     pub connection: ConnectionConfig,
 }
 
-impl Default for SharedAnswers {
+impl Default for SharedAnswersConfig {
     fn default() -> Self {
         Self { url: None, namespace: "browser:answers".to_owned(), connection: ConnectionConfig::default() }
     }
 }
 
-impl Validate for SharedAnswers {
+impl Validate for SharedAnswersConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         if let Some(url) = &self.url {

@@ -7,7 +7,7 @@
 //! 1. The prompt is made: the form of workflows, the command, and the page shrunk to an [`outline`], within
 //!    `prompt_tokens` by [`estimate_tokens`].
 //! 2. An answer to the same prompt that was kept makes no call. Equal commands at the same time make one call. Both hold for
-//!    one instance, and with [`SharedAnswers`] for all that share them.
+//!    one instance, and with [`SharedAnswersConfig`] for all that share them.
 //! 3. A call is paid from the day's [`Budget`]: its worst case is reserved before, what it took is settled after.
 //! 4. The answer must be one JSON workflow. It is checked as any other is; what is wrong is told to the model once.
 //!
@@ -51,7 +51,7 @@ mod tokens;
 mod translator;
 
 pub use budget::{Budget, BudgetStatus, Reservation, Spend, Standing};
-pub use config::{LanguageConfig, SharedAnswers};
+pub use config::{LanguageConfig, SharedAnswersConfig};
 pub use error::{Error, ModelError, Result};
 pub use optimise::PageHint;
 pub use outline::outline;
