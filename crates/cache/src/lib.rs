@@ -83,6 +83,7 @@
 //! | `lz4` | no | `Codec::compressed` |
 //! | `moka` | no | the engine moka |
 //! | `redis` | no | `tier::RedisTier`: one server, sentinels or a cluster |
+//! | `sqlite` | no | `tier::SqliteTier`: a bounded file that survives a restart, for the processes of one machine |
 //! | `test-util` | no | `contract`: what every engine and every tier promises, as tests; `codec::decode_any`, for fuzzers |
 
 mod builder;

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use buttress_cache::contract;
-use buttress_cache::tier::{MemoryTier, RedisTier};
-use buttress_connect::ConnectionConfig;
+use buttress_cache::tier::{MemoryTier, RedisTier, SqliteTier};
 use buttress_connect::redis::Redis;
+use buttress_connect::sqlite::Sqlite;
+use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::SystemClock;
 
 #[tokio::test]
@@ -17,4 +18,13 @@ async fn redis() {
     let server = buttress_testkit::Redis::start();
     let redis = Redis::connect(&server.url().parse().unwrap(), &ConnectionConfig::default()).await.unwrap();
     contract::tier_holds(&RedisTier::new(redis, "contract"), SystemClock::shared()).await;
+}
+
+#[tokio::test]
+async fn sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = Address::sqlite(&folder.path().join("cache.db"));
+    let sqlite = Sqlite::open(&address, &ConnectionConfig::default()).await.unwrap();
+    let tier = SqliteTier::open(sqlite, 100, SystemClock::shared()).await.unwrap();
+    contract::tier_holds(&tier, SystemClock::shared()).await;
 }

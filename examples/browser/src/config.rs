@@ -1,6 +1,7 @@
 //! What the browser service can be told.
 
 use buttress_cache::CacheConfig;
+use buttress_connect::{Address, Backend};
 use buttress_core::{Validate, Violations};
 use buttress_ratelimit::LimiterConfig;
 use buttress_service::{ServiceConfig, address_limits};
@@ -15,9 +16,14 @@ use crate::jobs::JobsConfig;
 use crate::language::LanguageConfig;
 
 /// The whole configuration: `browser.toml`, then `BROWSER_…` variables, then flags.
+///
+/// Each instance stands alone unless [`redis_url`](Self::redis_url) is set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrowserConfig {
+    /// `redis://…`, also of sentinels or a cluster: what instances share through it, as `limits.shared.url` and
+    /// `language.shared.url`; each of these goes before it. None: each instance has its own.
+    pub redis_url: Option<Address>,
     /// Which browser is started, and how long it may take.
     pub chromium: ChromiumConfig,
     /// How many browsers there are, and when one is replaced.
@@ -40,23 +46,47 @@ pub struct BrowserConfig {
 
 impl Default for BrowserConfig {
     fn default() -> Self {
+        let mut limits = address_limits();
+        // The name of what is shared: another service may have limits on the same server.
+        "browser".clone_into(&mut limits.name);
         Self {
+            redis_url: None,
             chromium: ChromiumConfig::default(),
             fleet: FleetConfig::default(),
             flow_cache: FlowCache::config(),
             guard: GuardConfig::default(),
             jobs: JobsConfig::default(),
             language: LanguageConfig::default(),
-            limits: address_limits(),
+            limits,
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
 }
 
+impl BrowserConfig {
+    /// With `redis_url` wherever something can be shared and its own section does not say where.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        for url in [&mut self.limits.shared.url, &mut self.language.shared.url] {
+            *url = url.take().or_else(|| self.redis_url.clone());
+        }
+        self
+    }
+}
+
 impl Validate for BrowserConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
+        if let Some(url) = &self.redis_url {
+            let holds = url.backend() == Backend::Redis;
+            wrong.require(
+                holds,
+                "redis_url",
+                url,
+                "must be the address of a Redis, like \"redis://cache:6379\"",
+            );
+        }
         wrong.nest("chromium", &self.chromium);
         wrong.nest("fleet", &self.fleet);
         wrong.nest("flow_cache", &self.flow_cache);
@@ -67,5 +97,41 @@ impl Validate for BrowserConfig {
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_for_all_that_can_be_shared_and_what_is_exact_goes_before_it() {
+        let read = |text: &str| serde_json::from_str::<BrowserConfig>(text).unwrap().shared();
+        let shown = |url: &Option<Address>| url.as_ref().map(|url| url.expose().to_owned());
+        let alone = read("{}");
+        assert_eq!((&alone.limits.shared.url, &alone.language.shared.url), (&None, &None));
+        for url in ["redis://:pw@one/2", "rediss+sentinel://one,two?master=m", "redis+cluster://one,two"] {
+            let config = read(&format!(r#"{{"redis_url":"{url}"}}"#));
+            config.validate().unwrap();
+            assert_eq!(
+                (shown(&config.limits.shared.url), shown(&config.language.shared.url)),
+                (Some(url.to_owned()), Some(url.to_owned()))
+            );
+        }
+        let config = read(r#"{"redis_url":"redis://one","limits":{"shared":{"url":"redis://two"}}}"#);
+        assert_eq!(
+            (shown(&config.limits.shared.url).unwrap(), shown(&config.language.shared.url).unwrap()),
+            ("redis://two".to_owned(), "redis://one".to_owned())
+        );
+        assert_eq!(alone.limits.name, "browser", "another service on that server has limits of its own");
+    }
+
+    #[test]
+    fn what_is_no_redis_is_refused_without_its_password() {
+        let text = r#"{"redis_url":"postgres://ann:hunter2@db"}"#;
+        let config: BrowserConfig = serde_json::from_str(text).unwrap();
+        let wrong = format!("{} {config:?}", config.validate().unwrap_err());
+        assert!(wrong.contains("redis_url = postgres://ann:***@db") && !wrong.contains("hunter2"), "{wrong}");
     }
 }

@@ -28,7 +28,7 @@ async fn outcome(scripts: Vec<Script>) -> (Result<Translation, Error>, Service, 
     let folder = tempfile::tempdir().unwrap();
     let clock = TestClock::new();
     let service = Service::start(scripts).await;
-    let translator = Translator::open(&service.config(folder.path()), &on(&clock)).unwrap();
+    let translator = Translator::open(&service.config(folder.path()), &on(&clock)).await.unwrap();
     let task = tokio::spawn({
         let translator = translator.clone();
         async move { translator.translate(&Request::new(COMMAND)).await }
@@ -55,7 +55,7 @@ fn model_error(outcome: Result<Translation, Error>) -> ModelError {
 async fn the_grammar_goes_first_and_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start([]).await;
-    let translator = Translator::open(&service.config(folder.path()), &Ctx::default()).unwrap();
+    let translator = Translator::open(&service.config(folder.path()), &Ctx::default()).await.unwrap();
     let translation =
         translator.translate(&Request::new("go to example.com and click 'More'")).await.unwrap();
     assert_eq!(translation.source, Source::Grammar);
@@ -73,7 +73,7 @@ async fn without_a_model_what_is_not_understood_stays_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = browser::language::LanguageConfig::default();
     config.folder = folder.path().join("never");
-    let translator = Translator::open(&config, &Ctx::default()).unwrap();
+    let translator = Translator::open(&config, &Ctx::default()).await.unwrap();
     let error = translator.translate(&Request::new(COMMAND)).await.unwrap_err();
     assert!(matches!(error, Error::NotUnderstood(_)), "{error:?}");
     assert_eq!(error.class(), ErrorClass::Invalid);
@@ -87,7 +87,7 @@ async fn a_good_plan_is_taken_and_reported() {
     let service = Service::start([says(PLAN)]).await;
     let mut config = service.config(folder.path());
     (config.price_prompt, config.price_completion) = (150, 600);
-    let translator = Translator::open(&config, &Ctx::default()).unwrap();
+    let translator = Translator::open(&config, &Ctx::default()).await.unwrap();
     let page = PageHint::of_html("<p>talk</p><button id=buy>Buy blue</button>").url("https://shop.example/");
     let request = Request::new(COMMAND).page(page).tenant("ann");
     let translation = translator.translate(&request).await.unwrap();
@@ -207,7 +207,7 @@ async fn the_service_is_given_the_time_it_asks_for() {
     let wait = Script::Status(429, "retry-after: 20\r\n", String::new());
     let too_long = Script::Status(429, "retry-after: 3600\r\n", String::new());
     let service = Service::start([wait, says(PLAN), too_long]).await;
-    let translator = Translator::open(&service.config(folder.path()), &on(&clock)).unwrap();
+    let translator = Translator::open(&service.config(folder.path()), &on(&clock)).await.unwrap();
     let asking = translator.clone();
     let task = tokio::spawn(async move { asking.translate(&Request::new(COMMAND)).await });
     service.has_seen(1).await;
@@ -253,11 +253,11 @@ async fn a_kept_answer_makes_no_call_also_after_a_restart() {
     let mut config = service.config(folder.path());
     config.cache = 1;
     let request = Request::new(COMMAND);
-    let first = Translator::open(&config, &on(&clock)).unwrap();
+    let first = Translator::open(&config, &on(&clock)).await.unwrap();
     assert_eq!(first.translate(&request).await.unwrap().source, Source::Model);
     drop(first);
 
-    let second = Translator::open(&config, &on(&clock)).unwrap();
+    let second = Translator::open(&config, &on(&clock)).await.unwrap();
     let again = second.translate(&request).await.unwrap();
     assert_eq!((again.source, again.cost_micros, again.tokens.prompt), (Source::Cache, 0, 0));
     assert_eq!((again.flow.name.as_str(), service.calls()), ("buy", 1));
@@ -278,7 +278,7 @@ async fn equal_commands_at_the_same_time_make_one_call() {
     let folder = tempfile::tempdir().unwrap();
     let go = Arc::new(Notify::new());
     let service = Service::start([Script::Held(Arc::clone(&go), PLAN.to_owned())]).await;
-    let translator = Translator::open(&service.config(folder.path()), &Ctx::default()).unwrap();
+    let translator = Translator::open(&service.config(folder.path()), &Ctx::default()).await.unwrap();
     let ask = || {
         let translator = translator.clone();
         tokio::spawn(async move { translator.translate(&Request::new(COMMAND)).await })
@@ -300,15 +300,20 @@ async fn equal_commands_at_the_same_time_make_one_call() {
 async fn hanging_up_gives_the_reservation_back() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start([Script::Hangs, says(PLAN)]).await;
-    let translator = Translator::open(&service.config(folder.path()), &Ctx::default()).unwrap();
+    let translator = Translator::open(&service.config(folder.path()), &Ctx::default()).await.unwrap();
     let asking = translator.clone();
     let task = tokio::spawn(async move { asking.translate(&Request::new(COMMAND)).await });
     service.has_seen(1).await;
     assert!(translator.budget().await.unwrap().unwrap().tokens.reserved > 2_000);
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    let status = translator.budget().await.unwrap().unwrap();
-    assert_eq!(status.tokens.reserved, 0);
+    let status = loop {
+        let status = translator.budget().await.unwrap().unwrap();
+        if status.tokens.reserved == 0 {
+            break status;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
     // The service has seen the prompt.
     assert!((500..2_000).contains(&status.tokens.spent), "{status:?}");
     assert_eq!(translator.translate(&Request::new(COMMAND)).await.unwrap().source, Source::Model);

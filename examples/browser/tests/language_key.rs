@@ -54,7 +54,7 @@ async fn the_key_is_sent_and_shown_nowhere() {
     let mut config = service.config(folder.path());
     config.key_file = Some(file.clone());
     config.calls.retry.attempts = 1;
-    let translator = Translator::open(&config, &Ctx::default()).unwrap();
+    let translator = Translator::open(&config, &Ctx::default()).await.unwrap();
     let mut shown = vec![format!("{translator:?}{config:?}")];
     for _ in 0..3 {
         let error = translator.translate(&Request::new(COMMAND)).await.unwrap_err();
@@ -70,13 +70,13 @@ async fn the_key_is_sent_and_shown_nowhere() {
     }
 
     std::fs::remove_file(&file).unwrap();
-    let error = Translator::open(&config, &Ctx::default()).unwrap_err();
+    let error = Translator::open(&config, &Ctx::default()).await.unwrap_err();
     assert!(matches!(error, Error::Key { .. }) && error.to_string().contains("key"), "{error}");
     std::fs::write(&file, "two words").unwrap();
-    let error = Translator::open(&config, &Ctx::default()).unwrap_err().to_string();
+    let error = Translator::open(&config, &Ctx::default()).await.unwrap_err().to_string();
     assert!(error.contains("without spaces") && !error.contains("two words"), "{error}");
     config.key_file = None;
     config.key_variable = Some("NO_SUCH_VARIABLE_OF_LANGUAGE".to_owned());
-    let error = Translator::open(&config, &Ctx::default()).unwrap_err().to_string();
+    let error = Translator::open(&config, &Ctx::default()).await.unwrap_err().to_string();
     assert!(error.contains("NO_SUCH_VARIABLE_OF_LANGUAGE: it is not set"), "{error}");
 }

@@ -28,7 +28,7 @@ async fn a_large_page_is_shrunk_and_keeps_the_button_that_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start([says(PLAN)]).await;
     let config = service.config(folder.path());
-    let translator = Translator::open(&config, &Ctx::default()).unwrap();
+    let translator = Translator::open(&config, &Ctx::default()).await.unwrap();
     let html = large_page();
     assert!(html.len() > 200 << 10, "{}", html.len());
     let request =

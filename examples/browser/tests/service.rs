@@ -3,14 +3,16 @@
 #![allow(clippy::disallowed_methods, reason = "waiting for another process is waiting in real time")]
 
 mod chromium_site;
+mod language_service;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use browser::chromium::processes;
-use buttress_testkit::{Answer, Chromium, ProcessGroup, Random, http, wait_until};
+use buttress_testkit::{Answer, Chromium, ProcessGroup, Random, Redis, http, wait_until};
 use chromium_site::Site;
+use language_service::PLAN;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
@@ -313,4 +315,30 @@ fn the_page_shows_a_job_from_its_form_to_its_screenshot() {
         LONG,
     );
     assert!(page.errors().is_empty(), "{:?}", page.errors());
+}
+
+#[test]
+fn one_setting_makes_two_services_share_limits_and_answers() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let model = runtime.block_on(language_service::Service::start([language_service::says(PLAN)]));
+    let (site, redis) = (Site::start(), Redis::start());
+    let settings = [
+        format!("redis_url={}", redis.url()),
+        format!("language.url=http://127.0.0.1:{}/v1", model.port),
+        "language.model=small".to_owned(),
+        "limits.anonymous=[\"3/h\"]".to_owned(),
+    ];
+    let settings = settings.each_ref().map(String::as_str);
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [one, two] = folders.each_ref().map(|folder| Service::start(folder.path(), &site, &settings));
+    let body = json!({ "text": "buy the blue one and keep the receipt" }).to_string();
+    let source = |service: &Service| {
+        let answer = service.request("POST", "/v1/commands", &body);
+        (answer.status, answer.json()["source"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(source(&one), (200, "model".to_owned()));
+    assert_eq!(source(&two), (200, "cache".to_owned()));
+    assert_eq!((source(&two).0, source(&one).0, source(&two).0), (200, 429, 429));
+    assert_eq!(model.calls(), 1);
+    assert_eq!(two.request("GET", "/readyz", "").status, 200);
 }

@@ -1,21 +1,28 @@
 //! What docproc can be told.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use buttress_connect::Address;
 use buttress_connect::blobs::BlobsConfig;
+use buttress_connect::{Address, Backend};
 use buttress_core::{ByteSize, Validate, Violations};
 use buttress_docpipeline::{PipelineConfig, WorkersConfig};
 use buttress_queue::QueueConfig;
 use buttress_ratelimit::LimiterConfig;
+use buttress_resilience::{Part, ResilienceConfig};
 use buttress_service::{ServiceConfig, address_limits};
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
 /// The whole configuration: `docproc.toml`, then `DOCPROC_…` variables, then flags.
+///
+/// Each instance of the service has limits of its own unless [`redis_url`](Self::redis_url) is set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DocprocConfig {
+    /// `redis://…`, also of sentinels or a cluster: what instances of the service share through it, as `limits.shared.url`, which
+    /// goes before it. None: each instance has its own. The queue is said apart, by `queue.url`.
+    pub redis_url: Option<Address>,
     /// Limits, chunks, main text.
     pub pipeline: PipelineConfig,
     /// How many documents at once, and what stands between them.
@@ -26,6 +33,10 @@ pub struct DocprocConfig {
     pub queue: QueueConfig,
     /// Where these documents and their results are; the folder `docproc-data/blobs` serves one host.
     pub blobs: BlobsConfig,
+    /// How submitters and workers call the queue and the blobs: a call that fails in passing is made again
+    /// for up to two minutes. There is no circuit breaker unless `parts` names one: what it refuses would cost a document one of
+    /// its attempts.
+    pub remote: ResilienceConfig,
     /// How often clients may ask.
     pub limits: LimiterConfig,
     /// Where and how the service listens.
@@ -42,27 +53,61 @@ impl Default for DocprocConfig {
         "docproc".clone_into(&mut queue.name);
         let mut blobs = BlobsConfig::default();
         blobs.url = store.folder.join("blobs").display().to_string();
+        let mut limits = address_limits();
+        // The name of what is shared: another service may have limits on the same server.
+        "docproc".clone_into(&mut limits.name);
         Self {
+            redis_url: None,
             pipeline: PipelineConfig::default(),
             workers: WorkersConfig::default(),
             store,
             queue,
             blobs,
-            limits: address_limits(),
+            remote: remote(),
+            limits,
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
 }
 
+/// Outages that end are waited for: a document that fails for one of them uses up an attempt.
+fn remote() -> ResilienceConfig {
+    let mut remote = ResilienceConfig::default();
+    "remote".clone_into(&mut remote.name);
+    (remote.deadline, remote.timeout) = (Duration::from_mins(2), Duration::from_mins(1));
+    remote.parts = vec![Part::Retry];
+    (remote.retry.attempts, remote.retry.first) = (30, Duration::from_millis(200));
+    remote
+}
+
+impl DocprocConfig {
+    /// With `redis_url` wherever something can be shared and its own section does not say where.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.limits.shared.url = self.limits.shared.url.or_else(|| self.redis_url.clone());
+        self
+    }
+}
+
 impl Validate for DocprocConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
+        if let Some(url) = &self.redis_url {
+            let holds = url.backend() == Backend::Redis;
+            wrong.require(
+                holds,
+                "redis_url",
+                url,
+                "must be the address of a Redis, like \"redis://cache:6379\"",
+            );
+        }
         wrong.nest("pipeline", &self.pipeline);
         wrong.nest("workers", &self.workers);
         wrong.nest("store", &self.store);
         wrong.nest("queue", &self.queue);
         wrong.nest("blobs", &self.blobs);
+        wrong.nest("remote", &self.remote);
         wrong.nest("limits", &self.limits);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
@@ -122,5 +167,35 @@ impl Validate for StoreConfig {
         );
         wrong.require((1..=10).contains(&self.attempts), "attempts", self.attempts, "must be 1 to 10");
         wrong.into_result()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_is_for_all_that_can_be_shared_and_what_is_exact_goes_before_it() {
+        let read = |text: &str| serde_json::from_str::<DocprocConfig>(text).unwrap().shared();
+        let shown = |url: &Option<Address>| url.as_ref().map(|url| url.expose().to_owned());
+        let alone = read("{}");
+        assert_eq!(shown(&alone.limits.shared.url), None);
+        for url in ["redis://:pw@one/2", "rediss+sentinel://one,two?master=m", "redis+cluster://one,two"] {
+            let config = read(&format!(r#"{{"redis_url":"{url}"}}"#));
+            config.validate().unwrap();
+            assert_eq!(shown(&config.limits.shared.url).as_deref(), Some(url));
+        }
+        let config = read(r#"{"redis_url":"redis://one","limits":{"shared":{"url":"redis://two"}}}"#);
+        assert_eq!(shown(&config.limits.shared.url).as_deref(), Some("redis://two"));
+        assert_eq!(alone.limits.name, "docproc", "another service on that server has limits of its own");
+    }
+
+    #[test]
+    fn what_is_no_redis_is_refused_without_its_password() {
+        let text = r#"{"redis_url":"postgres://ann:hunter2@db"}"#;
+        let config: DocprocConfig = serde_json::from_str(text).unwrap();
+        let wrong = format!("{} {config:?}", config.validate().unwrap_err());
+        assert!(wrong.contains("redis_url = postgres://ann:***@db") && !wrong.contains("hunter2"), "{wrong}");
     }
 }

@@ -7,11 +7,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use buttress_testkit::{ProcessGroup, Redis, http, wait_until};
+use buttress_testkit::{FaultProxy, ProcessGroup, Redis, S3, http, wait_until};
 use common::docproc;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -221,4 +221,40 @@ fn a_newcomer_is_told_what_is_wrong() {
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && errors.contains(told), "{setting}: {errors}");
     }
+}
+
+#[test]
+fn an_outage_of_the_blobs_costs_a_document_no_attempt() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let proxy = FaultProxy::to(s3.endpoint().trim_start_matches("http://").parse().unwrap());
+    let endpoint = format!("blobs.s3.endpoint=http://{}", proxy.addr());
+    let id = format!("blobs.s3.access_key_id={}", S3::ACCESS_KEY_ID);
+    let secret = format!("blobs.s3.secret_access_key={}", S3::SECRET_ACCESS_KEY);
+    // One attempt for a document, and an S3 client that gives up before the outage ends.
+    let settings = ["queue.attempts=1", "queue.connection.timeout=500ms", "blobs.url=s3://documents"];
+    let fleet = Fleet::new(&[settings.as_slice(), &[&endpoint, &id, &secret]].concat());
+    let first = fleet.write("tides.md", b"# Tides\n\nThe sea comes, and the sea goes.");
+    assert_eq!(fleet.submit(&first)["tides.md"], "queued");
+
+    proxy.refuse();
+    proxy.cut();
+    let worker = fleet.worker(&[]);
+    let second = fleet.write("boats.md", b"# Boats\n\nThe boats go, and the boats come.");
+    let submitting =
+        fleet.command(&["submit", "--json", second.to_str().unwrap()]).stdout(Stdio::piped()).spawn();
+    wait_until("the job is in hand", PATIENCE, || (fleet.queue()["leased"] == 1).then_some(()));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(fleet.queue()["leased"], 1, "{}", worker.output());
+
+    proxy.pass();
+    let submitted = submitting.unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8(submitted.stdout).unwrap();
+    assert!(submitted.status.success() && said.contains("\"queued\""), "{said}");
+    fleet.drained();
+    assert_eq!(fleet.queue()["dead"], 0, "{}", worker.output());
+    assert_eq!(
+        fleet.submit(fleet.dir.path().join("in").as_path()).values().collect::<Vec<_>>(),
+        ["done", "done"]
+    );
 }

@@ -7,13 +7,14 @@ mod common;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use buttress_testkit::{Random, promtool_check_metrics};
-use common::folder;
+use buttress_testkit::{Random, Redis, promtool_check_metrics};
 use common::service::Service;
+use common::{docproc, folder};
 use rustix::process::Signal;
 use tempfile::tempdir;
 
@@ -74,6 +75,41 @@ fn who_asks_too_often_is_told_when_to_come_back() {
     assert!(refused.json()["retry_after"].as_u64().is_some_and(|wait| wait > 0));
     assert_eq!(service.get("/readyz").status, 200);
     assert_eq!(service.get("/").status, 200, "the page is not limited");
+}
+
+#[test]
+fn instances_with_one_redis_share_their_limits_and_count_for_themselves_without_it() {
+    let (first, second) = (tempdir().unwrap(), tempdir().unwrap());
+    let mut redis = Redis::start();
+    let url = format!("redis_url={}", redis.url());
+    let start =
+        |folder: &Path| Service::start(folder, &["--set", "limits.anonymous=[\"3/h\"]", "--set", &url]);
+    let (one, two) = (start(first.path()), start(second.path()));
+    let ask = |service: &Service| service.get("/v1/documents").status;
+    assert_eq!([ask(&one), ask(&two), ask(&one)], [200, 200, 200]);
+    assert_eq!([ask(&one), ask(&two)], [429, 429]);
+    redis.process().kill();
+    assert_eq!([ask(&one), ask(&one), ask(&one), ask(&one)], [200, 200, 200, 429]);
+    assert_eq!([ask(&two), ask(&two), ask(&two), ask(&two)], [200, 200, 200, 429]);
+    assert_eq!(one.get("/readyz").status, 200, "it serves without the server");
+}
+
+#[test]
+fn a_redis_that_is_not_there_is_told_at_the_start_and_no_password_is_shown() {
+    let dir = tempdir().unwrap();
+    let redis_url = "redis_url=redis://ann:hunter2@127.0.0.1:1";
+    let run = |command: &str| {
+        let mut docproc = docproc();
+        docproc.current_dir(dir.path()).args([command, "--set", redis_url]);
+        let output = docproc.args(["--set", "service.listen=127.0.0.1:0"]).output().unwrap();
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(shown.contains("redis://ann:***@127.0.0.1:1") && !shown.contains("hunter2"), "{shown}");
+        (output.status.success(), shown)
+    };
+    let (started, shown) = run("serve");
+    assert!(!started && shown.contains("`redis_url`") && shown.contains("does not answer"), "{shown}");
+    assert!(!dir.path().join("docproc-data").exists(), "nothing was begun");
+    assert!(run("config").0);
 }
 
 #[test]

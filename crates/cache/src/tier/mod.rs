@@ -1,11 +1,14 @@
 //! A second tier: what all nodes of a fleet share.
 //!
 //! A [`Tier`] keeps bytes under names, gives out leases, and carries news from each node to all. `MemoryTier` does so for the
-//! nodes of one process; `RedisTier`, behind the feature `redis`, for those of a fleet.
+//! nodes of one process; `SqliteTier`, behind the feature `sqlite`, for the processes of a machine, and over restarts; `RedisTier`,
+//! behind the feature `redis`, for the nodes of a fleet.
 
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,8 @@ use buttress_core::{BoxFuture, Classify, ErrorClass, Key, SharedClock};
 pub use self::memory::MemoryTier;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisTier;
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteTier;
 
 /// Why a tier did not answer.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use buttress_connect::{Address, Backend, ConnectionConfig};
 use buttress_core::{Validate, Violations, units};
 use buttress_resilience::ResilienceConfig;
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,10 @@ use super::tokens;
 /// | `calls` | 30 s for one try, 3 tries in 2 min, 16 calls at once and 64 that wait up to 5 s, a circuit breaker | see [`ResilienceConfig`] |
 /// | `max_answer_tokens` | 2000 | the longest answer |
 /// | `prompt_tokens` | 4000 | the longest prompt, by our estimate; the page is shrunk until it fits |
-/// | `cache` | 1000 | answers kept; 0 keeps none |
-/// | `cache_age` | `"7d"` | how long an answer is kept |
-/// | `folder` | `"language"` | where answers and spending are kept, in `language.db`; one process a folder |
+/// | `cache` | 1000 | answers kept in the file, up to 1000 of them in memory too; 0 keeps none |
+/// | `cache_age` | `"7d"` | how long an answer is kept, at most 180 d |
+/// | `folder` | `"language"` | where answers (`answers.db`) and spending (`language.db`) are kept; one process a folder |
+/// | `shared` | | see [`SharedAnswersConfig`]: whether answers are shared with other instances |
 /// | `price_prompt` | 0 | micro-dollars for 1,000 tokens of prompt |
 /// | `price_completion` | 0 | micro-dollars for 1,000 tokens of answer |
 /// | `budget_daily_tokens` | 200000 | tokens of prompts and answers for one day (UTC) |
@@ -55,6 +57,8 @@ pub struct LanguageConfig {
     pub cache_age: Duration,
     /// Where answers and spending are kept.
     pub folder: PathBuf,
+    /// Whether answers are shared with other instances.
+    pub shared: SharedAnswersConfig,
     /// Micro-dollars for 1,000 tokens of prompt.
     pub price_prompt: u64,
     /// Micro-dollars for 1,000 tokens of answer.
@@ -80,12 +84,58 @@ impl Default for LanguageConfig {
             cache: 1_000,
             cache_age: Duration::from_hours(7 * 24),
             folder: PathBuf::from("language"),
+            shared: SharedAnswersConfig::default(),
             price_prompt: 0,
             price_completion: 0,
             budget_daily_tokens: 200_000,
             budget_daily_micros: None,
             warn_at: 80,
         }
+    }
+}
+
+/// Whether answers of the model are shared with other instances: a fleet then asks once for what all its instances are asked.
+///
+/// | field | default | |
+/// |---|---|---|
+/// | `url` | none | `redis://…`: where answers are kept; none: in a file of this instance |
+/// | `namespace` | `"browser:answers"` | names there begin with it; instances that ask different models need different ones |
+/// | `connection` | | see [`ConnectionConfig`] |
+///
+/// The server keeps each for `cache_age`, and lets go of some before if it is told to (`maxmemory-policy`); `cache` says nothing about it.
+/// It has to be there at the start. When it is lost later, each instance goes on with what it has in memory and asks the
+/// model for the rest itself. Budgets are never shared: each instance has its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SharedAnswersConfig {
+    /// Where answers are kept.
+    pub url: Option<Address>,
+    /// Names there begin with it.
+    pub namespace: String,
+    /// How the server is spoken to.
+    pub connection: ConnectionConfig,
+}
+
+impl Default for SharedAnswersConfig {
+    fn default() -> Self {
+        Self { url: None, namespace: "browser:answers".to_owned(), connection: ConnectionConfig::default() }
+    }
+}
+
+impl Validate for SharedAnswersConfig {
+    fn validate(&self) -> Result<(), Violations> {
+        let mut wrong = Violations::new();
+        if let Some(url) = &self.url {
+            let holds = url.backend() == Backend::Redis;
+            wrong.require(holds, "url", url, "must be the address of a Redis: `redis://…` or `rediss://…`");
+        }
+        let sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+        let namespace = (1..=64).contains(&self.namespace.len()) && self.namespace.chars().all(sign);
+        let shown = format!("{:?}", self.namespace);
+        wrong.require(namespace, "namespace", shown, "must be 1 to 64 letters, digits and `-_.:`");
+        wrong.nest("connection", &self.connection);
+        wrong.into_result()
     }
 }
 
@@ -139,8 +189,9 @@ impl Validate for LanguageConfig {
         wrong.require(prompt, "prompt_tokens", self.prompt_tokens, remedy);
         let cache = self.cache <= 1_000_000;
         wrong.require(cache, "cache", self.cache, "must be at most 1000000; 1000 is usual");
-        let age = (Duration::from_secs(1)..=Duration::from_hours(365 * 24)).contains(&self.cache_age);
-        wrong.require(age, "cache_age", shown(self.cache_age), "must be \"1s\" to \"365d\"; \"7d\" is usual");
+        let age = (Duration::from_secs(1)..=Duration::from_hours(180 * 24)).contains(&self.cache_age);
+        wrong.require(age, "cache_age", shown(self.cache_age), "must be \"1s\" to \"180d\"; \"7d\" is usual");
+        wrong.nest("shared", &self.shared);
         let most = 1_000_000_000;
         for (field, price) in
             [("price_prompt", self.price_prompt), ("price_completion", self.price_completion)]

@@ -77,7 +77,17 @@ pub enum Error {
     /// Too much is under way, or the model has failed too often.
     #[error("the model is not asked now")]
     Busy(#[source] Rejection),
-    /// The file of answers and spending refuses.
+    /// The place where answers are kept cannot be opened.
+    #[error(
+        "the model's answers cannot be kept in {place}; look at `redis_url` and `language.shared`, or `language.folder`"
+    )]
+    Answers {
+        /// A file, or the address of a server, without its password.
+        place: String,
+        /// What it says.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file of spending refuses.
     #[error("{} cannot be used", path.display())]
     Store {
         /// The file.
@@ -108,7 +118,7 @@ impl Classify for Error {
             Self::Model(error) => error.class(),
             Self::Budget { .. } => ErrorClass::Throttled,
             Self::Busy(rejection) => rejection.class(),
-            Self::Store { .. } | Self::Folder { .. } => ErrorClass::Unavailable,
+            Self::Answers { .. } | Self::Store { .. } | Self::Folder { .. } => ErrorClass::Unavailable,
             Self::Stopped => ErrorClass::Cancelled,
         }
     }

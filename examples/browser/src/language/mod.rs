@@ -6,7 +6,8 @@
 //!
 //! 1. The prompt is made: the form of workflows, the command, and the page shrunk to an [`outline`], within
 //!    `prompt_tokens` by [`estimate_tokens`].
-//! 2. An answer to the same prompt that was kept makes no call. Equal commands at the same time make one call.
+//! 2. An answer to the same prompt that was kept makes no call. Equal commands at the same time make one call. Both hold for
+//!    one instance, and with [`SharedAnswersConfig`] for all that share them.
 //! 3. A call is paid from the day's [`Budget`]: its worst case is reserved before, what it took is settled after.
 //! 4. The answer must be one JSON workflow. It is checked as any other is; what is wrong is told to the model once.
 //!
@@ -20,7 +21,7 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! # runtime.block_on(async {
-//! let translator = Translator::open(&LanguageConfig::default(), &Ctx::default())?;
+//! let translator = Translator::open(&LanguageConfig::default(), &Ctx::default()).await?;
 //! let translation = translator.translate(&Request::new("go to example.com and take a screenshot")).await?;
 //! assert_eq!((translation.source, translation.flow.steps.len()), (Source::Grammar, 2));
 //! # Ok::<(), browser::language::Error>(())
@@ -29,13 +30,13 @@
 //! ```
 
 mod answer;
+mod answers;
 mod budget;
-mod cache;
 mod call;
+mod callers;
 mod config;
 mod element;
 mod error;
-mod flight;
 pub mod grammar;
 mod key;
 pub mod metrics;
@@ -50,7 +51,7 @@ mod tokens;
 mod translator;
 
 pub use budget::{Budget, BudgetStatus, Reservation, Spend, Standing};
-pub use config::LanguageConfig;
+pub use config::{LanguageConfig, SharedAnswersConfig};
 pub use error::{Error, ModelError, Result};
 pub use optimise::PageHint;
 pub use outline::outline;

@@ -1,4 +1,4 @@
-//! The file in which answers and spending are kept.
+//! The file in which spending is kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,6 @@ use rusqlite::Connection;
 use super::error::{Error, Result};
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS answers (
-        key BLOB PRIMARY KEY,
-        plan TEXT NOT NULL,
-        made_at INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS answers_by_age ON answers (made_at);
     CREATE TABLE IF NOT EXISTS spending (
         day INTEGER PRIMARY KEY,
         tokens INTEGER NOT NULL DEFAULT 0,
@@ -47,7 +41,7 @@ impl Store {
             let connection = Connection::open(&path)?;
             connection.busy_timeout(Duration::from_secs(5))?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
-            // A crash of the process loses nothing; one of the machine at worst the last answers and reservations.
+            // A crash of the process loses nothing; one of the machine at worst the last reservations.
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.execute_batch(SCHEMA)?;
             Ok(connection)

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use buttress_core::{Ctx, Validate};
+use buttress_core::{BoxFuture, Ctx, DynProbe, Validate};
 use buttress_resilience::Policy;
 use serde::Serialize;
 
 use super::answer::Plan;
+use super::answers::{self, Answers, Origin};
 use super::budget::{Budget, BudgetStatus};
-use super::cache::{self, Cache};
 use super::call::{Caller, Taken};
 use super::config::LanguageConfig;
 use super::error::{Error, Result};
-use super::flight::Flights;
 use super::grammar::{self, NotUnderstood};
 use super::metrics::Metrics;
 use super::model::Model;
@@ -111,34 +110,33 @@ struct Inner {
 #[derive(Debug)]
 struct Helper {
     asking: Arc<Asking>,
-    flights: Flights<Result<Planned>>,
+    answers: Answers,
 }
 
+/// What a call has to do with: it may go on for others when the one who began it has left.
 #[derive(Debug)]
 struct Asking {
     caller: Caller,
-    cache: Cache,
-}
-
-/// The outcome of a question that all who ask it share.
-#[derive(Debug, Clone)]
-struct Planned {
-    flow: Arc<Flow>,
-    was_kept: bool,
-    taken: Taken,
 }
 
 impl Translator {
-    /// Reads the key, opens the file of answers and spending, and asks nobody yet. It may wait for the disk. Without
-    /// a `url` there is no model, and no file.
+    /// Reads the key, opens the files of answers and spending, and asks the model nothing yet. It may wait for the disk, and
+    /// for the server on which answers are shared. Without a `url` there is no model, and neither files nor server.
     ///
     /// # Errors
     ///
-    /// When the configuration is wrong, the key is missing, or the file cannot be used.
-    pub fn open(config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
+    /// When the configuration is wrong, the key is missing, a file cannot be used, or the server is not there.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn open(config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
         config.validate().map_err(Error::Config)?;
         let model = Model::open(config, Arc::clone(&ctx.clock))?;
-        let helper = model.map(|model| Helper::open(model, config, ctx)).transpose()?;
+        let helper = match model {
+            Some(model) => Some(Helper::open(model, config, ctx).await?),
+            None => None,
+        };
         Ok(Self(Arc::new(Inner { metrics: Metrics::new(), helper })))
     }
 
@@ -146,6 +144,12 @@ impl Translator {
     #[must_use]
     pub fn has_model(&self) -> bool {
         self.0.helper.is_some()
+    }
+
+    /// Warns when the place of kept answers does not answer; nothing when there is no model.
+    #[must_use]
+    pub fn probe(&self) -> Option<DynProbe> {
+        self.0.helper.as_ref().map(|helper| helper.answers.probe())
     }
 
     /// How the day's budget stands; nothing when there is no model.
@@ -192,38 +196,41 @@ impl Translator {
 }
 
 impl Helper {
-    fn open(model: Model, config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
+    async fn open(model: Model, config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
         let store = Store::open(&config.folder)?;
-        let budget = Budget::of(store.clone(), config, ctx)?;
-        let cache = Cache::new(store, Arc::clone(&ctx.clock), config.cache, config.cache_age);
+        let budget = Budget::of(store, config, ctx)?;
+        let answers = Answers::open(config, ctx).await?;
         let mut calls = config.calls.clone();
         // The model limits a try itself, for what one that is given up may have cost has to be written.
         calls.timeout = calls.deadline;
         let policy = Policy::new(&calls, ctx).map_err(Error::Calls)?.idempotent();
         let caller = Caller { model, budget, config: config.clone(), policy, metrics: Metrics::new() };
-        let asking = Arc::new(Asking { caller, cache });
-        Ok(Self { asking, flights: Flights::default() })
+        Ok(Self { asking: Arc::new(Asking { caller }), answers })
     }
 
     async fn find(&self, request: &Request) -> Result<Translation> {
         let asking = &self.asking;
         let question = Arc::new(Question { text: request.text.clone(), page: request.page.clone() });
         let prompt = asking.prompt(&question, None).await?;
-        let key = cache::key(&asking.caller.model.name, &prompt);
+        let key = answers::key(&asking.caller.model.name, &prompt);
         let (before, after) = (prompt.before, prompt.after);
-        let work = Arc::clone(asking).plan(key, question, prompt);
-        let (outcome, begun) = self.flights.join(key, work).await;
-        let planned = outcome?;
-        let (source, taken) = if begun && !planned.was_kept {
-            (Source::Model, planned.taken)
-        } else {
-            (Source::Cache, Taken::default())
+        let prompt = Arc::new(prompt);
+        let ask = || -> BoxFuture<'static, _> {
+            Box::pin(Arc::clone(asking).plan(Arc::clone(&question), Arc::clone(&prompt)))
         };
+        let (flow, origin) = self.answers.find(key, ask).await?;
+        let (source, taken) = match origin {
+            Origin::Asked(taken) => (Source::Model, taken),
+            Origin::Kept | Origin::Shared => (Source::Cache, Taken::default()),
+        };
+        if matches!(origin, Origin::Kept) {
+            asking.caller.metrics.hits.increment(1);
+        }
         let tokens = TokenReport { before, after, prompt: taken.prompt, completion: taken.completion };
         let tenant = request.tenant.as_deref().unwrap_or_default();
         tracing::info!(tenant, ?source, ?tokens, cost_micros = taken.micros, "a command became a workflow");
         Ok(Translation {
-            flow: Flow::clone(&planned.flow),
+            flow: Flow::clone(&flow),
             source,
             tokens,
             cost_micros: taken.micros,
@@ -248,26 +255,14 @@ impl Asking {
         tokio::task::spawn_blocking(make).await.map_err(|_| Error::Stopped)?
     }
 
-    /// The kept answer, or the model's, which is kept then.
-    async fn plan(
-        self: Arc<Self>,
-        key: cache::Key,
-        question: Arc<Question>,
-        prompt: Prompt,
-    ) -> Result<Planned> {
+    /// The model's answer, and what it took.
+    async fn plan(self: Arc<Self>, question: Arc<Question>, prompt: Arc<Prompt>) -> Result<(Flow, Taken)> {
         let metrics = &self.caller.metrics;
-        if let Some(flow) = self.cache.get(key).await? {
-            metrics.hits.increment(1);
-            return Ok(Planned { flow: Arc::new(flow), was_kept: true, taken: Taken::default() });
-        }
         metrics.misses.increment(1);
         metrics.saved.increment(prompt.before.saturating_sub(prompt.after));
         let mut taken = Taken::default();
         let flow = self.ask(&question, &prompt, &mut taken).await?;
-        if let Err(error) = self.cache.put(key, &flow).await {
-            tracing::warn!(%error, "the model's answer is not kept");
-        }
-        Ok(Planned { flow: Arc::new(flow), was_kept: false, taken })
+        Ok((flow, taken))
     }
 
     /// Asks, and once more if the answer is no workflow.

@@ -29,9 +29,14 @@ use runner::Runner;
 ///
 /// When it cannot start, or does not stop in order.
 pub async fn run(config: BrowserConfig) -> Result<()> {
+    let config = config.shared();
     let ctx = Ctx::default();
     let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
     telemetry.build_info("browser", env!("CARGO_PKG_VERSION"));
+    // First: what is wrong with it is known before a browser is started.
+    let limits = rate_limit(&config.limits, &ctx).await;
+    let limits = limits
+        .context("cannot set up `limits`; `redis_url` or `limits.shared.url` says where they are shared")?;
     let folder = config.jobs.folder.clone();
     let store = Store::open(&config.jobs, &ctx)
         .with_context(|| format!("cannot open the store of jobs in {}", folder.display()))?;
@@ -42,7 +47,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     if language.folder.is_relative() {
         language.folder = folder.join(language.folder);
     }
-    let translator = Translator::open(&language, &ctx)?;
+    let translator = Translator::open(&language, &ctx).await?;
     let mut chromium = config.chromium;
     // Browsers of a process that was killed are found here and ended.
     chromium.leftovers.get_or_insert_with(|| folder.join("browsers"));
@@ -57,11 +62,14 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
         capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
         ctx: ctx.clone(),
     };
+    let answers = translator.probe();
     let api = Api { runner: runner.clone(), translator, model: language.model };
     let [browsers, tabs] = fleet.probes();
-    let limits = rate_limit(&config.limits, &ctx).await?;
-    Service::new("browser", config.service, ctx, telemetry)
-        .with(runner)
+    let mut service = Service::new("browser", config.service, ctx, telemetry).with(runner);
+    if let Some(answers) = answers {
+        service = service.check(Check::ready(Named("answers", answers)));
+    }
+    service
         .check(Check::ready(Named("browsers", browsers)))
         .check(Check::ready(Named("tabs", tabs)))
         .routes(api::routes(api.clone()).layer(limits.clone()))

@@ -6,11 +6,11 @@
 //! leaves one result, which never changes.
 
 mod inspect;
+mod remote;
 mod submit;
 mod worker;
 
 use anyhow::{Context, Result};
-use buttress_connect::blobs::Blobs;
 use buttress_core::{Ctx, Key, KeyError};
 use buttress_queue::WorkQueue;
 use serde::{Deserialize, Serialize};
@@ -57,10 +57,4 @@ async fn open_queue(config: &DocprocConfig, ctx: &Ctx) -> Result<WorkQueue> {
     WorkQueue::open(&config.queue, ctx)
         .await
         .with_context(|| format!("cannot open the queue; `queue.url` is {}", config.queue.url))
-}
-
-async fn open_blobs(config: &DocprocConfig) -> Result<Blobs> {
-    Blobs::open(&config.blobs, &config.queue.connection)
-        .await
-        .with_context(|| format!("cannot open the blobs; `blobs.url` is {}", config.blobs.url))
 }

@@ -4,15 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use buttress_connect::blobs::Blobs;
-use buttress_core::{Classify, Ctx, ErrorClass};
+use buttress_core::{Classify, Ctx};
 use buttress_docpipeline::Fingerprint;
-use buttress_queue::{Pushed, WorkQueue};
+use buttress_queue::{Error as QueueError, Pushed};
+use buttress_resilience::Failure;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::{Ticket, open_blobs, open_queue};
+use super::Ticket;
+use super::remote::Remote;
 use crate::batch::inputs;
 use crate::config::DocprocConfig;
 
@@ -73,8 +74,7 @@ pub async fn submit(
 ) -> Result<bool> {
     let (files, _passed_over) = inputs::collect(paths, None)?;
     let desk = Desk {
-        queue: open_queue(config, ctx).await?,
-        blobs: open_blobs(config).await?,
+        remote: Remote::open(config, ctx).await?,
         config: config.pipeline.digest(),
         limit: config.pipeline.limits.input_bytes.bytes(),
         ctx: ctx.clone(),
@@ -92,8 +92,7 @@ pub async fn submit(
 }
 
 struct Desk {
-    queue: WorkQueue,
-    blobs: Blobs,
+    remote: Remote,
     config: String,
     limit: u64,
     ctx: Ctx,
@@ -132,18 +131,18 @@ impl Desk {
 
     /// The document first, then the job that names it: a crash between leaves a blob, and no job without its blob.
     async fn hand_in(&self, ticket: &Ticket, bytes: Bytes) -> Result<Option<Submitted>> {
-        if self.blobs.has(&ticket.result()).await? {
+        if self.remote.has(&ticket.result()).await? {
             return Ok(Some(Submitted::Done));
         }
-        self.blobs.put_new(&ticket.document(), bytes).await?;
+        self.remote.put_new(&ticket.document(), &bytes).await?;
         let (key, payload) = (ticket.key()?, Bytes::from(serde_json::to_vec(ticket)?));
         loop {
-            match self.queue.push(&key, payload.clone()).await {
+            match self.remote.push(&key, &payload).await {
                 Ok(Pushed::New) => return Ok(Some(Submitted::Queued)),
                 Ok(Pushed::Known) => return Ok(Some(Submitted::Known)),
-                Err(error) if error.class() == ErrorClass::Overloaded => {
+                Err(Failure::Call(error @ QueueError::Full { .. })) => {
                     tracing::warn!(target: "docproc", %error, "waiting for room");
-                    let wait = error.retry_after().unwrap_or(self.queue.config().poll);
+                    let wait = error.retry_after().unwrap_or(self.remote.queue.config().poll);
                     tokio::select! {
                         () = self.ctx.clock.sleep(wait) => {}
                         () = self.ctx.shutdown.drained() => return Ok(None),

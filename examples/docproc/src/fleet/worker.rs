@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use buttress_connect::blobs::Blobs;
 use buttress_core::{Classify, Ctx, ErrorClass, chain};
 use buttress_docpipeline::{Error as DocumentError, Finished, Record, Workers};
 use buttress_health::Check;
-use buttress_queue::{Error as QueueError, Failed, Job, WorkQueue};
+use buttress_queue::{Error as QueueError, Failed, Job};
 use buttress_service::{BoxError, Component, Service};
 use buttress_telemetry::Telemetry;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Ticket, open_blobs, open_queue};
+use super::Ticket;
+use super::remote::Remote;
 use crate::config::DocprocConfig;
 
 /// How often the metrics of the queue are brought up to date.
@@ -38,8 +38,7 @@ pub async fn run(config: DocprocConfig, listen: SocketAddr) -> Result<()> {
     telemetry.build_info("docproc", env!("CARGO_PKG_VERSION"));
     let workers = Workers::new(config.pipeline.clone(), config.workers.clone(), &ctx);
     let worker = Worker {
-        queue: open_queue(&config, &ctx).await?,
-        blobs: open_blobs(&config).await?,
+        remote: Remote::open(&config, &ctx).await?,
         config: config.pipeline.digest(),
         room: Arc::new(Semaphore::new(workers.count())),
         workers,
@@ -53,8 +52,7 @@ pub async fn run(config: DocprocConfig, listen: SocketAddr) -> Result<()> {
 
 #[derive(Clone)]
 struct Worker {
-    queue: WorkQueue,
-    blobs: Blobs,
+    remote: Remote,
     workers: Workers,
     config: String,
     /// One permit a document in hand.
@@ -68,7 +66,7 @@ impl Component for Worker {
     }
 
     async fn start(&self, _: &Ctx) -> Result<(), BoxError> {
-        self.queue.report(COUNTED_EVERY);
+        self.remote.queue.report(COUNTED_EVERY);
         let worker = self.clone();
         self.ctx.shutdown.spawn(async move { worker.take_jobs().await });
         Ok(())
@@ -81,7 +79,7 @@ impl Component for Worker {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![Check::ready(self.queue.clone()), Check::ready(self.blobs.clone())]
+        vec![Check::ready(self.remote.queue.clone()), Check::ready(self.remote.blobs.clone())]
     }
 }
 
@@ -110,7 +108,7 @@ impl Worker {
             while let Ok(more) = Arc::clone(&self.room).try_acquire_owned() {
                 room.merge(more);
             }
-            match self.queue.next(room.num_permits()).await {
+            match self.remote.queue.next(room.num_permits()).await {
                 Ok(jobs) => {
                     for job in jobs {
                         let Some(place) = room.split(1) else { break };
@@ -133,7 +131,7 @@ impl Worker {
     async fn finish(&self, mut job: Job, place: OwnedSemaphorePermit) {
         let started = self.ctx.clock.now();
         let payload = job.payload.clone();
-        let done = self.queue.hold(&mut job, async {
+        let done = self.remote.queue.hold(&mut job, async {
             tokio::select! {
                 done = self.read(&payload) => done,
                 () = self.ctx.shutdown.stopped() => Err(Undone::Stopping),
@@ -142,11 +140,11 @@ impl Worker {
         let done = done.await;
         let (key, attempt) = (&job.key, job.attempt);
         let said = match done {
-            Ok(Ok(())) => self.queue.complete(&job).await.map(|()| "done"),
-            Ok(Err(Undone::Stopping)) => self.queue.release(&job).await.map(|()| "handed back"),
+            Ok(Ok(())) => self.remote.queue.complete(&job).await.map(|()| "done"),
+            Ok(Err(Undone::Stopping)) => self.remote.queue.release(&job).await.map(|()| "handed back"),
             Ok(Err(Undone::Failed(class, reason))) => {
                 tracing::warn!(target: "docproc", %key, attempt, %class, reason, "a document failed");
-                self.queue.fail(&job, class, reason).await.map(|failed| match failed {
+                self.remote.queue.fail(&job, class, reason).await.map(|failed| match failed {
                     Failed::Retried { .. } => "to be tried again",
                     Failed::Dead => "a dead letter",
                 })
@@ -180,10 +178,10 @@ impl Worker {
             );
             return Err(Undone::Failed(ErrorClass::Unavailable, reason));
         }
-        if self.blobs.has(&ticket.result()).await? {
+        if self.remote.has(&ticket.result()).await? {
             return Ok(());
         }
-        let bytes = self.blobs.get(&ticket.document()).await?;
+        let bytes = self.remote.get(&ticket.document()).await?;
         let size = bytes.len() as u64;
         let started = self.ctx.clock.now();
         let processed = self.workers.process(Some(&ticket.name), bytes).await?;
@@ -199,7 +197,7 @@ impl Worker {
         let json = serde_json::to_vec(&Record::from(&finished)).map_err(|error| {
             Undone::from(DocumentError::Broken { problem: format!("a result cannot be written: {error}") })
         })?;
-        self.blobs.put_new(&result, Bytes::from(json)).await?;
+        self.remote.put_new(&result, &Bytes::from(json)).await?;
         Ok(())
     }
 }

@@ -27,9 +27,14 @@ use store::Store;
 ///
 /// When it cannot start, or does not stop in order.
 pub async fn run(config: DocprocConfig) -> Result<()> {
+    let config = config.shared();
     let ctx = Ctx::default();
     let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
     telemetry.build_info("docproc", env!("CARGO_PKG_VERSION"));
+    // First: what is wrong with it is known at once.
+    let limits = rate_limit(&config.limits, &ctx).await;
+    let limits = limits
+        .context("cannot set up `limits`; `redis_url` or `limits.shared.url` says where they are shared")?;
     let folder = config.store.folder.clone();
     let store =
         Store::open(&folder).with_context(|| format!("cannot open the store in {}", folder.display()))?;
@@ -43,7 +48,6 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
         config: Arc::new(config.store),
         ctx: ctx.clone(),
     };
-    let limits = rate_limit(&config.limits, &ctx).await?;
     Service::new("docproc", config.service, ctx, telemetry)
         .with(store)
         .with(queue)
