@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ConnectionConfig {
-    /// How long the server may take to be reached, and to answer.
+    /// How long the server may take to be reached, and to answer. A connection to Redis on which nothing was heard for longer after a command
+    /// is given up, and another is made with the next command, also where callers had less patience.
     #[serde(with = "units::duration")]
     pub timeout: Duration,
     /// Certificates (PEM) trusted beside the system's.

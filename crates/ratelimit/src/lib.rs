@@ -66,6 +66,12 @@
 //! | shared | the limit | a round trip, at most `shared.within` | `shared.on_unavailable` |
 //! | leased | at most the quota in each window of the calendar; less what is leased and not used | mostly the same as in memory | blocks are used up, then the same |
 //!
+//! Where the server does not answer, a check takes at most `shared.within`, and after three of them none is made but one each
+//! `shared.retry_every`. Nobody loses what the server has counted; what processes have counted meanwhile by themselves it is not told, so with
+//! `on_unavailable = "local"` an outage may admit the limit once more in each process. A server that comes back empty begins anew, and a
+//! replica that takes over knows what had come to it, as replication in Redis is: the last moment may be admitted twice. In a cluster all
+//! keys of a limiter are on one node.
+//!
 //! # In front of a service
 //!
 //! With the feature `tower`, `layer::RateLimitLayer` answers what is refused, with status, headers and body that clients know, and adds

@@ -1,5 +1,5 @@
 //! The script beside the rules in memory, on a server whose clock is set forward and back.
-#![allow(clippy::unwrap_used, reason = "a failing expectation fails the test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing expectation fails the test")]
 
 use std::time::Duration;
 
