@@ -12,7 +12,7 @@ use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::{Ctx, Elapsed, SharedClock, SystemClock, TestClock, timeout};
 use proptest::prelude::*;
 
-const KEEP: Option<Duration> = Some(Duration::from_secs(60));
+const KEEP: Option<Duration> = Some(Duration::from_mins(1));
 
 async fn open(folder: &Path, most: u64, clock: SharedClock) -> SqliteTier {
     let address = Address::sqlite(&folder.join("cache.db"));
@@ -103,7 +103,7 @@ async fn whoever_is_far_behind_is_told_that_it_lost_some() {
     let folder = tempfile::tempdir().unwrap();
     let clock = SystemClock::shared();
     let tier = open(folder.path(), 3, clock.clone()).await;
-    let mut news = tier.listen(Duration::from_secs(600), clock.clone());
+    let mut news = tier.listen(Duration::from_mins(10), clock.clone());
     assert_eq!(news.next().await, Heard::Begun);
     let mut late = tier.listen(Duration::from_millis(1), clock.clone());
     assert_eq!(late.next().await, Heard::Begun);
