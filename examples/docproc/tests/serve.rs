@@ -191,7 +191,7 @@ fn load(service: &Service, seed: u64, moment: Duration, end: impl FnOnce(&Servic
                 }
             });
         }
-        let limit = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + Duration::from_mins(1);
         while acknowledged.lock().unwrap().is_empty() {
             assert!(Instant::now() < limit, "the load never reached the service");
             thread::sleep(Duration::from_millis(1));
