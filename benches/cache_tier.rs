@@ -15,7 +15,7 @@ use buttress_cache::{Cache, CacheConfig, Lifetime, TierConfig, Tiered};
 use buttress_connect::ConnectionConfig;
 use buttress_connect::redis::Redis;
 use buttress_connect::redis::client::{Client, aio::MultiplexedConnection, cmd};
-use buttress_core::Ctx;
+use buttress_core::{Ctx, Probe, Vitality};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -125,9 +125,13 @@ fn set(
 
 fn tiers(criterion: &mut Criterion) {
     let server = buttress_testkit::Redis::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // One thread for all that is measured; it goes on with its heartbeats between two measurements.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (cache, raw) = runtime.block_on(async {
         let cache = tiered(&server.url()).await;
+        while cache.check().await != Vitality::Pass {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         for key in 0..KEYS {
             cache.set(&key, value(), Lifetime::default()).await.unwrap();
         }
