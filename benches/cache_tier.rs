@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, missing_docs)] // a bench that cannot run should stop
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use buttress_cache::codec::Codec;
@@ -28,6 +29,8 @@ const KEYS: u64 = 10_000;
 /// What the node keeps of them.
 const KEPT: usize = 64;
 const LIFE: Duration = Duration::from_hours(1);
+/// The next key.
+static AT: AtomicU64 = AtomicU64::new(0);
 
 fn value() -> String {
     "a value of a length as many have ".repeat(8)
@@ -56,7 +59,10 @@ fn subject<F: Future<Output = ()> + Send + 'static>(
             runtime.block_on(async {
                 let each = rounds.div_ceil(tasks);
                 let start = Instant::now();
-                let running: Vec<_> = (0..tasks).map(|task| tokio::spawn(work(task * each, each))).collect();
+                // On from where the last round ended: what was asked for lately may be here.
+                let first = AT.fetch_add(each * tasks, Ordering::Relaxed);
+                let running: Vec<_> =
+                    (0..tasks).map(|task| tokio::spawn(work(first + task * each, each))).collect();
                 for task in running {
                     task.await.unwrap();
                 }
@@ -116,7 +122,7 @@ fn set(
         async move {
             for key in keys(first, many) {
                 let mut command = cmd("SET");
-                command.arg(format!("raw:{{{key}}}")).arg(&bytes).arg("PX").arg(LIFE.as_millis() as u64);
+                command.arg(format!("raw:{{{key}}}")).arg(&bytes).arg("EX").arg(LIFE.as_secs());
                 command.query_async::<()>(&mut raw).await.unwrap();
             }
         }
