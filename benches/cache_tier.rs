@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, missing_docs)] // a bench that cannot run should stop
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use buttress_cache::codec::Codec;
@@ -15,7 +16,7 @@ use buttress_cache::{Cache, CacheConfig, Lifetime, TierConfig, Tiered};
 use buttress_connect::ConnectionConfig;
 use buttress_connect::redis::Redis;
 use buttress_connect::redis::client::{Client, aio::MultiplexedConnection, cmd};
-use buttress_core::Ctx;
+use buttress_core::{Ctx, Probe, Vitality};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
@@ -28,6 +29,8 @@ const KEYS: u64 = 10_000;
 /// What the node keeps of them.
 const KEPT: usize = 64;
 const LIFE: Duration = Duration::from_hours(1);
+/// The next key.
+static AT: AtomicU64 = AtomicU64::new(0);
 
 fn value() -> String {
     "a value of a length as many have ".repeat(8)
@@ -56,7 +59,10 @@ fn subject<F: Future<Output = ()> + Send + 'static>(
             runtime.block_on(async {
                 let each = rounds.div_ceil(tasks);
                 let start = Instant::now();
-                let running: Vec<_> = (0..tasks).map(|task| tokio::spawn(work(task * each, each))).collect();
+                // On from where the last round ended: what was asked for lately may be here.
+                let first = AT.fetch_add(each * tasks, Ordering::Relaxed);
+                let running: Vec<_> =
+                    (0..tasks).map(|task| tokio::spawn(work(first + task * each, each))).collect();
                 for task in running {
                     task.await.unwrap();
                 }
@@ -116,7 +122,7 @@ fn set(
         async move {
             for key in keys(first, many) {
                 let mut command = cmd("SET");
-                command.arg(format!("raw:{{{key}}}")).arg(&bytes).arg("PX").arg(LIFE.as_millis() as u64);
+                command.arg(format!("raw:{{{key}}}")).arg(&bytes).arg("EX").arg(LIFE.as_secs());
                 command.query_async::<()>(&mut raw).await.unwrap();
             }
         }
@@ -125,9 +131,13 @@ fn set(
 
 fn tiers(criterion: &mut Criterion) {
     let server = buttress_testkit::Redis::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // One thread for all that is measured; it goes on with its heartbeats between two measurements.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (cache, raw) = runtime.block_on(async {
         let cache = tiered(&server.url()).await;
+        while cache.check().await != Vitality::Pass {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         for key in 0..KEYS {
             cache.set(&key, value(), Lifetime::default()).await.unwrap();
         }

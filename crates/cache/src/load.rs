@@ -188,7 +188,13 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                         return Err(Error::rejected(&self.name, RejectionReason::ShuttingDown));
                     };
                     let outcome = ticket.listen();
-                    self.begin(ticket, (terms.lifetime, Why::Missing), load);
+                    let wish = (terms.lifetime, Why::Missing);
+                    if asked.loads() {
+                        self.begin(ticket, wish, load);
+                    } else {
+                        // A look is no load that has to go on without its caller: the next who waits looks again.
+                        self.load(ticket, wish, load).await;
+                    }
                     (outcome, true)
                 }
                 Joined::Follow { outcome, loads } => {

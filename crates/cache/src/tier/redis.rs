@@ -109,10 +109,15 @@ impl RedisTier {
         Self { redis, namespace: namespace.to_owned(), channel: format!("{namespace}:news"), scripts }
     }
 
-    /// The names of a value and of its lease. What stands in braces decides about the slot.
+    /// The name of a value. What stands in braces decides about the slot.
+    fn value_name(&self, name: &str) -> String {
+        [&self.namespace, ":{", name, "}"].concat()
+    }
+
+    /// The names of a value and of its lease.
     fn names(&self, name: &str) -> (String, String) {
-        let value = format!("{}:{{{name}}}", self.namespace);
-        let lease = format!("{value}:lease");
+        let value = self.value_name(name);
+        let lease = [&value, ":lease"].concat();
         (value, lease)
     }
 
@@ -141,7 +146,7 @@ fn millis_or_none(duration: Option<Duration>) -> u64 {
 impl Tier for RedisTier {
     fn get<'a>(&'a self, name: &'a str) -> Answer<'a, Option<Stored>> {
         Box::pin(async move {
-            let (value, _) = self.names(name);
+            let value = self.value_name(name);
             let mut both: Pipeline = pipe();
             both.get(&value).pttl(&value);
             let (bytes, left): (Option<Vec<u8>>, i64) =

@@ -46,15 +46,18 @@ impl<V: CacheValue> Shared<V> {
                 }
             }
             Heard::Begun => {
-                {
+                let again = {
                     let mut trust = locked(&self.trust);
                     // Whoever reads from here on hears of every change after it.
-                    trust.begin(inner.ctx.clock.now());
+                    let again = trust.begin(inner.ctx.clock.now());
                     inner.renew();
                     self.believe(&trust, &*inner.ctx.clock);
-                }
+                    again
+                };
                 emit(inner, "cache.news_heard", Outcome::Success, None);
-                self.tell_again();
+                if again {
+                    self.tell_again();
+                }
                 self.catch_up(inner).await;
             }
             Heard::UpTo(moment) => {

@@ -39,9 +39,10 @@ impl Trust {
         Self { staleness, heard: None, listening: false, lapsed: true, joined: now }
     }
 
-    /// News are heard from `now` on. All entries there are must be dropped.
-    pub(crate) fn begin(&mut self, now: Instant) {
-        (self.heard, self.listening, self.lapsed) = (Some(now), true, false);
+    /// News are heard from `now` on. All entries there are must be dropped. Says whether news were heard before, and lost.
+    pub(crate) fn begin(&mut self, now: Instant) -> bool {
+        (self.listening, self.lapsed) = (true, false);
+        self.heard.replace(now).is_some()
     }
 
     /// Everything published before `moment` was heard.
@@ -174,7 +175,7 @@ mod tests {
                     Step::Connect => {
                         line = Some(std::collections::VecDeque::new());
                         (entry, flight) = (None, None);
-                        trust.begin(now);
+                        let _ = trust.begin(now);
                     }
                     Step::Pass(millis) => now += Duration::from_millis(millis),
                     Step::Land => {
