@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use buttress_core::{Classify, RejectionReason, timeout};
+use buttress_core::{BoxFuture, Classify, RejectionReason, timeout};
 
 use crate::cache::{CacheValue, Inner, Look};
 use crate::engine::CacheKey;
@@ -29,13 +29,13 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub async fn get_or_load<F, R, E>(&self, key: &K, load: F) -> Result<V, Error>
+    pub fn get_or_load<F, R, E>(&self, key: &K, load: F) -> impl Future<Output = Result<V, Error>> + Send
     where
         F: FnOnce() -> R + Send + 'static,
         R: Future<Output = Result<V, E>> + Send + 'static,
         E: Classify + std::error::Error + Send + Sync + 'static,
     {
-        self.get_or_load_with(key, Terms::default(), load).await
+        self.get_or_load_with(key, Terms::default(), load)
     }
 
     /// [`get_or_load`](Cache::get_or_load), with a [`Lifetime`] or [`Terms`] for what is loaded.
@@ -62,7 +62,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         match self.0.look(key) {
             Look::Fresh(Some(value)) => Ok(value),
             look => {
-                let load = |_| async move { load().await.map(Found::from) };
+                let load = self.0.boxed(load);
                 // Asked for a value, a load answers with a value.
                 let found = self.0.find(key, look, terms.into(), Asked::Value, load).await?;
                 found.ok_or_else(|| Error::rejected(&self.0.name, RejectionReason::ShuttingDown))
@@ -97,12 +97,16 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         match self.0.look(key) {
             Look::Fresh(value) => Ok(value),
             look => {
-                let load = |_| async move { load().await.map(Into::into) };
+                let load = self.0.boxed(load);
                 self.0.find(key, look, terms.into(), Asked::Anything, load).await
             }
         }
     }
 }
+
+/// A load, told why it is begun. What a caller's own load carries may be large, and is moved to the heap once; what is done with it is
+/// compiled once for a cache.
+pub(crate) type Load<V> = Box<dyn FnOnce(Why) -> BoxFuture<'static, Result<Found<V>, Error>> + Send>;
 
 /// What the caller can do with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,20 +139,29 @@ impl Asked {
 }
 
 impl<K: CacheKey, V: CacheValue> Inner<K, V> {
+    /// A caller's own load.
+    pub(crate) fn boxed<F, R, T, E>(&self, load: F) -> Load<V>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: Into<Found<V>>,
+        E: Classify + std::error::Error + Send + Sync + 'static,
+    {
+        let name = Arc::clone(&self.name);
+        Box::new(move |_| {
+            Box::pin(async move { load().await.map(Into::into).map_err(|error| Error::load(&name, error)) })
+        })
+    }
+
     /// What a key has, by way of a load.
-    pub(crate) async fn find<F, R, E>(
+    pub(crate) async fn find(
         self: &Arc<Self>,
         key: &K,
         look: Look<V>,
         terms: Terms,
         asked: Asked,
-        load: F,
-    ) -> Outcome<V>
-    where
-        F: FnOnce(Why) -> R + Send + 'static,
-        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
-        E: Classify + std::error::Error + Send + Sync + 'static,
-    {
+        load: Load<V>,
+    ) -> Outcome<V> {
         self.tend();
         let fallback = match look {
             Look::Fresh(value) if asked.is_answered_by(value.as_ref()) => return Ok(value),
@@ -170,12 +183,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     }
 
     /// Loads, or waits for the load of another.
-    async fn fly<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: F) -> Outcome<V>
-    where
-        F: FnOnce(Why) -> R + Send + 'static,
-        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
-        E: Classify + std::error::Error + Send + Sync + 'static,
-    {
+    async fn fly(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: Load<V>) -> Outcome<V> {
         let mut load = Some(load);
         loop {
             let (mut outcome, loads) = match self.join(key, terms, asked)? {
@@ -231,12 +239,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     }
 
     /// Loads in the background what can still be served, unless that is being done.
-    fn refresh<F, R, E>(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: F)
-    where
-        F: FnOnce(Why) -> R + Send + 'static,
-        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
-        E: Classify + std::error::Error + Send + Sync + 'static,
-    {
+    fn refresh(self: &Arc<Self>, key: &K, terms: &Terms, asked: Asked, load: Load<V>) {
         // Before the tags are looked at: with many callers and one load this is where most of them leave.
         if self.flights.is_under_way(key) || self.ctx.shutdown.is_draining() {
             return;
@@ -255,30 +258,19 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         }
     }
 
-    fn begin<F, R, E>(self: &Arc<Self>, ticket: Ticket<K, V>, terms: (Lifetime, Why), load: F)
-    where
-        F: FnOnce(Why) -> R + Send + 'static,
-        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
-        E: Classify + std::error::Error + Send + Sync + 'static,
-    {
+    fn begin(self: &Arc<Self>, ticket: Ticket<K, V>, terms: (Lifetime, Why), load: Load<V>) {
         let inner = Arc::clone(self);
         self.ctx.shutdown.spawn(async move { inner.load(ticket, terms, load).await });
     }
 
     /// One load, from its beginning to its end. A panic, or the end of the runtime, drops the ticket.
-    async fn load<F, R, E>(&self, ticket: Ticket<K, V>, (lifetime, why): (Lifetime, Why), load: F)
-    where
-        F: FnOnce(Why) -> R,
-        R: Future<Output = Result<Found<V>, E>>,
-        E: Classify + std::error::Error + Send + Sync + 'static,
-    {
+    async fn load(&self, ticket: Ticket<K, V>, (lifetime, why): (Lifetime, Why), load: Load<V>) {
         let (clock, within, generation) = (&*self.ctx.clock, self.config.load_within, self.generation());
         let begun = clock.now();
         let outcome = tokio::select! {
             biased;
             done = timeout(clock, within, async { load(why).await }) => match done {
-                Ok(Ok(found)) => Ok(found),
-                Ok(Err(error)) => Err(Error::load(&self.name, error)),
+                Ok(done) => done,
                 Err(_) => Err(Error::TimedOut { cache: Arc::clone(&self.name), within }),
             },
             () = self.ctx.shutdown.stopped() => Err(Error::rejected(&self.name, RejectionReason::ShuttingDown)),

@@ -526,3 +526,14 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_call_is_not_many_times_as_large_as_its_load() {
+    let cache = Cache::<u64, u64>::builder("large").build(&Ctx::default()).unwrap();
+    let burden = [1_u8; 16 << 10];
+    let call = cache.get_or_load(&1, move || async move { Ok::<_, Broken>(u64::from(burden[1])) });
+    // The load itself, and once more on its way to the heap.
+    let size = size_of_val(&call);
+    assert!(size < 2 * size_of_val(&burden) + 2048, "{size} bytes");
+    assert_eq!(call.await.unwrap(), 1);
+}

@@ -26,7 +26,7 @@ use self::trust::{Standing, Trust};
 use crate::cache::{CacheValue, Look};
 use crate::codec::Codec;
 use crate::engine::CacheKey;
-use crate::load::Asked;
+use crate::load::{Asked, Load};
 use crate::metrics::TierMetrics;
 use crate::tier::Tier;
 use crate::{Cache, Error, Found, Terms};
@@ -194,7 +194,8 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
             look => {
                 let (inner, shared, wanted) =
                     (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
-                let load = |_| async move { Ok::<_, Error>(shared.fetch(&inner, &wanted).await) };
+                let load: Load<V> =
+                    Box::new(|_| Box::pin(async move { Ok(shared.fetch(&inner, &wanted).await) }));
                 self.cache.0.find(key, look, Terms::default(), Asked::Kept, load).await
             }
         }
@@ -219,7 +220,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         match self.look(key) {
             Look::Fresh(Some(value)) => Ok(value),
             look => {
-                let load = || async move { load().await.map(Found::from) };
+                let load = self.cache.0.boxed(load);
                 let found = self.find(key, look, Terms::default(), Asked::Value, load).await?;
                 found.ok_or_else(|| Error::rejected(&self.cache.0.name, RejectionReason::ShuttingDown))
             }
@@ -250,28 +251,25 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
         match self.look(key) {
             Look::Fresh(value) => Ok(value),
             look => {
-                let load = || async move { load().await.map(Into::into) };
+                let load = self.cache.0.boxed(load);
                 self.find(key, look, terms.into(), Asked::Anything, load).await
             }
         }
     }
 
-    async fn find<F, R, E>(
+    async fn find(
         &self,
         key: &K,
         look: Look<V>,
         terms: Terms,
         asked: Asked,
-        load: F,
-    ) -> Result<Option<V>, Error>
-    where
-        F: FnOnce() -> R + Send + 'static,
-        R: Future<Output = Result<Found<V>, E>> + Send + 'static,
-        E: Classify + std::error::Error + Send + Sync + 'static,
-    {
+        load: Load<V>,
+    ) -> Result<Option<V>, Error> {
         let (inner, shared, wanted) = (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
         let through = through::Wish { lifetime: terms.lifetime, tags: terms.tags.clone(), asked };
-        let load = move |why| async move { shared.through(&inner, &wanted, through, why, load).await };
+        let load: Load<V> = Box::new(move |why| {
+            Box::pin(async move { shared.through(&inner, &wanted, through, why, load).await })
+        });
         self.cache.0.find(key, look, terms, asked, load).await
     }
 

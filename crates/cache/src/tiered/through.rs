@@ -11,10 +11,10 @@ use super::{Shared, locked, name_of};
 use crate::cache::{CacheValue, Inner};
 use crate::codec::Record;
 use crate::engine::CacheKey;
-use crate::load::{Asked, Why};
+use crate::load::{Asked, Load, Why};
 use crate::metrics::TierOutcome;
 use crate::tier::{Lease, Stored};
-use crate::{Found, Lifetime};
+use crate::{Error, Found, Lifetime};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -110,19 +110,14 @@ impl<V: CacheValue> Shared<V> {
     }
 
     /// A value from the tier or, once for all nodes, from `load`.
-    pub(super) async fn through<K, F, R, E>(
+    pub(super) async fn through<K: CacheKey + Serialize>(
         self: Arc<Self>,
         inner: &Arc<Inner<K, V>>,
         key: &K,
         wish: Wish,
         why: Why,
-        load: F,
-    ) -> Result<Found<V>, E>
-    where
-        K: CacheKey + Serialize,
-        F: FnOnce() -> R,
-        R: Future<Output = Result<Found<V>, E>>,
-    {
+        load: Load<V>,
+    ) -> Result<Found<V>, Error> {
         let leased = match name_of(key) {
             Some(name) => match self.reserve(inner, name, wish.asked, why).await {
                 Ok(Reserved::Found(found, read)) => return Ok(self.limit(inner, found, wish.lifetime, read)),
@@ -139,27 +134,22 @@ impl<V: CacheValue> Shared<V> {
         };
         let Some((leased, tags)) = leased else {
             let read = inner.ctx.clock.now();
-            let found = load().await?;
+            let found = load(why).await?;
             return Ok(self.limit(inner, found, wish.lifetime, read));
         };
-        self.load_under(inner, (leased, tags), wish, load).await
+        self.load_under(inner, (leased, tags), wish, load(why)).await
     }
 
     /// Loads, keeps the lease meanwhile, and puts what was found into the tier unless it was changed meanwhile.
-    async fn load_under<K, F, R, E>(
+    async fn load_under<K: CacheKey>(
         &self,
         inner: &Arc<Inner<K, V>>,
         (mut leased, tags): (Leased<K, V>, Vec<(Key, u64)>),
         wish: Wish,
-        load: F,
-    ) -> Result<Found<V>, E>
-    where
-        K: CacheKey,
-        F: FnOnce() -> R,
-        R: Future<Output = Result<Found<V>, E>>,
-    {
+        loading: impl Future<Output = Result<Found<V>, Error>>,
+    ) -> Result<Found<V>, Error> {
         let begun = inner.ctx.clock.now();
-        let found = self.keep_lease(inner, &leased, load()).await?;
+        let found = self.keep_lease(inner, &leased, loading).await?;
         if !found.keep {
             return Ok(found);
         }
