@@ -128,18 +128,24 @@ fn without_keys(criterion: &mut Criterion) {
 fn shared(criterion: &mut Criterion) {
     let server = buttress_testkit::Redis::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let open = |lease_share| {
+    let open = |lease_share, lease_most| {
         let mut config = LimiterConfig::one(Limit::per_hour(MUCH));
         config.shared.url = Some(server.url().parse().unwrap());
         config.shared.within = Duration::from_secs(5);
-        (config.shared.lease_share, config.shared.lease_most) = (lease_share, 1_000);
+        (config.shared.lease_share, config.shared.lease_most) = (lease_share, lease_most);
         runtime.block_on(SharedLimiter::open(&config, &Ctx::default())).unwrap()
     };
     let mut group = criterion.benchmark_group("shared, 100 keys");
     let keys: Vec<String> = (0..100).map(|key| format!("user-{key}")).collect();
     let local = Limiter::new(Limit::per_hour(MUCH).algorithm(Algorithm::FixedWindow));
-    for (name, share) in [("buttress, leased", 16), ("buttress, a round trip for each", 0)] {
-        let limiter = open(share);
+    // Of a block, each check bears its part of one round trip.
+    let cases = [
+        ("buttress, leased, blocks of 1,000", 16, 1_000),
+        ("buttress, leased, blocks of 100,000", 16, 100_000),
+        ("buttress, a round trip for each", 0, 1_000),
+    ];
+    for (name, share, most) in cases {
+        let limiter = open(share, most);
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|rounds| {
                 runtime.block_on(async {

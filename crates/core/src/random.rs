@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// let random = Random::new(7); // the same numbers each time, as a test wants them
 /// assert!((0.0..1.0).contains(&random.fraction()));
 /// ```
+// On cache lines of its own: a thread that draws does not slow those that read what lies beside it.
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Random(AtomicU64);
 
 impl Random {
