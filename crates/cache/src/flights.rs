@@ -1,14 +1,14 @@
 //! Single flight: at most one load of a key at a time, whoever asks.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::Error;
 use crate::engine::CacheKey;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, RandomState, lock};
 use crate::tags::Seen;
 
 /// How a load ended: a value, the knowledge that there is none, or an error for all who waited.
@@ -63,8 +63,8 @@ pub(crate) struct Ticket<K: CacheKey, V> {
 impl<K: CacheKey, V> Flights<K, V> {
     pub(crate) fn new(most: usize) -> Self {
         Self {
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: RandomState::new(),
+            shards: std::array::from_fn(|_| Mutex::new(HashMap::new())),
+            hasher: RandomState::default(),
             under_way: AtomicUsize::new(0),
             most,
             next: AtomicUsize::new(0),
@@ -127,10 +127,6 @@ impl<K: CacheKey, V> Flights<K, V> {
         #[allow(clippy::indexing_slicing, reason = "a remainder is less than the divisor")]
         lock(&self.shards[at])
     }
-}
-
-fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<K: CacheKey, V> Ticket<K, V> {

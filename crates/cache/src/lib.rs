@@ -107,6 +107,7 @@ pub mod metrics;
 #[cfg(feature = "codec")]
 mod snapshot;
 mod stats;
+mod sync;
 mod tags;
 mod tally;
 mod terms;

@@ -535,5 +535,5 @@ async fn a_call_is_not_many_times_as_large_as_its_load() {
     // The load itself, and once more on its way to the heap.
     let size = size_of_val(&call);
     assert!(size < 2 * size_of_val(&burden) + 2048, "{size} bytes");
-    assert_eq!(call.await.unwrap(), 1);
+    assert_eq!(Box::pin(call).await.unwrap(), 1);
 }
