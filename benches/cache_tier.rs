@@ -130,6 +130,9 @@ fn set(
 }
 
 fn tiers(criterion: &mut Criterion) {
+    type Case =
+        fn(&mut BenchmarkGroup<'_, WallTime>, (&Runtime, u64), &Tiered<u64, String>, &MultiplexedConnection);
+
     let server = buttress_testkit::Redis::start();
     // One thread for all that is measured; it goes on with its heartbeats between two measurements.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -144,8 +147,6 @@ fn tiers(criterion: &mut Criterion) {
         let client = Client::open(server.url()).unwrap();
         (cache, client.get_multiplexed_async_connection().await.unwrap())
     });
-    type Case =
-        fn(&mut BenchmarkGroup<'_, WallTime>, (&Runtime, u64), &Tiered<u64, String>, &MultiplexedConnection);
     for (name, case) in [("get", get as Case), ("set", set)] {
         for tasks in [1, 64] {
             let plural = if tasks == 1 { "task" } else { "tasks" };

@@ -26,6 +26,7 @@ mod tags {
     pub(crate) struct Seen;
 
     impl Seen {
+        #[allow(clippy::unused_self, reason = "it stands for one that has tags")]
         pub(crate) fn holds(&self) -> bool {
             true
         }
@@ -86,7 +87,9 @@ fn what_was_read_before_a_change_is_not_kept_after_it() {
             // As a cache is told of the change: by the new value, or by taking the old one out.
             loads.supersede(&1);
             *lock(&world.kept) = change;
-            others.into_iter().for_each(|other| other.join().unwrap());
+            for other in others {
+                other.join().unwrap();
+            }
             let kept = *lock(&world.kept);
             assert!(kept == Some(2) || (change.is_none() && kept.is_none()), "{kept:?}");
             assert_eq!(loads.len(), 0);
