@@ -1,7 +1,7 @@
 //! The cache that people use.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use buttress_core::{Ctx, Key, Probe, Random, Vitality};
@@ -13,6 +13,7 @@ use crate::freshness::{Freshness, Stamp, judge};
 use crate::lifetime::Rules;
 use crate::metrics::Metrics;
 use crate::stats::Window;
+use crate::sync::lock;
 use crate::tags::{Seen, Tags};
 use crate::tally::{Count, Tally};
 use crate::tick::Tick;
@@ -330,7 +331,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         let totals = self.tally.totals();
         self.metrics.counted(&totals);
         self.metrics.level(self.engine.len(), self.engine.weight(), self.capacity, self.flights.len());
-        self.window.lock().unwrap_or_else(PoisonError::into_inner).note(self.now(), totals);
+        lock(&self.window).note(self.now(), totals);
     }
 }
 
@@ -343,7 +344,7 @@ impl<K: CacheKey, V: CacheValue> Probe for Cache<K, V> {
     async fn check(&self) -> Vitality {
         let CacheConfig { alert_below, alert_requests, .. } = self.0.config;
         let totals = self.0.tally.totals();
-        let (requests, ratio) = self.0.window.lock().unwrap_or_else(PoisonError::into_inner).ratio(&totals);
+        let (requests, ratio) = lock(&self.0.window).ratio(&totals);
         if requests >= alert_requests && ratio < alert_below {
             let told = format!(
                 "the hit ratio is {ratio:.3} of {requests} requests; it should be {alert_below} or more"

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use buttress_core::Key;
+
+use crate::sync::lock;
 
 /// How often a tag was invalidated.
 type Generation = Arc<AtomicU64>;
@@ -87,7 +89,7 @@ impl Tags {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Key, Generation>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 

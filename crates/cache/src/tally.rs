@@ -1,8 +1,10 @@
 //! Counting for a nanosecond: what a cache counts on every call, folded into the metrics once a tick.
 
 use std::cell::Cell;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use crate::sync::lock;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +162,7 @@ fn take_number() -> usize {
 
 impl Slot {
     fn take() -> Self {
-        let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut numbers = lock(&NUMBERS);
         if let Some(number) = numbers.free.pop() {
             return Self(number);
         }
@@ -175,7 +177,7 @@ impl Drop for Slot {
         // What is counted from here on must not be counted in the stripe of another.
         AT.set(STRIPES);
         if self.0 < STRIPES {
-            NUMBERS.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.0);
+            lock(&NUMBERS).free.push(self.0);
         }
     }
 }

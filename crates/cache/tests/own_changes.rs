@@ -12,7 +12,7 @@ use buttress_cache::tier::{Lease, MemoryTier, News, Stored, Tier, TierError};
 use buttress_cache::{Lifetime, Terms};
 use buttress_core::{BoxFuture, Key, SharedClock};
 use common::{Broken, World, settle};
-use tiered::{node, node_with, pass};
+use tiered::{Node, node, node_with, pass};
 use tokio::sync::Semaphore;
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, TierError>>;
@@ -108,6 +108,13 @@ fn slow(world: &World) -> Slow {
     Slow { tier: MemoryTier::new(world.clock.shared()), gate: Arc::new(Semaphore::new(0)) }
 }
 
+/// Lets the node hear news, and has it load the value that is changed then.
+async fn load_old(node: &Node, terms: impl Into<Terms>) {
+    settle().await;
+    let load = || async { Ok::<_, Broken>(Some("old".to_owned())) };
+    node.get_or_find(&1, terms, load).await.unwrap();
+}
+
 fn tagged() -> Terms {
     Terms::default().tag(Key::new("t").unwrap())
 }
@@ -117,9 +124,7 @@ async fn a_value_read_while_it_is_removed_is_not_kept() {
     let world = World::default();
     let tier = slow(&world);
     let node = node(&world, &tier);
-    settle().await;
-    let load = || async { Ok::<_, Broken>(Some("old".to_owned())) };
-    node.get_or_find(&1, Lifetime::default(), load).await.unwrap();
+    load_old(&node, Lifetime::default()).await;
     let removing = tokio::spawn({
         let node = node.clone();
         async move { node.remove(&1).await }
@@ -136,9 +141,7 @@ async fn a_value_read_while_its_tag_is_invalidated_is_not_kept() {
     let world = World::default();
     let tier = slow(&world);
     let node = node(&world, &tier);
-    settle().await;
-    let load = || async { Ok::<_, Broken>(Some("old".to_owned())) };
-    node.get_or_find(&1, tagged(), load).await.unwrap();
+    load_old(&node, tagged()).await;
     let ending = tokio::spawn({
         let node = node.clone();
         async move { node.invalidate(&Key::new("t").unwrap()).await }
@@ -155,9 +158,7 @@ async fn a_value_read_while_another_is_set_is_not_kept() {
     let world = World::default();
     let tier = slow(&world);
     let node = node_with(&world, &tier, |config| config.capacity = 1000);
-    settle().await;
-    let load = || async { Ok::<_, Broken>(Some("old".to_owned())) };
-    node.get_or_find(&1, Lifetime::default(), load).await.unwrap();
+    load_old(&node, Lifetime::default()).await;
     let setting = tokio::spawn({
         let node = node.clone();
         async move { node.set(&1, "new".to_owned(), Lifetime::default()).await }
@@ -176,9 +177,7 @@ async fn a_value_read_before_a_change_is_told_at_last_is_not_kept() {
     let world = World::default();
     let tier = slow(&world);
     let node = node(&world, &tier);
-    settle().await;
-    let load = || async { Ok::<_, Broken>(Some("old".to_owned())) };
-    node.get_or_find(&1, Lifetime::default(), load).await.unwrap();
+    load_old(&node, Lifetime::default()).await;
     let removing = tokio::spawn({
         let node = node.clone();
         async move { node.remove(&1).await }

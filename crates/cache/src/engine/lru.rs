@@ -1,11 +1,12 @@
 //! lru, in shards.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use ::lru::LruCache;
 
 use super::{CacheKey, Capacity, Engine, Evicted, Weighed};
+use crate::sync::lock;
 
 const SHARDS: usize = 16;
 /// Fewer entries than this in a shard, and which shard a key falls into decides more than its use.
@@ -32,10 +33,6 @@ impl<K: CacheKey, T: Weighed + Clone> Lru<K, T> {
         let at = usize::try_from(hash >> 48).unwrap_or(0) & (self.shards.len() - 1);
         self.shards.get(at).map(lock)
     }
-}
-
-fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn weight_of(entry: &impl Weighed) -> u64 {

@@ -1,7 +1,7 @@
 //! A second tier for the nodes of one process: for tests, and for caches that share nothing but this.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use buttress_core::{BoxFuture, Classify, ErrorClass, Key, SharedClock};
@@ -9,6 +9,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 use super::{Answer, Heard, Lease, News, Stored, Tier, TierError};
+use crate::sync::lock;
 
 /// Keeps bytes in this process. It grows with what is put in: names past their time go when they are met, or by
 /// [`sweep`](MemoryTier::sweep).
@@ -66,7 +67,7 @@ impl MemoryTier {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.state)
     }
 
     /// Does `work` at once, if it is not switched off.

@@ -7,11 +7,12 @@ use buttress_core::{Classify, Elapsed, ErrorClass, Event, Key, Outcome, chain, t
 use serde::de::DeserializeOwned;
 
 use super::news::{self, Changed};
-use super::{Shared, listen, locked};
+use super::{Shared, listen};
 use crate::Error;
 use crate::cache::{CacheValue, Inner};
 use crate::engine::CacheKey;
 use crate::metrics::TierOutcome;
+use crate::sync::lock;
 use crate::tier::TierError;
 
 /// Changes told so long before a server was last known to be well are taken to be known to whoever replaces it: many times what a replica
@@ -131,7 +132,7 @@ impl<V: CacheValue> Shared<V> {
         match done {
             Ok(()) => {
                 if let Some((_, changed)) = pending.0.take() {
-                    let mut told = locked(&self.told);
+                    let mut told = lock(&self.told);
                     if told.len() >= self.config.pending {
                         told.pop_front();
                     }
@@ -151,27 +152,27 @@ impl<V: CacheValue> Shared<V> {
     pub(super) async fn catch_up<K: CacheKey + DeserializeOwned>(&self, inner: &Inner<K, V>) {
         let until = inner.ctx.clock.now() + self.config.staleness / 4;
         while inner.ctx.clock.now() < until {
-            let Some(changed) = locked(&self.pending).iter().next().cloned() else { return };
+            let Some(changed) = lock(&self.pending).iter().next().cloned() else { return };
             if self.tell(inner, &changed).await.is_err() {
                 return;
             }
             // This node, too, may have read it of the tier meanwhile.
             listen::apply(inner, &changed);
-            locked(&self.pending).remove(&changed);
+            lock(&self.pending).remove(&changed);
         }
     }
 
     /// What was told lately is to be told once more: the server that is heard now may be one that never knew of it.
     pub(super) fn tell_again(&self) {
-        let told = locked(&self.told);
-        let mut pending = locked(&self.pending);
+        let told = lock(&self.told);
+        let mut pending = lock(&self.pending);
         let room = self.config.pending.saturating_sub(pending.len());
         pending.extend(told.iter().rev().take(room).map(|(_, changed)| changed.clone()));
     }
 
     /// What was told long before `heard`, when the server was well, need not be told again.
     pub(super) fn forget_told(&self, heard: Instant) {
-        let mut told = locked(&self.told);
+        let mut told = lock(&self.told);
         while told.front().is_some_and(|(at, _)| *at + TOLD_AGAIN < heard) {
             told.pop_front();
         }
@@ -203,7 +204,7 @@ impl<'a, V> Pending<'a, V> {
 impl<V> Drop for Pending<'_, V> {
     fn drop(&mut self) {
         if let Some((shared, changed)) = self.0.take() {
-            let mut pending = locked(&shared.pending);
+            let mut pending = lock(&shared.pending);
             if pending.len() < shared.config.pending {
                 pending.insert(changed);
             }

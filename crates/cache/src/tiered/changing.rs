@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::locked;
+use crate::sync::lock;
 
 /// Names whose change is on its way to the tier. What is read of them there meanwhile may be the value before, and a node does not
 /// hear its own news: so it must not be kept.
@@ -13,12 +13,12 @@ pub(super) struct Changing(Mutex<HashMap<String, usize>>);
 impl Changing {
     /// The name counts as being changed until what is returned is dropped.
     pub(super) fn begin(&self, name: &str) -> Change<'_> {
-        *locked(&self.0).entry(name.to_owned()).or_default() += 1;
+        *lock(&self.0).entry(name.to_owned()).or_default() += 1;
         Change { changing: self, name: name.to_owned() }
     }
 
     pub(super) fn contains(&self, name: &str) -> bool {
-        locked(&self.0).contains_key(name)
+        lock(&self.0).contains_key(name)
     }
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Change<'a> {
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        let mut names = locked(&self.changing.0);
+        let mut names = lock(&self.changing.0);
         if let Some(times) = names.get_mut(&self.name) {
             *times -= 1;
             if *times == 0 {

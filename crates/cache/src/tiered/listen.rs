@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 use buttress_core::Outcome;
 use serde::de::DeserializeOwned;
 
+use super::Shared;
 use super::call::emit;
 use super::news::{self, Changed};
-use super::{Shared, locked};
 use crate::cache::{CacheValue, Inner};
 use crate::engine::CacheKey;
+use crate::sync::lock;
 use crate::tally::Count;
 use crate::tier::Heard;
 
@@ -47,7 +48,7 @@ impl<V: CacheValue> Shared<V> {
             }
             Heard::Begun => {
                 let again = {
-                    let mut trust = locked(&self.trust);
+                    let mut trust = lock(&self.trust);
                     // Whoever reads from here on hears of every change after it.
                     let again = trust.begin(inner.ctx.clock.now());
                     inner.renew();
@@ -62,7 +63,7 @@ impl<V: CacheValue> Shared<V> {
             }
             Heard::UpTo(moment) => {
                 {
-                    let mut trust = locked(&self.trust);
+                    let mut trust = lock(&self.trust);
                     trust.hear(moment, inner.ctx.clock.now());
                     self.believe(&trust, &*inner.ctx.clock);
                 }
@@ -70,7 +71,7 @@ impl<V: CacheValue> Shared<V> {
                 self.catch_up(inner).await;
             }
             Heard::Lost(why) => {
-                locked(&self.trust).lose();
+                lock(&self.trust).lose();
                 tracing::warn!(target: "buttress::cache", cache = %inner.name, why, "news of other nodes are lost");
                 emit(inner, "cache.news_lost", Outcome::Failure, Some(why));
             }

@@ -12,7 +12,7 @@ mod trust;
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use buttress_core::{Classify, Clock, Outage, Probe, RejectionReason, Validate, Vitality};
@@ -28,6 +28,7 @@ use crate::codec::Codec;
 use crate::engine::CacheKey;
 use crate::load::{Asked, Load};
 use crate::metrics::TierMetrics;
+use crate::sync::lock;
 use crate::tier::Tier;
 use crate::{Cache, Error, Found, Terms};
 
@@ -122,10 +123,6 @@ struct Shared<V> {
     told: Mutex<VecDeque<(Instant, Changed)>>,
     changing: Changing,
     metrics: TierMetrics,
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The longest name of a key.
@@ -288,7 +285,7 @@ impl<V: CacheValue> Shared<V> {
     /// Drops what is here, if it may not be believed any more.
     #[cold]
     fn stand<K: CacheKey>(&self, inner: &crate::cache::Inner<K, V>) {
-        let mut trust = locked(&self.trust);
+        let mut trust = lock(&self.trust);
         // Under the lock, so that nobody who comes after finds what was to be dropped.
         match trust.stand(inner.ctx.clock.now()) {
             Standing::Trusted | Standing::Lapsed => {}
@@ -324,7 +321,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Probe for Tiered
             );
         }
         let now = self.cache.0.ctx.clock.now();
-        if locked(&self.shared.trust).is_trusted(now) {
+        if lock(&self.shared.trust).is_trusted(now) {
             return Probe::check(&self.cache).await;
         }
         Vitality::Warn("news of other nodes are not heard; entries are kept for moments only".to_owned())

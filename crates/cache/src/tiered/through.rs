@@ -7,12 +7,13 @@ use buttress_core::Key;
 use serde::Serialize;
 
 use super::call::{Leased, Unanswered};
-use super::{Shared, locked, name_of};
+use super::{Shared, name_of};
 use crate::cache::{CacheValue, Inner};
 use crate::codec::Record;
 use crate::engine::CacheKey;
 use crate::load::{Asked, Load, Why};
 use crate::metrics::TierOutcome;
+use crate::sync::lock;
 use crate::tier::{Lease, Stored};
 use crate::{Error, Found, Lifetime};
 
@@ -82,7 +83,7 @@ impl<V: CacheValue> Shared<V> {
         lifetime: Lifetime,
         read: Instant,
     ) -> Lifetime {
-        let Some(most) = locked(&self.trust).at_most(read, inner.ctx.clock.now()) else { return lifetime };
+        let Some(most) = lock(&self.trust).at_most(read, inner.ctx.clock.now()) else { return lifetime };
         lifetime.at_most(most)
     }
 
