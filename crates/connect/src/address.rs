@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use buttress_core::Violations;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
@@ -81,6 +82,12 @@ impl Address {
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.backend
+    }
+
+    /// Notes that the setting `field` must be the address of a Redis, unless it is.
+    pub fn require_redis(&self, field: &str, wrong: &mut Violations) {
+        let holds = self.backend == Backend::Redis;
+        wrong.require(holds, field, self, "must be the address of a Redis: `redis://…` or `rediss://…`");
     }
 
     /// The whole text, password included, for the client.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use buttress_connect::{Address, Backend, ConnectionConfig};
+use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::{Cidr, Validate, Violations, units};
 use serde::{Deserialize, Serialize};
 
@@ -211,8 +211,7 @@ impl Validate for SharedConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         if let Some(url) = &self.url {
-            let holds = url.backend() == Backend::Redis;
-            wrong.require(holds, "url", url, "must be the address of a Redis: `redis://…` or `rediss://…`");
+            url.require_redis("url", &mut wrong);
         }
         let shown = units::format_duration;
         for (field, value, usual) in [

@@ -1,7 +1,7 @@
 //! What the browser service can be told.
 
 use buttress_cache::CacheConfig;
-use buttress_connect::{Address, Backend};
+use buttress_connect::Address;
 use buttress_core::{Validate, Violations};
 use buttress_ratelimit::LimiterConfig;
 use buttress_service::{ServiceConfig, address_limits};
@@ -79,13 +79,7 @@ impl Validate for BrowserConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         if let Some(url) = &self.redis_url {
-            let holds = url.backend() == Backend::Redis;
-            wrong.require(
-                holds,
-                "redis_url",
-                url,
-                "must be the address of a Redis, like \"redis://cache:6379\"",
-            );
+            url.require_redis("redis_url", &mut wrong);
         }
         wrong.nest("chromium", &self.chromium);
         wrong.nest("fleet", &self.fleet);

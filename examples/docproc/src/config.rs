@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use buttress_connect::Address;
 use buttress_connect::blobs::BlobsConfig;
-use buttress_connect::{Address, Backend};
 use buttress_core::{ByteSize, Validate, Violations};
 use buttress_docpipeline::{PipelineConfig, WorkersConfig};
 use buttress_queue::QueueConfig;
@@ -94,13 +94,7 @@ impl Validate for DocprocConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         if let Some(url) = &self.redis_url {
-            let holds = url.backend() == Backend::Redis;
-            wrong.require(
-                holds,
-                "redis_url",
-                url,
-                "must be the address of a Redis, like \"redis://cache:6379\"",
-            );
+            url.require_redis("redis_url", &mut wrong);
         }
         wrong.nest("pipeline", &self.pipeline);
         wrong.nest("workers", &self.workers);

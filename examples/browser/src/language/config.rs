@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use buttress_connect::{Address, Backend, ConnectionConfig};
+use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::{Validate, Violations, units};
 use buttress_resilience::ResilienceConfig;
 use serde::{Deserialize, Serialize};
@@ -127,8 +127,7 @@ impl Validate for SharedAnswersConfig {
     fn validate(&self) -> Result<(), Violations> {
         let mut wrong = Violations::new();
         if let Some(url) = &self.url {
-            let holds = url.backend() == Backend::Redis;
-            wrong.require(holds, "url", url, "must be the address of a Redis: `redis://…` or `rediss://…`");
+            url.require_redis("url", &mut wrong);
         }
         let sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
         let namespace = (1..=64).contains(&self.namespace.len()) && self.namespace.chars().all(sign);
