@@ -138,7 +138,7 @@ fn advisories(workspace: &Workspace) -> Result<Verdict> {
         );
         return Ok(Verdict::NotChecked);
     }
-    succeeds(&mut workspace.cargo(["deny", "check", "--disable-fetch", "advisories"])).map(verdict)
+    succeeds(&mut workspace.cargo(["deny", "--offline", "check", "advisories"])).map(verdict)
 }
 
 /// The copy named in the environment, or one that lies beside the checkout.
