@@ -6,6 +6,8 @@
 //! | feature | re-exports | for |
 //! |---|---|---|
 //! | – | [`core`] | the vocabulary that all crates share |
+//! | `access` | `buttress::access` | API keys, tokens, sessions, roles and permissions |
+//! | `audit` | `buttress::audit` | a tamper-evident log |
 //! | `cache` | `buttress::cache` | a cache with single flight and a tier for a fleet |
 //! | `config` | `buttress::config` | layered configuration with provenance and hot reload |
 //! | `connect` | `buttress::connect` | back ends and blobs |
@@ -15,9 +17,15 @@
 //! | `queue` | `buttress::queue` | a durable work queue |
 //! | `ratelimit` | `buttress::ratelimit` | rate limits, tiers, penalties and bans |
 //! | `resilience` | `buttress::resilience` | deadlines, retries, circuit breakers, bulkheads |
+//! | `secrets` | `buttress::secrets` | secrets that rotate without a restart |
 //! | `service` | `buttress::service` | a production HTTP service |
 //! | `telemetry` | `buttress::telemetry` | logs, metrics and request ids |
+//! | `validate` | `buttress::validate` | input turned into safe types |
 
+#[cfg(feature = "access")]
+pub use buttress_access as access;
+#[cfg(feature = "audit")]
+pub use buttress_audit as audit;
 #[cfg(feature = "cache")]
 pub use buttress_cache as cache;
 #[cfg(feature = "config")]
@@ -37,7 +45,11 @@ pub use buttress_queue as queue;
 pub use buttress_ratelimit as ratelimit;
 #[cfg(feature = "resilience")]
 pub use buttress_resilience as resilience;
+#[cfg(feature = "secrets")]
+pub use buttress_secrets as secrets;
 #[cfg(feature = "service")]
 pub use buttress_service as service;
 #[cfg(feature = "telemetry")]
 pub use buttress_telemetry as telemetry;
+#[cfg(feature = "validate")]
+pub use buttress_validate as validate;

@@ -1,0 +1,1 @@
+//! Secrets that rotate without a restart.

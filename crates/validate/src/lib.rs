@@ -1,0 +1,1 @@
+//! Input turned into types that cannot hold an attack.
