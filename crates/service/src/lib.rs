@@ -86,6 +86,6 @@ pub use config::{DrainConfig, LimitsConfig, ServiceConfig};
 pub use error::{BoxError, Error};
 pub use problem::{Problem, status_of};
 #[cfg(feature = "ratelimit")]
-pub use rate_limit::{address_limits, rate_limit};
+pub use rate_limit::{RateLimit, address_limits};
 pub use service::Service;
 pub use stop::{Bound, Handle, Signal, stop_signal};

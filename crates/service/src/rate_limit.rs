@@ -2,12 +2,14 @@
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use buttress_core::Ctx;
+use buttress_core::{Ctx, Probe, Vitality};
+use buttress_health::Check;
 use buttress_ratelimit::layer::RateLimitLayer;
 use buttress_ratelimit::penalty::PenaltyConfig;
 use buttress_ratelimit::{AnyLimiter, Error, Limit, LimiterConfig};
 
 use crate::client_addr::ClientAddr;
+use crate::component::Component;
 
 /// What a service may begin with: 6,000 requests a minute for each address, and no penalties. The limiter's name is
 /// `api`.
@@ -20,23 +22,67 @@ pub fn address_limits() -> LimiterConfig {
     limits
 }
 
-/// A layer that limits the routes it is put on: `Service::routes(api.layer(rate_limit(&config.limits, &ctx).await?))`.
+/// The limits of a service: a layer for its routes, and a part of it that tells how they stand.
 ///
-/// A client is limited by its address, as [`ProxiesConfig`](crate::ProxiesConfig) finds it. A route has the name that
-/// it has in the router, `/v1/jobs/{id}`, so that `routes."/v1/jobs/{id}"` of the limiter's configuration is about it.
-/// Where users are known, build a [`RateLimitLayer`] that names them.
+/// ```no_run
+/// # async fn run(config: buttress_service::ServiceConfig, ctx: buttress_core::Ctx, telemetry: buttress_telemetry::Telemetry,
+/// #     api: axum::Router) -> Result<(), Box<dyn std::error::Error>> {
+/// use buttress_service::{RateLimit, Service, address_limits};
 ///
-/// # Errors
-///
-/// When the configuration is wrong, or the state is shared and where it is cannot be reached.
-///
-/// # Panics
-///
-/// Outside of a tokio runtime.
-pub async fn rate_limit(config: &LimiterConfig, ctx: &Ctx) -> Result<RateLimitLayer<Body>, Error> {
-    let limiter = AnyLimiter::open(config, ctx).await?;
-    limiter.maintain(ctx);
-    Ok(RateLimitLayer::new(limiter, caller))
+/// let limits = RateLimit::open(&address_limits(), &ctx).await?;
+/// let api = api.layer(limits.layer());
+/// Service::new("shop", config, ctx, telemetry).with(limits).routes(api).run().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RateLimit(AnyLimiter);
+
+impl RateLimit {
+    /// Limits as configured.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is wrong, or the state is shared and where it is cannot be reached.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn open(config: &LimiterConfig, ctx: &Ctx) -> Result<Self, Error> {
+        let limiter = AnyLimiter::open(config, ctx).await?;
+        limiter.maintain(ctx);
+        Ok(Self(limiter))
+    }
+
+    /// A layer that limits the routes it is put on.
+    ///
+    /// A client is limited by its address, as [`ProxiesConfig`](crate::ProxiesConfig) finds it. A route has the name that
+    /// it has in the router, `/v1/jobs/{id}`, so that `routes."/v1/jobs/{id}"` of the limiter's configuration is about it.
+    /// Where users are known, build a [`RateLimitLayer`] that names them.
+    #[must_use]
+    pub fn layer(&self) -> RateLimitLayer<Body> {
+        RateLimitLayer::new(self.0.clone(), caller)
+    }
+}
+
+impl Component for RateLimit {
+    fn name(&self) -> &'static str {
+        "limits"
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![Check::ready(self.clone())]
+    }
+}
+
+impl Probe for RateLimit {
+    fn name(&self) -> &'static str {
+        "limits"
+    }
+
+    async fn check(&self) -> Vitality {
+        Probe::check(&self.0).await
+    }
 }
 
 fn caller(request: &Request) -> buttress_ratelimit::Request<'_> {

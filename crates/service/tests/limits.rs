@@ -7,17 +7,17 @@ use axum::Router;
 use axum::routing::get;
 use buttress_core::Ctx;
 use buttress_ratelimit::{Limit, LimiterConfig, RouteConfig};
-use buttress_service::rate_limit;
+use buttress_service::RateLimit;
 use common::{Running, config, run};
 
 async fn limited(limits: LimiterConfig) -> Running {
     let mut config = config();
     // The test stands in for a proxy, so that it can be several clients.
     config.proxies.hops = 1;
-    let layer = rate_limit(&limits, &Ctx::default()).await.unwrap();
+    let limits = RateLimit::open(&limits, &Ctx::default()).await.unwrap();
     let routes =
         Router::new().route("/items/{id}", get(async || "an item")).route("/quick", get(async || "at once"));
-    run(config, |service, _| service.routes(routes.layer(layer))).await
+    run(config, |service, _| service.routes(routes.layer(limits.layer())).with(limits)).await
 }
 
 impl Running {

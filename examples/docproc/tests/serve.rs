@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use buttress_testkit::{Random, Redis, promtool_check_metrics};
+use buttress_testkit::{Random, Redis, promtool_check_metrics, wait_until};
 use common::service::Service;
 use common::{docproc, folder};
 use rustix::process::Signal;
@@ -92,6 +92,8 @@ fn instances_with_one_redis_share_their_limits_and_count_for_themselves_without_
     assert_eq!([ask(&one), ask(&one), ask(&one), ask(&one)], [200, 200, 200, 429]);
     assert_eq!([ask(&two), ask(&two), ask(&two), ask(&two)], [200, 200, 200, 429]);
     assert_eq!(one.get("/readyz").status, 200, "it serves without the server");
+    let told = || one.get("/readyz").text().contains("each process counts for itself").then_some(());
+    wait_until("a warning about the limits in /readyz", Duration::from_secs(30), told);
 }
 
 #[test]

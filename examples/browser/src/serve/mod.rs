@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use buttress_core::{Ctx, DynProbe, Probe, Vitality};
 use buttress_health::Check;
-use buttress_service::{Service, rate_limit};
+use buttress_service::{RateLimit, Service};
 use buttress_telemetry::Telemetry;
 use tokio::sync::Semaphore;
 
@@ -34,7 +34,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
     telemetry.build_info("browser", env!("CARGO_PKG_VERSION"));
     // First: what is wrong with it is known before a browser is started.
-    let limits = rate_limit(&config.limits, &ctx).await;
+    let limits = RateLimit::open(&config.limits, &ctx).await;
     let limits = limits
         .context("cannot set up `limits`; `redis_url` or `limits.shared.url` says where they are shared")?;
     let folder = config.jobs.folder.clone();
@@ -65,16 +65,17 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     let answers = translator.probe();
     let api = Api { runner: runner.clone(), translator, model: language.model };
     let [browsers, tabs] = fleet.probes();
-    let mut service = Service::new("browser", config.service, ctx, telemetry).with(runner);
+    let mut service =
+        Service::new("browser", config.service, ctx, telemetry).with(limits.clone()).with(runner);
     if let Some(answers) = answers {
         service = service.check(Check::ready(Named("answers", answers)));
     }
     service
         .check(Check::ready(Named("browsers", browsers)))
         .check(Check::ready(Named("tabs", tabs)))
-        .routes(api::routes(api.clone()).layer(limits.clone()))
+        .routes(api::routes(api.clone()).layer(limits.layer()))
         .routes(page::routes())
-        .long_routes(api::long_routes(api).layer(limits))
+        .long_routes(api::long_routes(api).layer(limits.layer()))
         .run()
         .await?;
     Ok(())

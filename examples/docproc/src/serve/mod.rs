@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use buttress_core::{Ctx, Probe, Vitality};
 use buttress_docpipeline::Workers;
 use buttress_health::Check;
-use buttress_service::{BoxError, Component, Service, rate_limit};
+use buttress_service::{BoxError, Component, RateLimit, Service};
 use buttress_telemetry::Telemetry;
 
 use crate::config::DocprocConfig;
@@ -32,7 +32,7 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
     let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
     telemetry.build_info("docproc", env!("CARGO_PKG_VERSION"));
     // First: what is wrong with it is known at once.
-    let limits = rate_limit(&config.limits, &ctx).await;
+    let limits = RateLimit::open(&config.limits, &ctx).await;
     let limits = limits
         .context("cannot set up `limits`; `redis_url` or `limits.shared.url` says where they are shared")?;
     let folder = config.store.folder.clone();
@@ -49,11 +49,12 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
         ctx: ctx.clone(),
     };
     Service::new("docproc", config.service, ctx, telemetry)
+        .with(limits.clone())
         .with(store)
         .with(queue)
-        .routes(api::routes(api.clone()).layer(limits.clone()))
+        .routes(api::routes(api.clone()).layer(limits.layer()))
         .routes(page::routes())
-        .long_routes(api::long_routes(api).layer(limits))
+        .long_routes(api::long_routes(api).layer(limits.layer()))
         .run()
         .await?;
     Ok(())
