@@ -1,11 +1,12 @@
 //! How many requests of a caller may be under way at once.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use buttress_core::{Rejection, RejectionReason};
 use hashbrown::HashTable;
 
 use crate::fingerprint::{Fingerprint, Secret};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 const SHARDS: usize = 16;
 
@@ -117,7 +118,7 @@ impl Inner {
         let [first, ..] = &self.shards;
         #[allow(clippy::cast_possible_truncation, reason = "one of 16")]
         let shard = self.shards.get((print.shard >> 32) as usize % SHARDS).unwrap_or(first);
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(shard)
     }
 }
 

@@ -109,6 +109,7 @@ mod request;
 mod shared;
 mod status;
 mod store;
+mod sync;
 mod timeline;
 mod view;
 

@@ -25,7 +25,6 @@
 //! made elsewhere is noticed when the server is asked next, after `lease_keep` at the latest. A refusal is remembered as long, without being
 //! held against the caller each time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -37,6 +36,7 @@ use crate::fingerprint::Fingerprint;
 use crate::plan::Plan;
 use crate::request::OwnedRequest;
 use crate::store::Identity;
+use crate::sync::{Mutex, MutexGuard, lock};
 use crate::{LimiterConfig, Policy, Request, WindowStatus};
 
 const SHARDS: usize = 64;
@@ -139,8 +139,8 @@ impl Leases {
 
     fn shard(&self, print: Fingerprint) -> Option<MutexGuard<'_, HashTable<Lease>>> {
         #[allow(clippy::cast_possible_truncation, reason = "one of 64")]
-        let shard = self.shards.get((print.shard >> 32) as usize % SHARDS)?;
-        Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
+        let shard = (print.shard >> 32) as usize % SHARDS;
+        self.shards.get(shard).map(lock)
     }
 
     /// Takes `cost` from the lease, if it has so much.
@@ -228,7 +228,7 @@ impl Leases {
     pub(super) fn take(&self, now: Nanos, all: bool) -> Vec<(OwnedRequest, Back)> {
         let mut taken = Vec::new();
         for shard in &self.shards {
-            let mut table = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut table = lock(shard);
             table.retain(|lease| {
                 if now >= lease.ends {
                     return false;

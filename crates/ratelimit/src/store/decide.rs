@@ -1,6 +1,5 @@
 //! A decision on all entries that a request is about: all of them admit it, or nothing is consumed.
 
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use super::Store;
@@ -12,6 +11,7 @@ use crate::decision::{Decision, Quota};
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
 use crate::plan::{Part, Plan, Rules, Window};
+use crate::sync::MutexGuard;
 use crate::view::View;
 use crate::{Request, Subject};
 
