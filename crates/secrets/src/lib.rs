@@ -1,1 +1,16 @@
 //! Secrets that rotate without a restart.
+
+#[cfg(feature = "test-util")]
+pub mod contract;
+mod error;
+mod lifecycle;
+mod name;
+mod secret;
+mod slots;
+pub mod store;
+
+pub use error::{Error, Source};
+pub use lifecycle::{Lifecycle, Stage, Standing, Versioned, Versions};
+pub use name::Name;
+pub use secret::Secret;
+pub use store::{Expect, SecretStore, Step, Which};
