@@ -106,6 +106,9 @@ pub enum Error {
         /// What it said.
         source: Source,
     },
+    /// The cryptographic library refused; with the lengths that are used here it never does.
+    #[error("the cryptographic library refused to work")]
+    Crypto,
     /// The operating system gave no random bytes.
     #[error("the operating system gives no random bytes")]
     Random,
@@ -140,7 +143,7 @@ impl Classify for Error {
             Self::Damaged { .. } => ErrorClass::Corrupt,
             Self::TimedOut { .. } => ErrorClass::Timeout,
             Self::Store { class, .. } => *class,
-            Self::Random => ErrorClass::Internal,
+            Self::Random | Self::Crypto => ErrorClass::Internal,
         }
     }
 }

@@ -4,10 +4,13 @@
 pub mod contract;
 mod error;
 mod lifecycle;
+pub mod metrics;
 mod name;
 mod secret;
 mod slots;
 pub mod store;
+#[cfg(feature = "vault")]
+pub mod vault;
 
 pub use error::{Error, Source};
 pub use lifecycle::{Lifecycle, Stage, Standing, Versioned, Versions};

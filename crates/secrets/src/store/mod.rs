@@ -1,15 +1,26 @@
 //! Where secrets come from.
 
+mod chain;
+mod environment;
+mod files;
 mod memory;
 
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
-use buttress_core::{BoxFuture, SharedClock};
+use buttress_core::{BoxFuture, ErrorClass, SharedClock};
 
-use crate::lifecycle::{Lifecycle, Stage, Versioned, Versions};
+use crate::lifecycle::{Lifecycle, Stage, Standing, Versioned, Versions};
 use crate::{Error, Name, Secret};
 
+pub use chain::{ChainStore, FALLBACK};
+pub use environment::EnvironmentStore;
+pub use files::FileStore;
 pub use memory::MemoryStore;
+pub(crate) use memory::at_most;
+#[cfg(feature = "vault")]
+pub(crate) use memory::{Change, put, rotate};
 
 /// Which version is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,4 +146,50 @@ pub(crate) fn within_limits(secret: &Secret) -> Result<(), Error> {
         return Err(Error::TooLarge { what: "the value", limit: format!("{} bytes", Secret::MAX_BYTES) });
     }
     Ok(())
+}
+
+/// A value without the newline at its end, which editors put there.
+pub(crate) fn without_newline(secret: &Secret) -> Secret {
+    let Some(line) = secret.expose().strip_suffix(b"\n") else { return secret.clone() };
+    Secret::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
+}
+
+/// The versions of a store that is kept by somebody else: each under a name of its own, which `find` looks up.
+pub(crate) fn versions_of(
+    name: &str,
+    find: impl Fn(&str) -> Result<Option<(Secret, Option<SystemTime>)>, Error>,
+) -> Result<Option<Versions>, Error> {
+    // Whoever puts a version there decides how long it stays.
+    let version = |secret: Secret, since| Versioned {
+        standing: Standing { version: number_of(&secret), since },
+        secret,
+    };
+    let beside = |ending: &str| -> Result<Option<Versioned>, Error> {
+        Ok(find(&format!("{name}{ending}"))?.map(|(secret, _)| version(secret, None)))
+    };
+    let Some((current, since)) = find(name)? else { return Ok(None) };
+    let (previous, next) = (beside(".previous")?, beside(".next")?);
+    Ok(Some(Versions { current: version(current, since), previous, next }))
+}
+
+/// A number by which values differ, under a key that this process made up and nobody sees: it says nothing about the value.
+fn number_of(secret: &Secret) -> u64 {
+    static KEYS: OnceLock<RandomState> = OnceLock::new();
+    KEYS.get_or_init(RandomState::new).hash_one(secret.expose())
+}
+
+pub(crate) fn read_only<'a, T: Send + 'a>(store: &'static str) -> BoxFuture<'a, Result<T, Error>> {
+    Box::pin(async move { Err(Error::ReadOnly { store }) })
+}
+
+/// Runs what blocks where it may.
+pub(crate) async fn blocking<T: Send + 'static>(
+    store: &'static str,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|gone| {
+        let doing = "finish its work".to_owned();
+        Err(Error::Store { store, doing, class: ErrorClass::Cancelled, source: gone.into() })
+    })
 }
