@@ -1,1 +1,4 @@
 //! Secrets that rotate without a restart.
+
+pub mod seal;
+pub mod shamir;
