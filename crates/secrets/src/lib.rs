@@ -12,8 +12,10 @@ pub mod metrics;
 mod name;
 mod rotation;
 mod rotator;
+pub mod seal;
 mod secret;
 mod secrets;
+pub mod shamir;
 mod slots;
 pub mod store;
 #[cfg(feature = "vault")]
