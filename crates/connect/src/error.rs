@@ -66,7 +66,7 @@ pub enum Error {
 /// What a client said, in one line: most clients repeat in their text what their source says too.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-#[cfg(any(feature = "nats", feature = "postgres", feature = "redis", feature = "s3"))]
+#[cfg(any(feature = "http", feature = "nats", feature = "postgres", feature = "redis", feature = "s3"))]
 pub(crate) struct Told(pub(crate) String);
 
 /// The end of a sentence about a back end.

@@ -24,6 +24,7 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `http` | no | `http::Http`, a server that speaks HTTP |
 //! | `nats` | no | `nats::Nats`, NATS with JetStream |
 //! | `postgres` | no | `postgres::Postgres`, PostgreSQL |
 //! | `redis` | no | `redis::Redis`, Redis 7 |
@@ -34,6 +35,8 @@ mod address;
 pub mod blobs;
 mod config;
 mod error;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "nats")]
 pub mod nats;
 #[cfg(feature = "postgres")]
@@ -42,7 +45,7 @@ pub mod postgres;
 pub mod redis;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-#[cfg(any(feature = "postgres", feature = "s3"))]
+#[cfg(any(feature = "http", feature = "postgres", feature = "s3"))]
 mod tls;
 
 pub use address::{Address, Backend};

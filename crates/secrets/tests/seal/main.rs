@@ -1,0 +1,7 @@
+//! Sealed data, through the public API and by a second reader of the format.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod changes;
+mod model;
+mod rotation;
+mod vectors;
