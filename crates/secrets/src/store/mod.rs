@@ -4,6 +4,7 @@ mod chain;
 mod environment;
 mod files;
 mod memory;
+mod open;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -21,6 +22,7 @@ pub use memory::MemoryStore;
 pub(crate) use memory::at_most;
 #[cfg(feature = "vault")]
 pub(crate) use memory::{Change, put, rotate};
+pub(crate) use open::open;
 
 /// Which version is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,31 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::format::MAX_FILE;
+use super::format::{HEADER, MAX_FILE};
 use super::key::KeySource;
 use super::vault::Vault;
 use crate::Error;
 
 const KIND: &str = "vault";
 
-/// By which a file that was replaced is told from the one that was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: (u64, u64),
-    length: u64,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(data: &fs::Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self {
-            inode: (data.dev(), data.ino()),
-            length: data.len(),
-            changed: (data.ctime(), data.ctime_nsec()),
-        }
-    }
-}
+/// By which a file that was replaced is told from the one that was read: the header, which has 32 bytes of chance for each write.
+/// The times of a file are too coarse for that, and the number of its inode is used again.
+type Stamp = Vec<u8>;
 
 /// A vault file. All of it blocks.
 pub(super) struct VaultFile {
@@ -108,12 +93,13 @@ impl VaultFile {
     fn read_at(&self, path: &Path) -> Result<Arc<Vault>, Error> {
         let failed = self.failed("read");
         let mut file = File::open(path).map_err(&failed)?;
-        let stamp = Stamp::of(&file.metadata().map_err(&failed)?);
+        let mut stamp = Stamp::with_capacity(HEADER);
+        (&mut file).take(HEADER as u64).read_to_end(&mut stamp).map_err(&failed)?;
         let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, vault)) = known.as_ref().filter(|(read, _)| *read == stamp) {
             return Ok(Arc::clone(vault));
         }
-        let bytes = bounded(&mut file, stamp.length).map_err(&failed)?;
+        let bytes = rest(&mut file, &stamp).map_err(&failed)?;
         // Deriving the key again takes a tenth of a second and 64 MiB, and a source to ask; without a new key it is not needed.
         let reopened =
             known.and_then(|(_, vault)| vault.reopen(&bytes, &self.place).transpose()).transpose()?;
@@ -194,10 +180,13 @@ fn write_aside(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A file that is longer than a vault can be is read one byte over, so that it is refused.
-fn bounded(file: &mut File, length: u64) -> io::Result<Vec<u8>> {
+/// All of the file, of which the header is read already. One that is longer than a vault can be is read one byte over, so that it is
+/// refused.
+fn rest(file: &mut File, header: &[u8]) -> io::Result<Vec<u8>> {
     let most = MAX_FILE as u64 + 1;
-    let mut bytes = Vec::with_capacity(usize::try_from(length.min(most)).unwrap_or_default());
+    let length = file.metadata()?.len().min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    bytes.extend_from_slice(header);
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

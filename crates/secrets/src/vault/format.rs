@@ -20,7 +20,7 @@ const FORMAT: u16 = 1;
 pub(super) const WRAPPED_AT: usize = 104;
 /// What the body is bound to: all of the header before its digest.
 pub(super) const DIGEST_AT: usize = 208;
-const HEADER: usize = 240;
+pub(super) const HEADER: usize = 240;
 
 /// The longest vault, in bytes.
 pub(crate) const MAX_FILE: usize = 64 << 20;
@@ -68,7 +68,7 @@ pub(super) fn write_lock(lock: &Lock) -> Vec<u8> {
         Derivation::KeyFile => (2, [0; 3]),
     };
     out.extend_from_slice(&[kind, 0]);
-    numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+    out.extend(numbers.iter().flat_map(|number| number.to_be_bytes()));
     out.extend_from_slice(&lock.salt);
     out.extend_from_slice(&lock.id);
     out.extend_from_slice(&lock.commitment);
