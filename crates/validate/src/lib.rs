@@ -45,6 +45,7 @@ mod error;
 mod file_name;
 mod handle;
 mod identifier;
+pub mod json;
 mod text;
 
 pub use command_arg::CommandArg;
