@@ -46,6 +46,7 @@ mod file_name;
 mod handle;
 mod identifier;
 pub mod json;
+pub mod path;
 mod text;
 
 pub use command_arg::CommandArg;
@@ -53,4 +54,7 @@ pub use error::{Code, Error, Invalid, Result};
 pub use file_name::SafeFileName;
 pub use handle::Handle;
 pub use identifier::{Dialect, Identifier};
+#[cfg(all(feature = "path", unix))]
+pub use path::Root;
+pub use path::SafePath;
 pub use text::{PlainText, TextPolicy};
