@@ -41,6 +41,8 @@ mod string;
 mod chars;
 mod command_arg;
 mod component;
+#[cfg(feature = "url")]
+mod email;
 mod error;
 mod file_name;
 mod handle;
@@ -48,8 +50,12 @@ mod identifier;
 pub mod json;
 pub mod path;
 mod text;
+#[cfg(feature = "url")]
+pub mod url;
 
 pub use command_arg::CommandArg;
+#[cfg(feature = "url")]
+pub use email::Email;
 pub use error::{Code, Error, Invalid, Result};
 pub use file_name::SafeFileName;
 pub use handle::Handle;
@@ -58,3 +64,5 @@ pub use identifier::{Dialect, Identifier};
 pub use path::Root;
 pub use path::SafePath;
 pub use text::{PlainText, TextPolicy};
+#[cfg(feature = "url")]
+pub use url::{SafeUrl, UrlPolicy};
