@@ -1,1 +1,7 @@
 //! Input turned into types that cannot hold an attack.
+
+#[cfg(feature = "html")]
+mod html;
+
+#[cfg(feature = "html")]
+pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
