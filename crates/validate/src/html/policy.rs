@@ -170,7 +170,11 @@ impl Filter {
         }
         let allowed = match Url::parse(value) {
             Ok(url) => self.schemes.iter().any(|scheme| scheme == url.scheme()),
-            Err(url::ParseError::RelativeUrlWithoutBase) => self.relative_links,
+            // A scheme behind odd white space is one to a browser of another age.
+            Err(url::ParseError::RelativeUrlWithoutBase) => {
+                let beginning = value.split(['/', '?', '#']).next().unwrap_or_default();
+                self.relative_links && !beginning.contains(':')
+            }
             Err(_) => false,
         };
         allowed.then_some(Cow::Borrowed(value))
