@@ -1,5 +1,6 @@
 //! Input turned into types that cannot hold an attack.
 
+pub mod detect;
 #[cfg(feature = "html")]
 mod html;
 

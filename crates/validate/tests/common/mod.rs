@@ -1,6 +1,9 @@
 //! The corpora, and a reader of markup that knows nothing of the crate's own.
 #![allow(dead_code, unreachable_pub, clippy::indexing_slicing, clippy::panic)] // Each test uses what it needs.
 
+pub mod attacks;
+pub mod benign;
+
 use std::path::Path;
 
 /// Corpora of markup.
