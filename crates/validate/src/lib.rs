@@ -66,3 +66,10 @@ pub use path::SafePath;
 pub use text::{PlainText, TextPolicy};
 #[cfg(feature = "url")]
 pub use url::{SafeUrl, UrlPolicy};
+
+pub mod detect;
+#[cfg(feature = "html")]
+mod html;
+
+#[cfg(feature = "html")]
+pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
