@@ -9,8 +9,13 @@
 //! | `tower` | no | `layer`: authentication in front of an HTTP service |
 //! | `test-util` | no | `contract`: what every store promises, as tests |
 
+#[cfg(feature = "test-util")]
+pub mod contract;
 mod error;
+pub mod keys;
+pub mod metrics;
 mod principal;
+mod random;
 mod refusal;
 
 pub use error::Error;
