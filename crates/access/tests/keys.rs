@@ -169,6 +169,7 @@ async fn many_uses_are_one_look_up_and_one_batch() {
     let used_at = scene.clock.wall();
     let last_used = async || scene.store.0.get(issued.id()).await.unwrap().unwrap().last_used;
     assert_eq!(last_used().await, None, "not with the request");
+    tokio::task::yield_now().await; // the task in the background begins to wait
     scene.clock.advance(Duration::from_mins(1));
     while last_used().await.is_none() {
         tokio::task::yield_now().await;
