@@ -12,6 +12,7 @@
 #[cfg(feature = "test-util")]
 pub mod contract;
 mod error;
+pub mod jwt;
 pub mod keys;
 pub mod metrics;
 mod principal;
