@@ -1,1 +1,24 @@
 //! Who is asking, and whether they may.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `passwords` | no | `passwords`: passwords by Argon2id |
+//! | `sqlite` | no | `keys::SqliteKeys`: API keys in a SQLite file |
+//! | `tower` | no | `layer`: authentication in front of an HTTP service |
+//! | `test-util` | no | `contract`: what every store promises, as tests |
+
+#[cfg(feature = "test-util")]
+pub mod contract;
+mod error;
+pub mod jwt;
+pub mod keys;
+pub mod metrics;
+mod principal;
+mod random;
+mod refusal;
+
+pub use error::Error;
+pub use principal::{Names, NamesError, Principal, PrincipalKind, TenantId};
+pub use refusal::{Credential, Refusal};
