@@ -10,6 +10,7 @@
 //! | `test-util` | no | `contract`: what every store promises, as tests |
 
 mod error;
+pub mod policy;
 mod principal;
 mod refusal;
 
