@@ -10,9 +10,11 @@
 //! | `test-util` | no | `contract`: what every store promises, as tests |
 
 mod error;
+pub mod origin;
 pub mod policy;
 mod principal;
 mod refusal;
+pub mod session;
 
 pub use error::Error;
 pub use principal::{Names, NamesError, Principal, PrincipalKind, TenantId};

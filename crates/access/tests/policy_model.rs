@@ -196,7 +196,7 @@ fn model(config: &PolicyConfig, asked: &Asked) -> &'static str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn it_decides_as_a_naive_reader(config in config(), asked in proptest::collection::vec(asked(), 8)) {
