@@ -15,9 +15,12 @@ mod error;
 pub mod jwt;
 pub mod keys;
 pub mod metrics;
+pub mod origin;
+pub mod policy;
 mod principal;
 mod random;
 mod refusal;
+pub mod session;
 
 pub use error::Error;
 pub use principal::{Names, NamesError, Principal, PrincipalKind, TenantId};
