@@ -1,1 +1,8 @@
 //! A log that cannot be rewritten unnoticed.
+
+mod entry;
+mod error;
+mod wire;
+
+pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
+pub use error::Error;
