@@ -2,7 +2,9 @@
 
 mod entry;
 mod error;
+pub mod merkle;
 mod wire;
 
 pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
 pub use error::Error;
+pub use merkle::Hash;
