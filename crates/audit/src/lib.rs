@@ -3,6 +3,8 @@
 mod entry;
 mod error;
 pub mod merkle;
+#[doc(hidden)]
+pub mod segment;
 mod wire;
 
 pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
