@@ -14,12 +14,14 @@ mod proof;
 mod queue;
 mod reader;
 mod recover;
+mod retain;
 mod seal;
 #[doc(hidden)]
 pub mod segment;
 mod store;
 mod tick;
 mod tree;
+pub mod verify;
 mod wire;
 mod witness;
 mod writer;
@@ -34,6 +36,7 @@ pub use note::{Checkpoint, NoteSigner, NoteVerifier, SignedCheckpoint};
 pub use options::LogOptions;
 pub use proof::{ConsistencyProof, InclusionProof};
 pub use reader::{Entries, LogReader, SegmentInfo};
+pub use retain::{RETAIN, Retained};
 pub use seal::FssSeed;
 pub use witness::{FileWitness, Witness};
 
