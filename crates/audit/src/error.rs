@@ -1,0 +1,136 @@
+//! What can go wrong with a log.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use buttress_core::{Classify, ErrorClass, Violations};
+
+/// Why a log did not do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error("the audit log's configuration is wrong: {0}")]
+    Config(Violations),
+    /// The entry cannot be logged as it is.
+    #[error("the entry cannot be logged: {problem}")]
+    Entry {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The entry is over the limit.
+    #[error(
+        "an entry of {bytes} bytes is over the limit of {limit} bytes; keep what is large elsewhere and log its hash"
+    )]
+    TooLong {
+        /// How long it is, at least.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// Bytes are not what they should be: an entry, a proof, a note, a key.
+    #[error("malformed: {problem}")]
+    Malformed {
+        /// What is wrong with them.
+        problem: &'static str,
+    },
+    /// A proof does not prove what it should.
+    #[error("the proof does not hold: {problem}")]
+    Proof {
+        /// What does not hold.
+        problem: &'static str,
+    },
+    /// The log on the disk is not as it was written. It is left as it is; `verify` tells all that is wrong.
+    #[error("the audit log is damaged: {problem} ({}); look with `audit verify` before anything else", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// There is no log in the folder.
+    #[error("there is no audit log in {}; create one", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is a log in the folder where a new one was asked for.
+    #[error("there is an audit log in {} already; open it", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Another process writes to the log.
+    #[error("another process writes to the audit log in {}", path.display())]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The disk failed. What was to be logged may or may not be there after the log is opened again.
+    #[error("cannot {doing} {}", path.display())]
+    Disk {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The entry is no longer there: its segment was dropped by retention.
+    #[error("entry {sequence} was dropped by retention; the log begins at {first}")]
+    Dropped {
+        /// Which.
+        sequence: u64,
+        /// The first that is there.
+        first: u64,
+    },
+    /// The log has no such entry, or is not as large.
+    #[error("the log has {size} entries; {sequence} is not there")]
+    NotThere {
+        /// What was asked for.
+        sequence: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// The log was closed.
+    #[error("the audit log is closed")]
+    Closed,
+    /// The random generator of the system failed.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+impl Error {
+    pub(crate) fn entry(problem: &'static str) -> Self {
+        Self::Entry { problem }
+    }
+
+    pub(crate) fn malformed(problem: &'static str) -> Self {
+        Self::Malformed { problem }
+    }
+
+    pub(crate) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Disk { doing, path, source }
+    }
+}
+
+impl Classify for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Config(_) | Self::Entry { .. } | Self::Malformed { .. } | Self::Proof { .. } => {
+                ErrorClass::Invalid
+            }
+            Self::TooLong { .. } => ErrorClass::TooLarge,
+            Self::Damaged { .. } => ErrorClass::Corrupt,
+            Self::Missing { .. } | Self::Dropped { .. } | Self::NotThere { .. } => ErrorClass::NotFound,
+            Self::Exists { .. } | Self::Locked { .. } => ErrorClass::Conflict,
+            Self::Disk { .. } | Self::Closed => ErrorClass::Unavailable,
+            Self::Random => ErrorClass::Internal,
+        }
+    }
+}
