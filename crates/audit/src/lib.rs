@@ -2,6 +2,10 @@
 
 mod entry;
 mod error;
+pub mod json;
+pub mod redact;
+pub mod subject;
+mod time;
 mod wire;
 
 pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
