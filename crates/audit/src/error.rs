@@ -132,6 +132,20 @@ pub enum Error {
         /// What is wrong, and what would do.
         problem: String,
     },
+    /// The back end of a sink is not compiled in, cannot be reached, or failed.
+    #[error(transparent)]
+    Backend(#[from] buttress_connect::Error),
+    /// A sink has another entry under this number: the log or the copy was rewritten.
+    #[error(
+        "the sink has another entry {sequence} than the log: one of them was rewritten; look with `audit verify`"
+    )]
+    Diverged {
+        /// The first such entry.
+        sequence: u64,
+    },
+    /// The sink's output broke while it was written.
+    #[error("the sink's output broke; start it anew")]
+    SinkBroken,
     /// A cipher refused what it was given, which a sound program does not see.
     #[error("the cipher refused its input")]
     Cipher,
@@ -176,6 +190,9 @@ impl Classify for Error {
             Self::TooManySubjects { .. } => ErrorClass::Overloaded,
             Self::NoSubject { .. } => ErrorClass::NotFound,
             Self::MasterKey { .. } => ErrorClass::Invalid,
+            Self::Backend(error) => error.class(),
+            Self::Diverged { .. } => ErrorClass::Corrupt,
+            Self::SinkBroken => ErrorClass::Unavailable,
             Self::Cipher => ErrorClass::Internal,
             Self::Missing { .. } | Self::Dropped { .. } | Self::NotThere { .. } => ErrorClass::NotFound,
             Self::Exists { .. } | Self::Locked { .. } => ErrorClass::Conflict,

@@ -3,10 +3,12 @@
 mod entry;
 mod error;
 pub mod json;
+pub mod merkle;
+pub mod query;
 pub mod redact;
+pub mod sink;
 pub mod subject;
 mod time;
-pub mod merkle;
 mod wire;
 
 pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
