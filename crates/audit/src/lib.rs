@@ -2,6 +2,7 @@
 
 mod entry;
 mod error;
+pub mod export;
 pub mod json;
 pub mod merkle;
 pub mod query;
