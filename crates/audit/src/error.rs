@@ -92,6 +92,63 @@ pub enum Error {
         /// How many there are.
         size: u64,
     },
+    /// The key file of subjects is not as it was written, or not of this master key.
+    #[error("the subjects' keys in {} cannot be used: {problem}", path.display())]
+    Subjects {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another process has the key file of subjects.
+    #[error("another process writes the subjects' keys in {}; open them to read", path.display())]
+    SubjectsLocked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file of subjects takes no changes.
+    #[error("the subjects' keys in {} cannot be changed: {problem}", path.display())]
+    SubjectsClosed {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what would do.
+        problem: &'static str,
+    },
+    /// There are as many subjects as there may be.
+    #[error("there are {max} subjects already, as many as `max` allows")]
+    TooManySubjects {
+        /// The limit.
+        max: usize,
+    },
+    /// No subject with a key has this id.
+    #[error("subject {id} was erased, or is of another key file")]
+    NoSubject {
+        /// The id.
+        id: String,
+    },
+    /// No master key can be had.
+    #[error("no master key: {problem}")]
+    MasterKey {
+        /// What is wrong, and what would do.
+        problem: String,
+    },
+    /// The back end of a sink is not compiled in, cannot be reached, or failed.
+    #[error(transparent)]
+    Backend(#[from] buttress_connect::Error),
+    /// A sink has another entry under this number: the log or the copy was rewritten.
+    #[error(
+        "the sink has another entry {sequence} than the log: one of them was rewritten; look with `audit verify`"
+    )]
+    Diverged {
+        /// The first such entry.
+        sequence: u64,
+    },
+    /// The sink's output broke while it was written.
+    #[error("the sink's output broke; start it anew")]
+    SinkBroken,
+    /// A cipher refused what it was given, which a sound program does not see.
+    #[error("the cipher refused its input")]
+    Cipher,
     /// The log was closed.
     #[error("the audit log is closed")]
     Closed,
@@ -127,6 +184,16 @@ impl Classify for Error {
             }
             Self::TooLong { .. } => ErrorClass::TooLarge,
             Self::Damaged { .. } => ErrorClass::Corrupt,
+            Self::Subjects { .. } => ErrorClass::Corrupt,
+            Self::SubjectsLocked { .. } => ErrorClass::Conflict,
+            Self::SubjectsClosed { .. } => ErrorClass::Unavailable,
+            Self::TooManySubjects { .. } => ErrorClass::Overloaded,
+            Self::NoSubject { .. } => ErrorClass::NotFound,
+            Self::MasterKey { .. } => ErrorClass::Invalid,
+            Self::Backend(error) => error.class(),
+            Self::Diverged { .. } => ErrorClass::Corrupt,
+            Self::SinkBroken => ErrorClass::Unavailable,
+            Self::Cipher => ErrorClass::Internal,
             Self::Missing { .. } | Self::Dropped { .. } | Self::NotThere { .. } => ErrorClass::NotFound,
             Self::Exists { .. } | Self::Locked { .. } => ErrorClass::Conflict,
             Self::Disk { .. } | Self::Closed => ErrorClass::Unavailable,
