@@ -41,11 +41,14 @@ mod string;
 mod chars;
 mod command_arg;
 mod component;
+pub mod detect;
 #[cfg(feature = "url")]
 mod email;
 mod error;
 mod file_name;
 mod handle;
+#[cfg(feature = "html")]
+mod html;
 mod identifier;
 pub mod json;
 pub mod path;
@@ -59,6 +62,8 @@ pub use email::Email;
 pub use error::{Code, Error, Invalid, Result};
 pub use file_name::SafeFileName;
 pub use handle::Handle;
+#[cfg(feature = "html")]
+pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
 pub use identifier::{Dialect, Identifier};
 #[cfg(all(feature = "path", unix))]
 pub use path::Root;
@@ -66,10 +71,3 @@ pub use path::SafePath;
 pub use text::{PlainText, TextPolicy};
 #[cfg(feature = "url")]
 pub use url::{SafeUrl, UrlPolicy};
-
-pub mod detect;
-#[cfg(feature = "html")]
-mod html;
-
-#[cfg(feature = "html")]
-pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
