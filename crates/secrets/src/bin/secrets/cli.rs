@@ -22,13 +22,12 @@ pub(crate) struct Cli {
 
 /// Where the vault's key is. Without any of these it is asked for on the terminal.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(crate) struct KeyArgs {
     /// Read the passphrase from this file.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["passphrase_variable", "key_file"])]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Read the passphrase from this environment variable.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "key_file")]
     pub(crate) passphrase_variable: Option<String>,
     /// Take this file as the key: 32 bytes of chance or more.
     #[arg(long, global = true, value_name = "FILE")]
