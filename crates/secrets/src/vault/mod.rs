@@ -10,6 +10,7 @@ mod crypto;
 mod file;
 mod format;
 mod key;
+mod recovery;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the opened vault, beside its file and its store")]
