@@ -53,6 +53,8 @@ mod identifier;
 pub mod json;
 pub mod path;
 mod text;
+#[cfg(feature = "upload")]
+pub mod upload;
 #[cfg(feature = "url")]
 pub mod url;
 
