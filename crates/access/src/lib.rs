@@ -9,10 +9,20 @@
 //! | `tower` | no | `layer`: authentication in front of an HTTP service |
 //! | `test-util` | no | `contract`: what every store promises, as tests |
 
+#[cfg(feature = "test-util")]
+pub mod contract;
 mod error;
+pub mod headers;
+pub mod jwt;
+pub mod keys;
+pub mod metrics;
+pub mod network;
 pub mod origin;
 pub mod policy;
 mod principal;
+#[cfg(feature = "tower")]
+mod problem;
+mod random;
 mod refusal;
 pub mod session;
 
