@@ -15,9 +15,13 @@ mod error;
 pub mod jwt;
 pub mod keys;
 pub mod metrics;
+pub mod headers;
+pub mod network;
 pub mod origin;
 pub mod policy;
 mod principal;
+#[cfg(feature = "tower")]
+mod problem;
 mod random;
 mod refusal;
 pub mod session;

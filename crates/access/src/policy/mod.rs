@@ -58,6 +58,8 @@ mod config;
 mod decide;
 mod decision;
 mod index;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod live;
 mod permission;
 mod request;

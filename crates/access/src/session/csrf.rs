@@ -29,12 +29,11 @@ use std::sync::Arc;
 use buttress_core::{Classify, ErrorClass, Validate, Violations};
 use data_encoding::BASE64URL_NOPAD;
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-use crate::Error;
 use crate::origin::{Origin, OriginPattern};
+use crate::{Error, random};
 
 const NONCE: usize = 16;
 const MAC: usize = 32;
@@ -110,7 +109,7 @@ impl CsrfKey {
     /// A new one: tokens do not outlive the process.
     pub fn generate() -> Result<Self, Error> {
         let mut secret = [0; MAC];
-        SystemRandom::new().fill(&mut secret).map_err(|_| Error::Random)?;
+        random::fill(&mut secret)?;
         let key = Self::new(&secret);
         secret.zeroize();
         key
@@ -216,7 +215,7 @@ impl Csrf {
     pub fn token(&self, binding: &[u8]) -> Result<String, Error> {
         let mut token = [0; NONCE + MAC];
         let (nonce, mac) = token.split_at_mut(NONCE);
-        SystemRandom::new().fill(nonce).map_err(|_| Error::Random)?;
+        random::fill(nonce)?;
         mac.copy_from_slice(hmac::sign(&self.key.0, &message(nonce, binding)).as_ref());
         Ok(BASE64URL_NOPAD.encode(&token))
     }
@@ -258,6 +257,12 @@ impl Csrf {
                 }
             }
         }
+    }
+
+    /// Whether a request may be looked at of somebody without a session: a login, a form for all. Only where it comes from is judged, and
+    /// who says nothing of that may.
+    pub fn check_anonymous(&self, arrival: &Arrival<'_>) -> Result<(), CsrfRefusal> {
+        if arrival.is_safe() { Ok(()) } else { self.check_origin(arrival).map(drop) }
     }
 
     /// Whether it is known where it comes from; no error where nothing is said of it.

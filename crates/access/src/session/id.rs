@@ -4,10 +4,9 @@ use std::fmt;
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{Credential, Error, Refusal};
+use crate::{Credential, Error, Refusal, random};
 
 const BYTES: usize = 32;
 /// 256 bits in base64url.
@@ -21,7 +20,7 @@ impl SessionId {
     /// A new one, of the operating system's randomness.
     pub(crate) fn generate() -> Result<Self, Error> {
         let mut bytes = [0; BYTES];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Random)?;
+        random::fill(&mut bytes)?;
         let id = Self(BASE64URL_NOPAD.encode(&bytes));
         bytes.zeroize();
         Ok(id)

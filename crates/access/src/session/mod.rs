@@ -40,6 +40,8 @@ pub mod contract;
 pub mod cookie;
 pub mod csrf;
 mod id;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod memory;
 mod sessions;
 #[cfg(feature = "sqlite")]

@@ -3,22 +3,30 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Ctx, Event, Outcome, Validate};
+use buttress_core::{Classify, Ctx, Event, Outcome, Validate};
 
 use super::config::SessionConfig;
 use super::cookie;
 use super::id::{SessionHash, SessionId};
 use super::store::{Record, SessionStore, User, Which};
+use crate::metrics::Credentials;
 use crate::{Credential, Error, Principal, Refusal};
 
 /// Sessions of one application. Cheap to clone; clones share the store.
 ///
 /// Emits `session.start`, `session.renew` and `session.end`, with the user as the actor and the beginning of the session's hash.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sessions {
     config: Arc<SessionConfig>,
     store: Arc<dyn SessionStore>,
+    metrics: Arc<Credentials>,
     ctx: Ctx,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sessions({:?})", self.store)
+    }
 }
 
 /// A session that is valid now.
@@ -47,7 +55,8 @@ impl Sessions {
     /// Sessions in `store`.
     pub fn new(config: &SessionConfig, store: impl SessionStore, ctx: &Ctx) -> Result<Self, Error> {
         config.validate().map_err(Error::Config)?;
-        Ok(Self { config: Arc::new(config.clone()), store: Arc::new(store), ctx: ctx.clone() })
+        let metrics = Arc::new(Credentials::new(Credential::Session));
+        Ok(Self { config: Arc::new(config.clone()), store: Arc::new(store), metrics, ctx: ctx.clone() })
     }
 
     /// Begins a session for somebody who has just proved who it is. Ends nothing; hand over to [`renew`](Self::renew) instead what the
@@ -67,6 +76,16 @@ impl Sessions {
     ///
     /// [`Error::Refused`]: it has not the form of an id, nobody knows it, or its time is over. Those of the store.
     pub async fn find(&self, id: &str) -> Result<Session, Error> {
+        let found = self.find_uncounted(id).await;
+        match &found {
+            Ok(_) => self.metrics.accepted(),
+            Err(Error::Refused { why, .. }) => self.metrics.not_accepted(why.as_str()),
+            Err(error) => self.metrics.not_accepted(error.class().as_str()),
+        }
+        found
+    }
+
+    async fn find_uncounted(&self, id: &str) -> Result<Session, Error> {
         let now = self.ctx.clock.wall();
         let record = self.record(SessionHash::of(id)?, now).await?;
         if passed(record.seen, now) >= self.config.touch_every {
