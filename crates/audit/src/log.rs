@@ -201,7 +201,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::NotThere`] for a log that never had an entry, [`Error::Disk`], [`Error::Closed`].
+    /// [`Error::Disk`], [`Error::Closed`].
     pub async fn checkpoint(&self) -> Result<SignedCheckpoint, Error> {
         let (reply, answer) = oneshot::channel();
         self.shared().queue.ask_checkpoint(reply);
