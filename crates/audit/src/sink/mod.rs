@@ -17,6 +17,7 @@ mod config;
 pub mod contract;
 mod follower;
 mod lines;
+mod source;
 pub mod metrics;
 #[cfg(feature = "postgres")]
 mod postgres;
