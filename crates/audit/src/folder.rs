@@ -5,9 +5,7 @@ use std::path::Path;
 use crate::layout::Layout;
 use crate::merkle::{CompactRange, Nodes, consistency, inclusion, nodes_below, root_at};
 use crate::tree::StoredTree;
-use crate::{
-    ConsistencyProof, Error, Hash, InclusionProof, LogReader, NoteVerifier, SignedCheckpoint,
-};
+use crate::{ConsistencyProof, Error, Hash, InclusionProof, LogReader, NoteVerifier, SignedCheckpoint};
 
 /// The tree of a log as it was when this was made.
 #[derive(Debug)]
@@ -88,11 +86,11 @@ impl Nodes for LogTree {
     fn at(&self, position: u64) -> Result<Hash, Error> {
         match position.checked_sub(self.known) {
             None => self.stored.at(position),
-            Some(place) => usize::try_from(place)
-                .ok()
-                .and_then(|place| self.pending.get(place))
-                .copied()
-                .ok_or_else(|| Error::malformed("a hash of the tree was asked for that no entry completes")),
+            Some(place) => {
+                usize::try_from(place).ok().and_then(|place| self.pending.get(place)).copied().ok_or_else(
+                    || Error::malformed("a hash of the tree was asked for that no entry completes"),
+                )
+            }
         }
     }
 }
@@ -112,7 +110,11 @@ pub fn checkpoints(folder: impl AsRef<Path>) -> Result<(Vec<SignedCheckpoint>, N
     let parts: Vec<&str> = text.split("\n\n").collect();
     let (notes, _torn) = parts.as_chunks::<2>();
     let whole = text.ends_with("\n\n");
-    let count = if whole { notes.len() } else { notes.len() - usize::from(parts.len() % 2 == 0 && !notes.is_empty()) };
+    let count = if whole {
+        notes.len()
+    } else {
+        notes.len() - usize::from(parts.len() % 2 == 0 && !notes.is_empty())
+    };
     let read = notes.iter().take(count).map(|[body, signatures]| {
         let note = format!("{body}\n\n{signatures}\n").parse();
         note.map_err(|error: Error| Error::damaged(&path, error.to_string()))

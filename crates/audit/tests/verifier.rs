@@ -28,7 +28,8 @@ fn verify(folder: &Path, seed: &FssSeed, elsewhere: Option<&Path>) -> Result<(),
 fn entry(n: i64) -> Entry {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + n.unsigned_abs() % 7);
     let outcome = [Outcome::Success, Outcome::Failure, Outcome::Denied][usize::try_from(n % 3).unwrap()];
-    let deep = Value::List(vec![Value::Null, Value::Float(0.5), vec![0, 255].into(), Value::Map(BTreeMap::new())]);
+    let deep =
+        Value::List(vec![Value::Null, Value::Float(0.5), vec![0, 255].into(), Value::Map(BTreeMap::new())]);
     let mut entry = Entry::new(at, "tést.run", outcome).with("n", n).with("deep", deep).with("yes", true);
     if n % 2 == 0 {
         entry = entry.actor("ada").target("").tenant("日本").request_id("r-1").detail("a\0b");
@@ -69,7 +70,8 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test]
 async fn a_second_verifier_agrees_and_finds_what_was_done() {
     let there = tempfile::tempdir().unwrap();
-    let (good, bad, outside) = (there.path().join("good"), there.path().join("bad"), there.path().join("outside"));
+    let (good, bad, outside) =
+        (there.path().join("good"), there.path().join("bad"), there.path().join("outside"));
     let seed = log(&good, &outside).await;
     verify(&good, &seed, Some(&outside)).unwrap();
 
@@ -113,9 +115,13 @@ async fn a_second_verifier_agrees_and_finds_what_was_done() {
         let kept = text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
         fs::write(folder.join("seals"), kept).unwrap();
     });
-    tampered("a segment taken from the middle", &|folder| fs::remove_file(folder.join(&segments[1])).unwrap());
+    tampered("a segment taken from the middle", &|folder| {
+        fs::remove_file(folder.join(&segments[1])).unwrap()
+    });
     tampered("a segment taken from the front", &|folder| fs::remove_file(folder.join(&segments[0])).unwrap());
-    tampered("a segment taken from the end", &|folder| fs::remove_file(folder.join(segments.last().unwrap())).unwrap());
+    tampered("a segment taken from the end", &|folder| {
+        fs::remove_file(folder.join(segments.last().unwrap())).unwrap()
+    });
     tampered("two segments swapped", &|folder| {
         fs::copy(good.join(&segments[1]), folder.join(&segments[2])).unwrap();
         fs::copy(good.join(&segments[2]), folder.join(&segments[1])).unwrap();

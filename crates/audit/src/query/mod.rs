@@ -23,11 +23,11 @@ pub(crate) mod sql;
 
 use std::time::SystemTime;
 
-use buttress_core::Outcome;
+use buttress_core::{Outcome, units};
 
 pub use self::find::{Found, find};
 use crate::subject::SubjectId;
-use crate::{Entry, Error, Record, Value};
+use crate::{Entry, Error, Record, Value, time};
 
 /// What is looked for: all that is given has to fit. Texts are compared as they are written in the log, so that a field
 /// that was sealed for a subject is found by [`subject`](Filter::subject) alone.
@@ -120,6 +120,12 @@ pub fn page(
         }
     }
     Ok(found)
+}
+
+/// A time as people give it: `2026-11-22T08:00:00Z`, with any offset; `2026-11-22`, which is its beginning in UTC; or how
+/// long before `now`: `2h`, `7d`.
+pub fn parse_time(text: &str, now: SystemTime) -> Option<SystemTime> {
+    time::parse(text).or_else(|| now.checked_sub(units::parse_duration(text).ok()?))
 }
 
 /// For whom fields of an entry were sealed, each once, in the order of their ids.

@@ -17,12 +17,12 @@ mod config;
 pub mod contract;
 mod follower;
 mod lines;
-mod source;
 pub mod metrics;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rows;
+mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
