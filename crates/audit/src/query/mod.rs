@@ -17,15 +17,17 @@
 //! # Ok::<(), buttress_audit::Error>(())
 //! ```
 
+mod find;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) mod sql;
 
 use std::time::SystemTime;
 
-use buttress_core::Outcome;
+use buttress_core::{Outcome, units};
 
+pub use self::find::{Found, find};
 use crate::subject::SubjectId;
-use crate::{Entry, Error, Record, Value};
+use crate::{Entry, Error, Record, Value, time};
 
 /// What is looked for: all that is given has to fit. Texts are compared as they are written in the log, so that a field
 /// that was sealed for a subject is found by [`subject`](Filter::subject) alone.
@@ -45,9 +47,9 @@ pub struct Filter {
     pub outcome: Option<Outcome>,
     /// For whom a field was sealed.
     pub subject: Option<SubjectId>,
-    /// Recorded then or later, by the log's wall clock.
+    /// Happened then or later, by the clock of the one who told.
     pub since: Option<SystemTime>,
-    /// Recorded before then, by the log's wall clock.
+    /// Happened before then, by the clock of the one who told.
     pub until: Option<SystemTime>,
     /// The first sequence that is looked at.
     pub first: u64,
@@ -72,8 +74,8 @@ impl Filter {
         let same = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         record.sequence >= self.first
             && self.end.is_none_or(|end| record.sequence < end)
-            && self.since.is_none_or(|since| record.recorded >= since)
-            && self.until.is_none_or(|until| record.recorded < until)
+            && self.since.is_none_or(|since| entry.at >= since)
+            && self.until.is_none_or(|until| entry.at < until)
             && self.outcome.is_none_or(|outcome| entry.outcome == outcome)
             && self.action.as_ref().is_none_or(|prefix| entry.action.starts_with(prefix.as_str()))
             && same(&self.actor, &entry.actor)
@@ -83,13 +85,13 @@ impl Filter {
             && self.subject.is_none_or(|subject| subjects_of(entry).contains(&subject))
     }
 
-    /// Whether entries of these sequences (from, and up to without it) that were recorded between these times (both
-    /// with it) could fit: a segment that says no need not be read.
-    pub fn may_match(&self, sequences: (u64, u64), recorded: (SystemTime, SystemTime)) -> bool {
+    /// Whether entries of these sequences (from, and up to without it) that happened between these times (both with
+    /// it) could fit: a segment that says no need not be read.
+    pub fn may_match(&self, sequences: (u64, u64), times: (SystemTime, SystemTime)) -> bool {
         sequences.1 > self.first
             && self.end.is_none_or(|end| sequences.0 < end)
-            && self.since.is_none_or(|since| recorded.1 >= since)
-            && self.until.is_none_or(|until| recorded.0 < until)
+            && self.since.is_none_or(|since| times.1 >= since)
+            && self.until.is_none_or(|until| times.0 < until)
     }
 }
 
@@ -118,6 +120,12 @@ pub fn page(
         }
     }
     Ok(found)
+}
+
+/// A time as people give it: `2026-11-22T08:00:00Z`, with any offset; `2026-11-22`, which is its beginning in UTC; or how
+/// long before `now`: `2h`, `7d`.
+pub fn parse_time(text: &str, now: SystemTime) -> Option<SystemTime> {
+    time::parse(text).or_else(|| now.checked_sub(units::parse_duration(text).ok()?))
 }
 
 /// For whom fields of an entry were sealed, each once, in the order of their ids.

@@ -39,10 +39,10 @@ pub(crate) fn condition(filter: &Filter, dialect: &Dialect, first: usize) -> (St
         put(Bind::Int(signed(end)), &|p| format!("sequence < {p}"));
     }
     if let Some(since) = filter.since {
-        put(Bind::Int(nanos(since)), &|p| format!("recorded >= {p}"));
+        put(Bind::Int(nanos(since)), &|p| format!("at >= {p}"));
     }
     if let Some(until) = filter.until {
-        put(Bind::Int(nanos(until)), &|p| format!("recorded < {p}"));
+        put(Bind::Int(nanos(until)), &|p| format!("at < {p}"));
     }
     if let Some(outcome) = filter.outcome {
         put(Bind::Text(outcome_name(outcome).to_owned()), &|p| format!("outcome = {p}"));

@@ -120,8 +120,9 @@ pub fn history(seed: u64, sequences: std::ops::Range<u64>) -> Vec<Committed> {
         .map(|sequence| {
             let random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(sequence));
             let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + sequence);
-            // The wall clock steps back now and then.
+            // Clocks step back now and then, and who tells may tell late.
             let recorded = at + Duration::from_millis(random.number() % 30_000);
+            let at = at - Duration::from_millis(random.number() % 30_000);
             let mut entry = Entry::new(at, one(&random, ACTIONS), one(&random, &OUTCOMES));
             entry.actor = maybe(&random, &texts());
             entry.target = maybe(&random, &texts());
@@ -166,7 +167,7 @@ fn texts() -> Vec<String> {
 
 fn filter(random: &Random, all: &[Committed]) -> Filter {
     let time = |random: &Random| {
-        one(random, &all.iter().map(|committed| committed.record.recorded).collect::<Vec<_>>())
+        one(random, &all.iter().map(|committed| committed.record.entry.at).collect::<Vec<_>>())
     };
     let rarely = |random: &Random| pick(random, 4) == 0;
     let number = |random: &Random| pick(random, 450) as u64;

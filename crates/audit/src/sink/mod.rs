@@ -22,6 +22,7 @@ pub mod metrics;
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rows;
+mod source;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS buttress_audit (
 );
 CREATE INDEX IF NOT EXISTS buttress_audit_actor ON buttress_audit (log, actor, sequence) WHERE actor IS NOT NULL;
 CREATE INDEX IF NOT EXISTS buttress_audit_target ON buttress_audit (log, target, sequence) WHERE target IS NOT NULL;
-CREATE INDEX IF NOT EXISTS buttress_audit_recorded ON buttress_audit (log, recorded, sequence);
+CREATE INDEX IF NOT EXISTS buttress_audit_at ON buttress_audit (log, at, sequence);
 COMMIT;
 ";
 
@@ -84,7 +84,7 @@ impl PostgresSink {
     ) -> Result<Self, Error> {
         let database = Postgres::connect(address, config, ctx).await?;
         // Whoever may use the table need not be one who may make it.
-        let there = database.query("SELECT to_regclass('buttress_audit_recorded') IS NOT NULL", &[]).await?;
+        let there = database.query("SELECT to_regclass('buttress_audit_at') IS NOT NULL", &[]).await?;
         if !there.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
             database.execute(SCHEMA).await?;
         }

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS buttress_audit (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS buttress_audit_actor ON buttress_audit (log, actor, sequence) WHERE actor IS NOT NULL;
 CREATE INDEX IF NOT EXISTS buttress_audit_target ON buttress_audit (log, target, sequence) WHERE target IS NOT NULL;
-CREATE INDEX IF NOT EXISTS buttress_audit_recorded ON buttress_audit (log, recorded, sequence);
+CREATE INDEX IF NOT EXISTS buttress_audit_at ON buttress_audit (log, at, sequence);
 ";
 
 const DIALECT: Dialect = Dialect {
