@@ -48,6 +48,9 @@ mod file_name;
 mod handle;
 mod identifier;
 pub mod json;
+#[cfg(feature = "tower")]
+pub mod layer;
+pub mod metrics;
 pub mod path;
 mod text;
 #[cfg(feature = "upload")]
