@@ -14,7 +14,7 @@ pub(super) struct Refusal {
     pub(super) code: Code,
     pub(super) detail: String,
     /// Of a body in JSON.
-    pub(super) problem: Option<Problem>,
+    pub(super) problem: Option<Box<Problem>>,
 }
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ impl Refusal {
         let large = matches!(problem.code, Code::TooLong | Code::TooDeep | Code::TooMany);
         let status = if large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
         let detail = format!("the body {}; {}", problem.message, problem.remedy);
-        Self { status, code: problem.code, detail, problem: Some(problem) }
+        Self { status, code: problem.code, detail, problem: Some(Box::new(problem)) }
     }
 
     pub(super) fn answer<R: From<String>>(&self) -> Response<R> {
@@ -47,7 +47,7 @@ impl Refusal {
             status: self.status.as_u16(),
             detail: &self.detail,
             code: self.code,
-            errors: self.problem.as_slice(),
+            errors: self.problem.as_deref().map(std::slice::from_ref).unwrap_or_default(),
         };
         // A struct of texts and numbers always is JSON.
         let mut response = Response::new(R::from(serde_json::to_string(&answer).unwrap_or_default()));
