@@ -4,10 +4,10 @@ use crate::error::{Code, Invalid};
 
 const WHAT: &str = "identifier";
 
-/// The longest of PostgreSQL; MySQL takes 64.
+/// The longest of PostgreSQL; `MySQL` takes 64.
 const LONGEST: usize = 63;
 
-/// Words that PostgreSQL, SQLite or MySQL read as something else where a name may stand, in order.
+/// Words that PostgreSQL, SQLite or `MySQL` read as something else where a name may stand, in order.
 #[rustfmt::skip]
 const RESERVED: [&str; 207] = [
     "abort", "add", "all", "alter", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization",

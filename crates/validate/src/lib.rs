@@ -51,6 +51,9 @@ mod handle;
 mod html;
 mod identifier;
 pub mod json;
+#[cfg(feature = "tower")]
+pub mod layer;
+pub mod metrics;
 pub mod path;
 mod text;
 #[cfg(feature = "upload")]

@@ -190,7 +190,7 @@ fn bombs_are_counted_while_they_stream() {
         wide.max_inflated = ByteSize::mib(7);
         assert_eq!(refused(&wide, &bomb), Code::TooLong);
     }
-    let members = gzip(&[0; 1 << 20]).repeat(3);
+    let members = gzip(&vec![0; 1 << 20]).repeat(3);
     assert_eq!(refused(&open(), &members), Code::Ratio, "members are counted together");
     let mut small = open();
     small.max_bytes = ByteSize::b(10);

@@ -28,7 +28,7 @@ pub(super) fn plain_run(bytes: &[u8]) -> (usize, bool) {
 fn ends(word: u64) -> u64 {
     let zero = |x: u64| x.wrapping_sub(LOW) & !x;
     let control = word.wrapping_sub(LOW * 0x20) & !word;
-    (zero(word ^ LOW * u64::from(b'"')) | zero(word ^ LOW * u64::from(b'\\')) | control) & HIGH
+    (zero(word ^ (LOW * u64::from(b'"'))) | zero(word ^ (LOW * u64::from(b'\\'))) | control) & HIGH
 }
 
 /// UTF-8 (RFC 3629) in pieces: what the character that is begun needs to be whole.

@@ -75,7 +75,7 @@ fn told(error: &serde_json::Error, text: &[u8], limits: &JsonLimits) -> Problem 
     Problem::new(pointer, code, cut(message), cut(remedy)).at_byte(at)
 }
 
-/// The byte up to which serde_json had read.
+/// The byte up to which `serde_json` had read.
 fn offset(error: &serde_json::Error, text: &[u8]) -> usize {
     let lines = text.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();

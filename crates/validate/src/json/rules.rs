@@ -74,7 +74,7 @@ fn gather(errors: &ValidationErrors, at: &str, depth: usize, found: &mut Vec<Pro
                 }
             }
             ValidationErrorsKind::Field(list) => {
-                found.extend(list.iter().map(|error| problem(&pointer, error)))
+                found.extend(list.iter().map(|error| problem(&pointer, error)));
             }
         }
     }

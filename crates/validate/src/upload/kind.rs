@@ -68,7 +68,7 @@ kinds! {
     Docx = "docx" ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"] ["docx"],
     /// A workbook of Excel.
     Xlsx = "xlsx" ["application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"] ["xlsx"],
-    /// A presentation of PowerPoint.
+    /// A presentation of `PowerPoint`.
     Pptx = "pptx" ["application/vnd.openxmlformats-officedocument.presentationml.presentation"] ["pptx"],
     /// An OpenDocument text.
     Odt = "odt" ["application/vnd.oasis.opendocument.text"] ["odt"],

@@ -63,18 +63,21 @@ fn search(kind: Kind, bytes: &[u8], start: u64, note: &mut impl FnMut(Note)) {
         let begins =
             |needle: &&[u8]| here.get(..needle.len()).is_some_and(|text| text.eq_ignore_ascii_case(needle));
         let place = start + (bytes.len() - here.len()) as u64;
-        match here.first() {
-            _ if kind.is_text() => {
-                if ACTIVE_TEXT.iter().any(begins) {
-                    note(Note::Script);
-                }
+        if kind.is_text() {
+            if ACTIVE_TEXT.iter().any(begins) {
+                note(Note::Script);
             }
-            Some(b'<') if kind != Kind::Pdf && PAGE.iter().any(begins) => note(Note::Html),
-            Some(b'<') if begins(&b"<?php".as_slice()) => note(Note::Php),
-            Some(b'/') if kind == Kind::Pdf && ACTIVE_PDF.iter().any(begins) => note(Note::Script),
-            Some(b'P') if here.starts_with(b"PK\x03\x04") => note(Note::Archive),
-            Some(b'%') if kind != Kind::Pdf && place < 1024 && here.starts_with(b"%PDF-") => note(Note::Pdf),
-            _ => {}
+        } else {
+            match here.first() {
+                Some(b'<') if kind != Kind::Pdf && PAGE.iter().any(begins) => note(Note::Html),
+                Some(b'<') if begins(&b"<?php".as_slice()) => note(Note::Php),
+                Some(b'/') if kind == Kind::Pdf && ACTIVE_PDF.iter().any(begins) => note(Note::Script),
+                Some(b'P') if here.starts_with(b"PK\x03\x04") => note(Note::Archive),
+                Some(b'%') if kind != Kind::Pdf && place < 1024 && here.starts_with(b"%PDF-") => {
+                    note(Note::Pdf);
+                }
+                _ => {}
+            }
         }
         rest = here.get(1..).unwrap_or_default();
     }

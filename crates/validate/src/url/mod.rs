@@ -24,6 +24,7 @@
 
 mod address;
 mod config;
+mod hosts;
 mod policy;
 mod ports;
 mod reason;
@@ -33,7 +34,8 @@ mod safe;
 
 pub use address::{Reach, classify};
 pub use config::UrlConfig;
-pub use policy::{Host, UrlPolicy};
+pub use hosts::{Host, HostRules};
+pub use policy::UrlPolicy;
 pub use reason::Reason;
 pub use resolve::{Resolve, SystemResolver};
 pub use rule::{Rule, RuleError};

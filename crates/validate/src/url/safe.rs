@@ -8,7 +8,8 @@ use std::str::FromStr;
 use buttress_core::timeout;
 use url::Url;
 
-use super::policy::{Host, UrlPolicy};
+use super::hosts::Host;
+use super::policy::UrlPolicy;
 use super::reason::Reason;
 use crate::chars;
 use crate::error::{Code, Error, Invalid, Result};
@@ -76,7 +77,7 @@ impl SafeUrl {
             return refused(Reason::Credentials);
         }
         let safe = Self { url, policy: policy.clone(), redirects };
-        match policy.check_host(safe.host(), safe.port()) {
+        match policy.inner.rules.check_host(safe.host(), safe.port()) {
             Ok(()) => Ok(safe),
             Err(reason) => refused(reason),
         }
@@ -142,7 +143,7 @@ impl SafeUrl {
             return Err(Error::Unresolved(none));
         }
         for address in &found {
-            if let Err(reason) = self.policy.check_address(host, *address, self.port()) {
+            if let Err(reason) = inner.rules.check_address(host, *address, self.port()) {
                 return Err(refused(reason).into());
             }
         }
