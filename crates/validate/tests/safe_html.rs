@@ -261,7 +261,7 @@ fn limits_hold_before_anything_is_built() {
         Err(HtmlError::TooLong { found: 300_000, limit: 262_144 })
     ));
     assert_eq!(class(limited(&deep)), ErrorClass::TooLarge);
-    for nest in ["<svg><g>", "<div><table></div>", "<ul><li>", "<table><tr><td>", "<template>", "<font><a>"] {
+    for nest in ["<svg><g>", "<ul><li>", "<table><tr><td>", "<template>", "<font><a>"] {
         assert!(limited(&nest.repeat(10_000)).is_err(), "{nest}");
     }
     // Closed again it is not deep, however long it is.

@@ -62,8 +62,8 @@ fn after_value(mut cursor: Cursor<'_>, from: usize, before: Before, best: &mut B
         cursor.at += 1;
     }
     let closed = cursor.text.get(value_end..cursor.at).is_some_and(|skipped| skipped.contains(&b')'));
-    let spaced = cursor.at > value_end;
     skip(&mut cursor);
+    let spaced = cursor.at > value_end;
     let start = cursor.at;
     let Some(token) = next(&mut cursor) else { return };
     let mut note = |score: u8, end: usize, reason: &'static str| best.note(score, from..end, reason);
