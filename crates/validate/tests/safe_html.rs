@@ -1,5 +1,11 @@
 //! What `SafeHtml` keeps, drops and refuses.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)] // Failing is what a test is for.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    missing_docs
+)] // Failing is what a test is for.
 
 mod common;
 

@@ -5,7 +5,9 @@ use super::command_words::{SHORT, STRONG, TELLING, WITH, tells};
 use super::text::{Cursor, find, is_one_of, is_space, is_word, starts_with};
 
 pub(super) fn read(text: &[u8], best: &mut Best) {
-    for (needle, score, reason) in STRONG {
+    // All of them have one of these.
+    let telling = text.iter().any(|byte| matches!(byte, b'$' | b'{' | b'<' | b'-') || *byte == b'/');
+    for (needle, score, reason) in STRONG.iter().filter(|_| telling) {
         if let Some(at) = find(text, needle) {
             // In a long text it is likely written about.
             let score = if text.len() > 400 { score.saturating_sub(26) } else { *score };

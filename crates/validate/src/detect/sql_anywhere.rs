@@ -3,67 +3,73 @@
 use super::Best;
 use super::sql_query::selects;
 use super::sql_tokens::skip;
-use super::text::{Cursor, contains, find, is_space, is_word, starts_with};
+use super::text::{Cursor, is_space, is_word, starts_with};
 
 /// So many of each word are looked at, so that a text of nothing else takes no longer.
 const PLACES: usize = 128;
 
-/// What is found without a value before it.
+/// What is found without a value before it: each word of the text is looked at once.
 pub(super) fn anywhere(text: &[u8], best: &mut Best) {
-    let mut at = 0;
-    for _ in 0..PLACES {
-        let Some(found) = text.get(at..).and_then(|rest| find(rest, "union")) else { break };
-        at += found;
-        let start = at;
-        at += 5;
-        let before = text.get(..start).unwrap_or_default();
-        if before.last().is_some_and(|byte| is_word(*byte)) || text.get(at).is_some_and(|byte| is_word(*byte))
-        {
+    let mut before = b' ';
+    let mut selected = false;
+    let (mut unions, mut conditions) = (0, 0);
+    for (at, &byte) in text.iter().enumerate() {
+        let begins = byte.is_ascii_alphabetic() && !is_word(before);
+        before = byte;
+        if !begins {
             continue;
         }
-        let mut cursor = Cursor::new(text, at);
-        if !selects(&mut cursor) {
-            continue;
+        let rest = text.get(at..).unwrap_or_default();
+        let word =
+            |word: &str| starts_with(rest, word) && rest.get(word.len()).is_none_or(|byte| !is_word(*byte));
+        match byte.to_ascii_lowercase() {
+            b's' => selected |= word("select"),
+            b'u' if unions < PLACES && word("union") => {
+                unions += 1;
+                union(text, at, selected, best);
+            }
+            b'o' | b'a' if conditions < PLACES && (word("or") || word("and")) => {
+                conditions += 1;
+                let mut cursor = Cursor::new(text, at);
+                cursor.take(is_word);
+                if let Some(score) = same(&mut cursor) {
+                    best.note(score, at..cursor.at, "a condition that always holds");
+                }
+            }
+            b'b' | b'd' | b'e' | b'i' | b'l' | b'p' | b'u' | b'w' | b'x' => strong(text, at, best),
+            _ => {}
         }
+    }
+}
+
+/// A union at `at`; `selected` says whether a query came before.
+fn union(text: &[u8], at: usize, selected: bool, best: &mut Best) {
+    let mut cursor = Cursor::new(text, at + "union".len());
+    if !selects(&mut cursor) {
+        return;
+    }
+    let before = text.get(..at).unwrap_or_default();
+    let last = before.iter().rev().find(|byte| !is_space(**byte)).copied();
+    let score = match last {
         // A query that begins with SELECT is a query, not a piece of one.
-        let whole = contains(before, "select");
-        let last = before.iter().rev().find(|byte| !is_space(**byte)).copied();
-        let score = match last {
-            Some(b'\'' | b'"' | b')') if !whole => 78,
-            Some(b'0'..=b'9' | b'/') if !whole => 74,
-            _ if whole => 25,
-            _ => 50,
-        };
-        best.note(score, start..cursor.at, "a union with a query");
-    }
+        _ if selected => 25,
+        Some(b'\'' | b'"' | b')') => 78,
+        Some(b'0'..=b'9' | b'/') => 74,
+        _ => 50,
+    };
+    best.note(score, at..cursor.at, "a union with a query");
+}
+
+fn strong(text: &[u8], at: usize, best: &mut Best) {
+    let rest = text.get(at..).unwrap_or_default();
     for (needle, follows, score, reason) in STRONG {
-        let Some(found) = find(text, needle) else { continue };
-        let mut cursor = Cursor::new(text, found + needle.len());
-        skip(&mut cursor);
-        if !follows.is_empty() && !follows.iter().any(|follow| starts_with(cursor.rest(), follow)) {
+        if !starts_with(rest, needle) {
             continue;
         }
-        let begins = found.checked_sub(1).and_then(|at| text.get(at)).is_none_or(|byte| !is_word(*byte));
-        if begins {
-            best.note(*score, found..cursor.at.max(found + 1), reason);
-        }
-    }
-    // Query strings and forms: `id=1 or 1=1`.
-    for word in ["or", "and"] {
-        let mut at = 0;
-        let mut places = 0;
-        while let Some(found) = text.get(at..).and_then(|rest| find(rest, word)).filter(|_| places < PLACES) {
-            let start = at + found;
-            at = start + word.len();
-            let before = start.checked_sub(1).and_then(|at| text.get(at)).copied();
-            if before.is_none_or(is_word) || text.get(at).is_none_or(|byte| is_word(*byte)) {
-                continue;
-            }
-            places += 1;
-            let mut cursor = Cursor::new(text, at);
-            if let Some(value) = same(&mut cursor) {
-                best.note(value, start..cursor.at, "a condition that always holds");
-            }
+        let mut cursor = Cursor::new(text, at + needle.len());
+        cursor.skip_space();
+        if follows.is_empty() || follows.iter().any(|follow| starts_with(cursor.rest(), follow)) {
+            best.note(*score, at..cursor.at, reason);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::xss_words::{ADDRESSES, CALLS, EVENTS, STYLES};
 
 pub(super) fn read(text: &[u8], best: &mut Best) {
     let mut at = 0;
-    while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'<')) {
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr(b'<', rest)) {
         at += found + 1;
         tag(text, at - 1, best);
     }
@@ -230,6 +230,9 @@ fn address(text: &[u8], best: &mut Best) {
 /// `" onfocus=alert(1) x="`: a quote, and behind it a handler.
 fn out_of_attribute(text: &[u8], best: &mut Best) {
     let Some(quote) = text.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'`')) else { return };
+    if !text.contains(&b'=') {
+        return;
+    }
     let mut at = quote;
     while let Some(found) = text.get(at..).and_then(|rest| find(rest, "on")) {
         let start = at + found;

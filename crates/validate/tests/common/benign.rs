@@ -35,7 +35,7 @@ fn walk(path: &Path, texts: &mut Vec<String>) {
     }
     if path.is_dir() {
         let mut entries: Vec<_> =
-            std::fs::read_dir(path).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+            std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
         entries.sort();
         for entry in entries {
             walk(&entry, texts);
