@@ -29,7 +29,7 @@ fn recall(name: &str, class: AttackClass, attacks: &[String], at_least: f64) {
         }
         if held_out(attack) {
             all += 1;
-            found += usize::from(verdict.is_some());
+            found += u32::from(verdict.is_some());
         }
     }
     let rate = f64::from(found) / f64::from(all) * 100.0;

@@ -1,154 +1,13 @@
 //! Commands behind a value that a shell would run.
 
 use super::Best;
-use super::text::{Cursor, contains, find, is_one_of, is_space, is_word, starts_with};
-
-/// Commands that say by themselves what an attacker wants to know.
-const TELLING: &[&str] = &[
-    "whoami",
-    "uname",
-    "ifconfig",
-    "ipconfig",
-    "systeminfo",
-    "tasklist",
-    "hostname",
-    "netstat",
-    "nslookup",
-    "getent",
-];
-
-/// Words that are commands, and also words.
-const SHORT: &[&str] = &[
-    "id", "ls", "dir", "ps", "w", "env", "set", "ver", "pwd", "type", "who", "date", "sh", "bash", "arp",
-    "last", "vol",
-];
-
-/// Commands that are attacks only with what they are told.
-const WITH: &[&str] = &[
-    "cat",
-    "ping",
-    "sleep",
-    "curl",
-    "wget",
-    "nc",
-    "ncat",
-    "netcat",
-    "telnet",
-    "dig",
-    "host",
-    "bash",
-    "sh",
-    "zsh",
-    "python",
-    "python3",
-    "perl",
-    "php",
-    "ruby",
-    "powershell",
-    "cmd",
-    "cmd.exe",
-    "powershell.exe",
-    "certutil",
-    "bitsadmin",
-    "net",
-    "type",
-    "echo",
-    "rm",
-    "chmod",
-    "touch",
-    "tail",
-    "head",
-    "less",
-    "more",
-    "tac",
-    "nl",
-    "od",
-    "xxd",
-    "base64",
-    "find",
-    "grep",
-    "awk",
-    "sed",
-    "tee",
-    "cp",
-    "mv",
-    "kill",
-    "shutdown",
-    "reboot",
-    "timeout",
-    "mkfifo",
-    "socat",
-    "ftp",
-    "tftp",
-    "scp",
-    "ssh",
-    "reg",
-    "wmic",
-    "printf",
-    "ls",
-    "id",
-    "dir",
-    "ps",
-    "env",
-    "uname",
-    "whoami",
-    "ifconfig",
-    "ipconfig",
-    "netstat",
-    "nslookup",
-    "hostname",
-    "eval",
-    "exec",
-    "sudo",
-    "su",
-    "useradd",
-    "passwd",
-    "iptables",
-    "mail",
-    "sendmail",
-    "xterm",
-    "busybox",
-    "del",
-    "copy",
-    "start",
-    "mshta",
-    "rundll32",
-    "regsvr32",
-    "lynx",
-    "nmap",
-    "which",
-    "openssl",
-    "gcc",
-    "node",
-    "lua",
-    "route",
-    "dmesg",
-    "ss",
-    "ip",
-];
-
-/// What no command line says that is not an attack's.
-const STRONG: &[(&str, u8, &str)] = &[
-    ("/dev/tcp/", 86, "a connection of a shell"),
-    ("/dev/udp/", 80, "a connection of a shell"),
-    ("() { :", 88, "a function that a shell runs"),
-    ("() {:", 88, "a function that a shell runs"),
-    ("${ifs", 78, "spaces that are none"),
-    ("$ifs", 74, "spaces that are none"),
-    ("{cat,", 80, "spaces that are none"),
-    ("nc -e", 82, "a connection of a shell"),
-    ("ncat -e", 82, "a connection of a shell"),
-    ("nc -c", 70, "a connection of a shell"),
-    ("bash -i", 66, "a connection of a shell"),
-    ("cat</etc", 82, "a command that reads a file"),
-    ("<!--#exec", 84, "a command in a page"),
-    ("powershell -enc", 78, "a hidden command"),
-    ("powershell -e ", 70, "a hidden command"),
-    ("certutil -urlcache", 80, "a command that loads a file"),
-];
+use super::command_words::{SHORT, STRONG, TELLING, WITH, tells};
+use super::text::{Cursor, find, is_one_of, is_space, is_word, starts_with};
 
 pub(super) fn read(text: &[u8], best: &mut Best) {
-    for (needle, score, reason) in STRONG {
+    // All of them have one of these.
+    let telling = text.iter().any(|byte| matches!(byte, b'$' | b'{' | b'<' | b'-') || *byte == b'/');
+    for (needle, score, reason) in STRONG.iter().filter(|_| telling) {
         if let Some(at) = find(text, needle) {
             // In a long text it is likely written about.
             let score = if text.len() > 400 { score.saturating_sub(26) } else { *score };
@@ -198,6 +57,12 @@ fn value_before(before: &[u8]) -> Option<Before> {
         return Some(Before::Nothing);
     }
     let first = Cursor::new(before, 0).take(|byte| is_word(byte) || matches!(byte, b'.' | b'-'));
+    // Behind an operator or a bracket of a program it is an operand.
+    if before.len() > 1 && before.ends_with(b"(")
+        || before.last().is_some_and(|byte| b"[{,:=<>!+*?&|".contains(byte))
+    {
+        return None;
+    }
     let words = before.split(|byte| is_space(*byte)).filter(|word| !word.is_empty()).count();
     if words > 4
         || before.starts_with(b"$ ")
@@ -253,7 +118,8 @@ fn command(cursor: Cursor<'_>, before: Before, separator: u8) -> Option<u8> {
     }
     let name = name.get(..length)?;
     let next = cursor.peek();
-    if next.is_some_and(|byte| byte == b'=' || byte == b'(' || byte == b':') {
+    let closure = separator == b'|' && next == Some(b'|') && cursor.peek_at(1) != Some(b'|');
+    if closure || next.is_some_and(|byte| byte == b'=' || byte == b'(' || byte == b':') {
         return None;
     }
     let mut rest = cursor;
@@ -278,7 +144,7 @@ fn command(cursor: Cursor<'_>, before: Before, separator: u8) -> Option<u8> {
         Before::Words => {
             return (is_one_of(name, TELLING) && ends && separator != b'\n')
                 .then_some(46)
-                .or_else(|| tells(name, arguments).then_some(64));
+                .or_else(|| (tells(name, arguments) && arguments.len() < 40).then_some(64));
         }
     };
     if broken && ends {
@@ -301,86 +167,6 @@ fn command(cursor: Cursor<'_>, before: Before, separator: u8) -> Option<u8> {
     None
 }
 
-/// Whether a command is told what attackers tell it.
-fn tells(name: &[u8], arguments: &[u8]) -> bool {
-    let line = arguments
-        .get(..arguments.iter().position(|byte| *byte == b'\n').unwrap_or(arguments.len()))
-        .unwrap_or(arguments);
-    let number = line.first().is_some_and(u8::is_ascii_digit);
-    match name {
-        b"sleep" => {
-            number
-                && Cursor::new(line, 0).take(|byte| byte.is_ascii_digit() || byte == b'.').len() <= 4
-                && line.len() <= 24
-        }
-        b"timeout" => (number || starts_with(line, "/t")) && line.len() < 24,
-        b"ping" => {
-            line.first() == Some(&b'-')
-                || starts_with(line, "/n")
-                || line.iter().any(|byte| *byte == b'.' || *byte == b'_')
-                || contains(line, "localhost")
-        }
-        b"curl" | b"wget" | b"lynx" | b"ftp" | b"tftp" | b"bitsadmin" | b"mshta" => {
-            line.contains(&b'.') || contains(line, "://") || contains(line, "_")
-        }
-        b"nslookup" | b"dig" | b"host" => !line.is_empty(),
-        b"nc" | b"ncat" | b"netcat" | b"telnet" | b"socat" => line.iter().any(u8::is_ascii_digit),
-        b"cat" | b"tac" | b"nl" | b"less" | b"more" | b"head" | b"tail" | b"od" | b"xxd" | b"grep"
-        | b"sed" | b"awk" | b"find" | b"cp" | b"base64" | b"ls" | b"dir" => {
-            line.contains(&b'/') && contains(line, "etc/")
-                || contains(line, "passwd")
-                || contains(line, "/proc")
-                || starts_with(line, "/") && name != b"find"
-                || contains(line, ".ssh")
-                || starts_with(line, "<")
-                || starts_with(line, "c:\\")
-                || contains(line, "../")
-        }
-        b"type" => contains(line, ":\\") || contains(line, "win.ini") || contains(line, "boot.ini"),
-        b"net" => {
-            starts_with(line, "user")
-                || starts_with(line, "localgroup")
-                || starts_with(line, "view")
-                || starts_with(line, "share")
-        }
-        b"rm" => {
-            starts_with(line, "-rf /")
-                || starts_with(line, "-r /")
-                || starts_with(line, "-rf *")
-                || starts_with(line, "-rf ~")
-        }
-        b"del" => contains(line, "/q") || contains(line, "/f") || contains(line, "*.*"),
-        b"bash" | b"sh" | b"zsh" => starts_with(line, "-i") || starts_with(line, "-c"),
-        b"python" | b"python3" | b"perl" | b"ruby" | b"php" | b"node" | b"lua" => {
-            starts_with(line, "-c") || starts_with(line, "-e") || starts_with(line, "-r")
-        }
-        b"cmd" | b"cmd.exe" => starts_with(line, "/c") || starts_with(line, "/k"),
-        b"powershell" | b"powershell.exe" => {
-            starts_with(line, "-") || starts_with(line, "iex") || contains(line, "invoke")
-        }
-        b"echo" | b"printf" => {
-            contains(line, "%username%")
-                || contains(line, "$(")
-                || contains(line, "$user")
-                || contains(line, "vulnerable")
-                || contains(line, "%os%")
-                || contains(line, "<?php")
-                || contains(line, "/tmp/")
-                || contains(line, "$((")
-                || contains(line, "base64")
-        }
-        b"id" | b"uname" | b"whoami" | b"ps" | b"env" => {
-            starts_with(line, "-") && line.len() < 12
-                || starts_with(line, "/all")
-                || starts_with(line, "|") && !line.ends_with(b"|")
-        }
-        b"certutil" | b"wmic" | b"reg" | b"rundll32" | b"regsvr32" => !line.is_empty(),
-        b"mkfifo" | b"touch" | b"chmod" => contains(line, "/tmp/") || contains(line, "/var/"),
-        b"shutdown" => line.is_empty() || starts_with(line, "-") || starts_with(line, "/"),
-        _ => false,
-    }
-}
-
 /// `$(id)`, `` `whoami` ``.
 fn substitutions(text: &[u8], best: &mut Best) {
     let mut at = 0;
@@ -396,6 +182,10 @@ fn substitutions(text: &[u8], best: &mut Best) {
         at = start + 1;
         let opening = text.get(start..start + 2).unwrap_or_default();
         let back = opening.first() == Some(&b'`');
+        if opening == b"``" {
+            at = start + 3; // A fence of Markdown.
+            continue;
+        }
         if !back && !matches!(opening, b"$(" | b"<(" | b">(") {
             continue;
         }
@@ -412,16 +202,13 @@ fn substitutions(text: &[u8], best: &mut Best) {
         let arguments = inside.get(name.len()..).unwrap_or_default().trim_ascii();
         let told = is_one_of(name, WITH) && tells(name, arguments);
         let telling = is_one_of(name, TELLING) && (arguments.is_empty() || arguments.starts_with(b"-"));
+        let field =
+            if before.is_empty() { Before::Nothing } else { value_before(before).unwrap_or(Before::Words) };
         let score = match (alone, told || telling) {
             (true, true) => 74,
-            (true, false) if is_one_of(name, SHORT) && arguments.is_empty() => {
-                if back {
-                    56
-                } else {
-                    66
-                }
-            }
-            (true, false) if contains(inside, "ifs") || contains(inside, "<") => 62,
+            // A name of a field is written like this.
+            (true, false) if back && before.is_empty() && is_one_of(inside, SHORT) => 56,
+            (true, false) => command(Cursor::new(inside, 0), field, b';').unwrap_or(15),
             (false, true) if !back && text.len() < 100 && told => 60,
             _ => 15,
         };

@@ -6,7 +6,7 @@
 //!
 //! # How it decides
 //!
-//! The first `look_at` bytes are read as they stand, and again with one and two rounds of encodings taken off (percent, entities,
+//! The first `look_at` bytes are read as they stand, and again with up to three rounds of encodings taken off (percent, entities,
 //! `\u`, full-width forms). Each time four readers look for what their class of attacks cannot do without:
 //!
 //! - **SQL**: what follows the first quote, or a short value at the beginning, is read as tokens of SQL, comments left out, and must go on
@@ -24,16 +24,21 @@
 //!
 //! Attacks behind the first `look_at` bytes, behind a long harmless beginning without a quote, in encodings that are not named
 //! above (base64, UTF-7, application formats), second-order attacks, payloads in parts, functions of databases and commands it does not
-//! know, JavaScript that calls by other names, and all other classes (templates, LDAP, XPath, NoSQL, logs). The rates are in the
+//! know, JavaScript that calls by other names, and all other classes (templates, LDAP, `XPath`, `NoSQL`, logs). The rates are in the
 //! crate's tests.
 
 mod command;
+mod command_words;
 mod decode;
 mod sql;
+mod sql_anywhere;
+mod sql_condition;
+mod sql_query;
 mod sql_tokens;
 mod text;
 mod traversal;
 mod xss;
+mod xss_words;
 
 use std::fmt;
 use std::ops::Range;
@@ -43,8 +48,8 @@ use serde::{Deserialize, Serialize};
 
 use decode::{Decoded, decode, is_encoded};
 
-/// Encodings are taken off this often.
-const ROUNDS: usize = 2;
+/// Encodings are taken off this often: percent signs that were encoded twice, and what entities stood behind them.
+const ROUNDS: usize = 3;
 
 /// A class of attacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

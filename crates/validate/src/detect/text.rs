@@ -70,7 +70,7 @@ pub(super) fn find(text: &[u8], word: &str) -> Option<usize> {
     let first = word.bytes().next()?;
     let mut at = 0;
     while let Some(rest) = text.get(at..) {
-        at += rest.iter().position(|byte| byte.to_ascii_lowercase() == first)?;
+        at += memchr::memchr2(first, first.to_ascii_uppercase(), rest)?;
         if starts_with(text.get(at..)?, word) {
             return Some(at);
         }

@@ -110,7 +110,7 @@ fn steps(text: &[u8]) -> Option<Steps> {
     let is_separator = |byte: u8| byte == b'/' || byte == b'\\';
     let mut longest: Option<Steps> = None;
     let mut at = 0;
-    while let Some(found) = text.get(at..).and_then(|rest| rest.windows(2).position(|pair| pair == b"..")) {
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memmem::find(rest, b"..")) {
         let start = at + found;
         // `a..b`, `1...5`: no path.
         let begins = start
@@ -194,6 +194,9 @@ fn absolute(text: &[u8], best: &mut Best) {
     let start = text.iter().position(|byte| !is_space(*byte)).unwrap_or_default();
     let path = text.get(start..).unwrap_or_default();
     let alone = !path.trim_ascii_end().iter().any(|byte| is_space(*byte));
+    if !text.contains(&b':') && !path.starts_with(b"/") && !path.starts_with(b"\\") {
+        return;
+    }
     for (scheme, score) in [
         ("php://filter", 78),
         ("php://input", 78),

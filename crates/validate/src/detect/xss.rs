@@ -1,168 +1,14 @@
 //! Markup and scripts that a browser would run.
 
+use std::ops::Range;
+
 use super::Best;
 use super::text::{Cursor, contains, find, is_one_of, is_space, starts_with};
-
-/// What scripts of attacks call first.
-const CALLS: &[&str] = &[
-    "alert",
-    "prompt",
-    "confirm",
-    "eval",
-    "fetch",
-    "document.",
-    "window.",
-    "location",
-    "import(",
-    "settimeout",
-    "setinterval",
-    "function(",
-    "string.fromcharcode",
-    "atob(",
-    "self[",
-    "top[",
-    "this[",
-    "parent[",
-    "frames[",
-    "globalthis",
-    "write(",
-    "constructor",
-    "xmlhttprequest",
-    "navigator",
-    "open(",
-    "new image",
-    "print(",
-    "console.",
-    "onerror",
-    "throw",
-    "[]",
-];
-
-const EVENTS: &[&str] = &[
-    "abort",
-    "activate",
-    "afterprint",
-    "animationend",
-    "animationiteration",
-    "animationstart",
-    "auxclick",
-    "beforecopy",
-    "beforecut",
-    "beforeinput",
-    "beforepaste",
-    "beforeprint",
-    "beforetoggle",
-    "beforeunload",
-    "begin",
-    "blur",
-    "bounce",
-    "cancel",
-    "canplay",
-    "canplaythrough",
-    "change",
-    "click",
-    "close",
-    "contextmenu",
-    "copy",
-    "cuechange",
-    "cut",
-    "dblclick",
-    "drag",
-    "dragend",
-    "dragenter",
-    "dragleave",
-    "dragover",
-    "dragstart",
-    "drop",
-    "durationchange",
-    "end",
-    "ended",
-    "error",
-    "finish",
-    "focus",
-    "focusin",
-    "focusout",
-    "formdata",
-    "fullscreenchange",
-    "hashchange",
-    "input",
-    "invalid",
-    "keydown",
-    "keypress",
-    "keyup",
-    "load",
-    "loadeddata",
-    "loadedmetadata",
-    "loadstart",
-    "message",
-    "mousedown",
-    "mouseenter",
-    "mouseleave",
-    "mousemove",
-    "mouseout",
-    "mouseover",
-    "mouseup",
-    "mousewheel",
-    "offline",
-    "online",
-    "pagehide",
-    "pageshow",
-    "paste",
-    "pause",
-    "play",
-    "playing",
-    "pointercancel",
-    "pointerdown",
-    "pointerenter",
-    "pointerleave",
-    "pointermove",
-    "pointerout",
-    "pointerover",
-    "pointerrawupdate",
-    "pointerup",
-    "popstate",
-    "progress",
-    "propertychange",
-    "ratechange",
-    "readystatechange",
-    "repeat",
-    "reset",
-    "resize",
-    "scroll",
-    "scrollend",
-    "search",
-    "seeked",
-    "seeking",
-    "select",
-    "selectionchange",
-    "selectstart",
-    "show",
-    "start",
-    "storage",
-    "submit",
-    "suspend",
-    "timeupdate",
-    "toggle",
-    "touchcancel",
-    "touchend",
-    "touchmove",
-    "touchstart",
-    "transitioncancel",
-    "transitionend",
-    "transitionrun",
-    "transitionstart",
-    "unload",
-    "volumechange",
-    "waiting",
-    "webkitanimationend",
-    "webkitanimationstart",
-    "webkittransitionend",
-    "wheel",
-];
+use super::xss_words::{ADDRESSES, CALLS, EVENTS, STYLES};
 
 pub(super) fn read(text: &[u8], best: &mut Best) {
     let mut at = 0;
-    while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'<')) {
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr(b'<', rest)) {
         at += found + 1;
         tag(text, at - 1, best);
     }
@@ -216,95 +62,93 @@ fn tag(text: &[u8], start: usize, best: &mut Best) {
             handler |= !template;
             best.note(if template { 30 } else { 88 }, start..end, "a handler in a tag");
         }
-        let address = is_one_of(
-            attribute,
-            &[
-                "href",
-                "src",
-                "action",
-                "formaction",
-                "data",
-                "xlink:href",
-                "background",
-                "poster",
-                "to",
-                "from",
-                "values",
-                "lowsrc",
-                "dynsrc",
-                "content",
-                "url",
-                "srcdoc",
-                "code",
-                "codebase",
-                "folder",
-                "value",
-                "by",
-            ],
-        );
-        if address {
-            loads = true;
-            if let Some(score) = script_address(value) {
-                best.note(score, start..end, "a script as an address");
-            }
-        }
-        if is_one_of(attribute, &["srcdoc"]) {
-            best.note(72, start..end, "a document in an attribute");
-        }
-        if is_one_of(attribute, &["style"])
-            && ["expression(", "javascript:", "-moz-binding", "behavior:", "vbscript:", "@import"]
-                .iter()
-                .any(|bad| contains(value, bad))
-        {
-            best.note(78, start..end, "a script in a style");
-        }
+        loads |= is_one_of(attribute, ADDRESSES);
+        attribute_value(attribute, value, start..end, best);
     }
-    let body = text.get(cursor.at..).unwrap_or_default();
-    let ends = text.get(after_name).is_none_or(|byte| {
-        is_space(*byte) || matches!(byte, b'>' | b'/' | b'<' | b'"' | b'\'') || *byte < b' '
-    });
-    let span = start..cursor.at.max(after_name);
-    let score = match name.len() {
-        3 if is_one_of(name, &["svg"]) => {
-            (handler || contains(body.get(..300).unwrap_or(body), "<script")).then_some(70)
-        }
-        4 if is_one_of(name, &["base"]) => loads.then_some(64),
-        4 if is_one_of(name, &["link"]) => {
-            (loads && contains(text.get(span.clone()).unwrap_or_default(), "import")).then_some(64)
-        }
-        4 if is_one_of(name, &["meta"]) => {
-            let tag = text.get(span.clone()).unwrap_or_default();
-            (contains(tag, "refresh") && contains(tag, "url")).then_some(64)
-        }
-        5 if is_one_of(name, &["embed"]) => loads.then_some(64),
-        5 if is_one_of(name, &["style"]) => ["@import", "expression(", "javascript:", "-moz-binding"]
-            .iter()
-            .any(|bad| contains(body.get(..400).unwrap_or(body), bad))
-            .then_some(66),
-        6 if is_one_of(name, &["script"]) && ends => {
-            let code = body.get(..find(body, "</").unwrap_or(body.len()).min(400)).unwrap_or(body);
-            let calls = CALLS.iter().any(|call| contains(code, call));
-            let long = code.iter().filter(|byte| !is_space(**byte)).count() > 3;
-            Some(if loads {
-                84
-            } else if calls {
-                90
-            } else if long {
-                66
-            } else {
-                52
-            })
-        }
-        6 if is_one_of(name, &["iframe", "object", "applet"]) => loads.then_some(66),
-        8 if is_one_of(name, &["frameset"]) => Some(40),
-        _ => None,
-    };
-    if let Some(score) = score {
-        best.note(score, span, "an element that runs or loads");
+    let tag = Tag { text, name, after_name, start, end: cursor.at.max(after_name), handler, loads };
+    if let Some(score) = tag.score() {
+        best.note(score, tag.start..tag.end, "an element that runs or loads");
     }
 }
 
+/// What an attribute that is no handler may run.
+fn attribute_value(attribute: &[u8], value: &[u8], span: Range<usize>, best: &mut Best) {
+    if is_one_of(attribute, ADDRESSES)
+        && let Some(score) = script_address(value)
+    {
+        best.note(score, span.clone(), "a script as an address");
+    }
+    if is_one_of(attribute, &["srcdoc"]) {
+        best.note(72, span.clone(), "a document in an attribute");
+    }
+    if is_one_of(attribute, &["style"]) && STYLES.iter().any(|bad| contains(value, bad)) {
+        best.note(78, span, "a script in a style");
+    }
+}
+
+/// A tag that was read.
+struct Tag<'t> {
+    text: &'t [u8],
+    name: &'t [u8],
+    after_name: usize,
+    start: usize,
+    end: usize,
+    handler: bool,
+    loads: bool,
+}
+
+impl Tag<'_> {
+    fn score(&self) -> Option<u8> {
+        let body = self.text.get(self.end..).unwrap_or_default();
+        let body = body.get(..400).unwrap_or(body);
+        let tag = self.text.get(self.start..self.end).unwrap_or_default();
+        let is = |name: &str| self.name.eq_ignore_ascii_case(name.as_bytes());
+        if is("script") {
+            let ends = self.text.get(self.after_name).is_none_or(|byte| {
+                is_space(*byte) || matches!(byte, b'>' | b'/' | b'<' | b'"' | b'\'') || *byte < b' '
+            });
+            let code = body.get(..find(body, "</").unwrap_or(body.len())).unwrap_or(body);
+            let calls = CALLS.iter().any(|call| contains(code, call));
+            let long = code.iter().filter(|byte| !is_space(**byte)).count() > 3;
+            let score = match (self.loads, calls, long) {
+                (true, _, _) => 84,
+                (_, true, _) => 90,
+                // It is there, and does nothing that is known to hurt.
+                (_, _, true) => 62,
+                _ => 52,
+            };
+            return ends.then_some(score);
+        }
+        let (runs, score) = if is("svg") {
+            (self.handler || contains(body, "<script"), 70)
+        } else if is("style") {
+            (STYLES.iter().any(|bad| contains(body, bad)), 66)
+        } else if is("iframe") || is("object") || is("applet") {
+            (self.loads, 66)
+        } else if is("base") || is("embed") {
+            (self.loads, 64)
+        } else if is("link") {
+            (self.loads && contains(tag, "import"), 64)
+        } else if is("meta") {
+            (contains(tag, "refresh") && contains(tag, "url"), 64)
+        } else {
+            (false, 0)
+        };
+        runs.then_some(score)
+    }
+}
+
+/// The value of an attribute, or as much of it as is looked at.
 fn value<'t>(cursor: &mut Cursor<'t>) -> &'t [u8] {
+    let text = cursor.text;
+    let seen = Cursor { text: text.get(..text.len().min(cursor.at + 1_024)).unwrap_or(text), at: cursor.at };
+    let mut inner = seen;
+    let value = whole_value(&mut inner);
+    cursor.at = inner.at;
+    value
+}
+
+fn whole_value<'t>(cursor: &mut Cursor<'t>) -> &'t [u8] {
     match cursor.peek() {
         Some(quote @ (b'"' | b'\'' | b'`')) => {
             cursor.at += 1;
@@ -379,13 +223,16 @@ fn address(text: &[u8], best: &mut Best) {
     let code = cursor.rest().get(colon + 1..).unwrap_or_default();
     // Prose has a space behind the colon, and scripts call something.
     let runs = code.first().is_some_and(|byte| !is_space(*byte))
-        && code.iter().any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'<' | b','));
+        && code.iter().any(|byte| matches!(byte, b'(' | b'`' | b'=' | b'<'));
     best.note(if runs { score.min(80) } else { 25 }, start..text.len(), "a script as an address");
 }
 
 /// `" onfocus=alert(1) x="`: a quote, and behind it a handler.
 fn out_of_attribute(text: &[u8], best: &mut Best) {
     let Some(quote) = text.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'`')) else { return };
+    if !text.contains(&b'=') {
+        return;
+    }
     let mut at = quote;
     while let Some(found) = text.get(at..).and_then(|rest| find(rest, "on")) {
         let start = at + found;
@@ -423,8 +270,7 @@ fn out_of_string(text: &[u8], best: &mut Best) {
     for (at, byte) in text.iter().enumerate().take(256) {
         let opens = match byte {
             b'"' | b'\'' | b'`' => true,
-            b'$' => text.get(at + 1) == Some(&b'{'),
-            b'{' => text.get(at + 1) == Some(&b'{'),
+            b'$' | b'{' => text.get(at + 1) == Some(&b'{'),
             _ => false,
         };
         if !opens {

@@ -43,7 +43,7 @@ pub enum ImageSource {
 /// What markup may hold, and how much of it.
 ///
 /// A configuration widens or narrows its preset, and never lets through scripts, handlers, forms, frames, objects, style sheets,
-/// SVG or MathML, `javascript:` or `data:` links, names that scripts of the page look up, or anything else
+/// SVG or `MathML`, `javascript:` or `data:` links, names that scripts of the page look up, or anything else
 /// that is not in the crate's own table.
 ///
 /// | field | default | |

@@ -5,20 +5,14 @@ pub fn sql() -> Vec<String> {
     let mut n = 0;
     for (body, standing) in SQL {
         for (prefix, quoted) in SQL_PREFIXES {
-            let prefixes = if *standing {
-                &[*prefix][..]
-            } else if *quoted {
-                &[*prefix][..]
-            } else {
-                &[]
-            };
-            for prefix in prefixes {
-                for transform in TRANSFORMS {
-                    let end = SQL_ENDS[n % SQL_ENDS.len()];
-                    n += 1;
-                    let space = if body.starts_with([';', '|', '+', '-']) { "" } else { " " };
-                    attacks.push(transform(&format!("{prefix}{space}{body}{end}")));
-                }
+            if !*standing && !*quoted {
+                continue;
+            }
+            for transform in TRANSFORMS {
+                let end = SQL_ENDS[n % SQL_ENDS.len()];
+                n += 1;
+                let space = if body.starts_with([';', '|', '+', '-']) { "" } else { " " };
+                attacks.push(transform(&format!("{prefix}{space}{body}{end}")));
             }
         }
     }

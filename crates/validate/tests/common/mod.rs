@@ -1,5 +1,13 @@
 //! The corpora, and a reader of markup that knows nothing of the crate's own.
-#![allow(dead_code, unreachable_pub, clippy::indexing_slicing, clippy::panic)] // Each test uses what it needs.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::format_collect,
+    clippy::format_push_string
+)] // Each test uses what it needs.
 
 pub mod attacks;
 pub mod benign;
