@@ -15,6 +15,8 @@ mod error;
 pub mod jwt;
 pub mod keys;
 pub mod metrics;
+#[cfg(feature = "passwords")]
+pub mod passwords;
 mod principal;
 mod random;
 mod refusal;
