@@ -110,7 +110,7 @@ async fn one_address_is_held_for_all_accounts() {
     assert!(matches!(held, Err(Error::Throttled { .. })), "the same address in IPv6");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn no_more_wait_than_may() {
     let mut config = cheap();
     (config.at_once, config.waiting) = (1, 2);
