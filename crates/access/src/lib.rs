@@ -14,6 +14,8 @@ pub mod contract;
 mod error;
 pub mod jwt;
 pub mod keys;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod metrics;
 #[cfg(feature = "passwords")]
 pub mod passwords;
