@@ -14,11 +14,15 @@ pub mod contract;
 mod error;
 pub mod jwt;
 pub mod keys;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod metrics;
 pub mod headers;
 pub mod network;
 pub mod origin;
 pub mod policy;
+#[cfg(feature = "passwords")]
+pub mod passwords;
 mod principal;
 #[cfg(feature = "tower")]
 mod problem;
