@@ -13,7 +13,8 @@ use common::OFFICE;
 
 #[test]
 fn a_policy_that_is_wrong_says_what_would_do() {
-    let chain: String = (0..17).map(|n| format!("[roles.r{n}]\ninherits = [\"r{}\"]\n", n + 1)).collect();
+    let chain: String =
+        (0..17).map(|n| format!("[roles.r{n}]\ninherits = [\"r{}\"]\n", n + 1)).collect::<Vec<_>>().concat();
     let deep = format!("{chain}[roles.r17]\n");
     let nested = format!("{}\"owner\"{}", "{ not = ".repeat(8), " }".repeat(8));
     let deep_when = format!("[roles.a]\nallow = [{{ permission = \"a\", when = {nested} }}]");
@@ -104,7 +105,7 @@ fn a_policy_that_is_wrong_says_what_would_do() {
     ] {
         assert!(toml::from_str::<PolicyConfig>(text).is_err(), "{text}");
     }
-    let many = (0..1025).map(|n| format!("[roles.r{n}]\n")).collect::<String>();
+    let many = (0..1025).map(|n| format!("[roles.r{n}]\n")).collect::<Vec<_>>().concat();
     let error = toml::from_str::<PolicyConfig>(&many).unwrap().validate().unwrap_err();
     assert!(error.to_string().contains("at most 1024"), "{error}");
 }
