@@ -5,9 +5,9 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `passwords` | no | `passwords`: passwords by Argon2id |
-//! | `sqlite` | no | `keys::SqliteKeys`: API keys in a SQLite file |
-//! | `tower` | no | `layer`: authentication in front of an HTTP service |
-//! | `test-util` | no | `contract`: what every store promises, as tests |
+//! | `sqlite` | no | `keys::SqliteKeys`, `session::SqliteSessions`: API keys and sessions in a SQLite file |
+//! | `tower` | no | `layer`: authentication in front of an HTTP service; the layers of [`headers`], [`network`], [`policy`] and [`session`] |
+//! | `test-util` | no | `contract`, `session::contract`: what every store promises, as tests |
 
 #[cfg(feature = "test-util")]
 pub mod contract;

@@ -1,70 +1,13 @@
 //! What policies decide, by the tables of what people expect of them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-use std::sync::Arc;
+mod common;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use buttress_access::policy::{
-    Attributes, LivePolicy, Permission, Policy, PolicyConfig, Request, Resource, decide,
-};
+use buttress_access::policy::{Attributes, Permission, Policy, Request, Resource, decide};
 use buttress_access::{Names, Principal, PrincipalKind, TenantId};
-use buttress_core::{Ctx, EventLog, Events, Outcome, Validate};
-
-const OFFICE: &str = r#"
-    [attributes]
-    "resource.state" = "text"
-    "resource.amount" = "number"
-    "resource.readers" = "texts"
-    "resource.locked" = "flag"
-    "resource.department" = "text"
-    "principal.department" = "text"
-    "principal.limit" = "number"
-    "principal.groups" = "texts"
-    "context.channel" = "text"
-
-    [roles.everyone]
-    allow = [{ permission = "page:read", cross_tenant = true }]
-    deny = [{ permission = "document:delete", name = "locked", when = { equals = { attribute = "resource.locked", value = true } } }]
-
-    [roles.viewer]
-    allow = ["document:read", "folder:*"]
-
-    [roles.editor]
-    inherits = ["viewer"]
-    allow = [
-        "document:write",
-        { permission = "document:delete", name = "own drafts", when = { all = ["owner", { equals = { attribute = "resource.state", value = "draft" } }] } },
-        { permission = "document:publish", when = { one_of = { attribute = "resource.state", values = ["draft", "review"] } } },
-        { permission = "document:approve", when = { not = "owner" } },
-        { permission = "document:share", when = { any = ["owner", { member_of = { attribute = "principal.id", set = "resource.readers" } }] } },
-    ]
-
-    [roles.clerk]
-    allow = [
-        { permission = "invoice:pay", when = { compare = { left = "resource.amount", is = "at_most", right = "principal.limit" } } },
-        { permission = "invoice:small", when = { compare = { left = "resource.amount", is = "below", right = 100 } } },
-        { permission = "invoice:large", when = { compare = { left = "resource.amount", is = "above", right = 100 } } },
-        { permission = "invoice:round", when = { compare = { left = "resource.amount", is = "at_least", right = 100 } } },
-        { permission = "invoice:read", when = { same = ["principal.department", "resource.department"] } },
-        { permission = "contract:read", when = { includes = { attribute = "principal.groups", text = "legal" } } },
-        { permission = "till:open", when = { hours = { from = "08:00", until = "18:00", days = ["thursday", "friday"] } } },
-        { permission = "vault:open", when = { hours = { from = "22:00", until = "02:00", days = ["thursday"], utc_offset_minutes = 60 } } },
-        { permission = "sale:join", when = { dates = { from = "1970-01-02T00:00:00Z", until = "1970-01-03T00:00:00Z" } } },
-        { permission = "office:enter", when = { network = ["10.0.0.0/8", "fd00::/8"] } },
-        { permission = "api:call", when = { scope = "api" } },
-        { permission = "web:call", when = { equals = { attribute = "context.channel", value = "web" } } },
-        { permission = "key:use", when = { equals = { attribute = "principal.kind", value = "api_key" } } },
-        { permission = "own:see", when = "same_tenant" },
-    ]
-
-    [roles.support]
-    allow = [{ permission = "document:read", cross_tenant = true }, { permission = "ticket:**", cross_tenant = true, when = { scope = "support" } }]
-
-    [roles.admin]
-    inherits = ["editor", "clerk"]
-    allow = ["**"]
-    deny = [{ permission = "audit:*:delete", name = "audit stays" }]
-"#;
+use common::OFFICE;
 
 /// Who asks: roles and scopes, department, limit, groups.
 struct Asked {
@@ -150,6 +93,7 @@ fn told(policy: &Policy, asked: &Asked, permission: &str) -> (&'static str, Stri
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "it is a table")]
 fn what_people_expect() {
     let (yes, no_rule, unmet) = ("allowed", "no_rule", "condition_unmet");
     let (forbidden, other) = ("forbidden", "other_tenant");
@@ -172,7 +116,7 @@ fn what_people_expect() {
         |asked: Asked, locked: bool| asked.with(|a| a.resource = a.resource.clone().with("locked", locked));
     let scope = |asked: Asked, scope: &str| asked.who(|who| who.scopes(Names::new([scope]).unwrap()));
     let homeless = |asked: Asked| asked.who(|who| who.tenant(None));
-    let table = [
+    let table = vec![
         // Default deny, and plain grants.
         (by(&[]), "document:read", no_rule),
         (by(&["unknown"]), "document:read", no_rule),
@@ -371,128 +315,4 @@ fn the_reason_names_rule_path_and_condition() {
     let (_, text, record) = told(&policy, &by(&["admin"]).of(Some("globex")), "document:read");
     assert_eq!(text, "denied: the resource belongs to another tenant");
     assert_eq!(record["rule"], serde_json::Value::Null);
-}
-
-#[test]
-fn a_policy_that_is_wrong_says_what_would_do() {
-    let chain: String = (0..17).map(|n| format!("[roles.r{n}]\ninherits = [\"r{}\"]\n", n + 1)).collect();
-    let deep = format!("{chain}[roles.r17]\n");
-    let nested = format!("{}\"owner\"{}", "{ not = ".repeat(8), " }".repeat(8));
-    let deep_when = format!("[roles.a]\nallow = [{{ permission = \"a\", when = {nested} }}]");
-    let when = |when: &str| {
-        format!(
-            "[attributes]\n\"resource.n\" = \"number\"\n\"resource.s\" = \"texts\"\n[roles.a]\nallow = [{{ permission = \"a\", when = {when} }}]"
-        )
-    };
-    let table = [
-        (
-            "[roles.a]\ninherits = [\"b\"]\n[roles.b]\ninherits = [\"c\"]\n[roles.c]\ninherits = [\"b\"]"
-                .into(),
-            "b > c > b",
-        ),
-        ("[roles.a]\ninherits = [\"a\"]".into(), "a > a"),
-        (deep, "at most 16 long"),
-        ("[roles.a]\ninherits = [\"b\"]".into(), "roles.a.inherits = \"b\": must be one of `roles`"),
-        ("[roles.\"a b\"]".into(), "letters, digits"),
-        ("[roles.a]\nallow = [\"a::b\"]".into(), "segment 2"),
-        ("[roles.a]\nallow = [\"\"]".into(), "segment 1"),
-        ("[roles.a]\nallow = [\"**:read\"]".into(), "may only be the last"),
-        ("[roles.a]\nallow = [\"a*\"]".into(), "segment 1"),
-        ("[roles.a]\nallow = [\"a:b:c:d:e:f:g:h:i\"]".into(), "1 to 8 segments"),
-        (
-            "[roles.a]\nallow = [{ permission = \"a\", name = \"x\" }, { permission = \"b\", name = \"x\" }]"
-                .into(),
-            "two rules",
-        ),
-        ("[roles.a]\nallow = [{ permission = \"a\", name = \"\" }]".into(), "1 to 160 bytes"),
-        (deep_when, "8 deep"),
-        (when("{ equals = { attribute = \"resource.x\", value = 1 } }"), "must be declared"),
-        (
-            when("{ equals = { attribute = \"resource.n\", value = \"1\" } }"),
-            "is a number, and a text is wanted",
-        ),
-        (when("{ equals = { attribute = \"resource.s\", value = [\"1\"] } }"), "sets are not compared"),
-        (
-            when("{ one_of = { attribute = \"resource.n\", values = [1, true] } }"),
-            "is a number, and a flag is wanted",
-        ),
-        (when("{ one_of = { attribute = \"resource.n\", values = [] } }"), "a value at least"),
-        (when("{ same = [\"resource.n\", \"principal.id\"] }"), "is a text, and a number is wanted"),
-        (when("{ same = [\"resource.s\", \"resource.s\"] }"), "sets are not compared"),
-        (
-            when("{ includes = { attribute = \"resource.n\", text = \"a\" } }"),
-            "is a number, and a texts is wanted",
-        ),
-        (
-            when("{ member_of = { attribute = \"resource.n\", set = \"resource.s\" } }"),
-            "is a number, and a text is wanted",
-        ),
-        (
-            when("{ compare = { left = \"resource.s\", is = \"below\", right = 1 } }"),
-            "is a texts, and a number is wanted",
-        ),
-        (
-            when("{ compare = { left = \"resource.n\", is = \"below\", right = \"resource.s\" } }"),
-            "a number is wanted",
-        ),
-        (when("{ all = [] }"), "must have a part at least"),
-        (when("{ network = [] }"), "a network at least"),
-        (when("{ dates = {} }"), "`from` or `until`"),
-        (
-            when("{ dates = { from = \"2027-01-01T00:00:00Z\", until = \"2026-01-01T00:00:00Z\" } }"),
-            "`from` must be earlier",
-        ),
-        (when("{ hours = { from = \"08:00\", until = \"08:00\" } }"), "must differ"),
-        (
-            when("{ hours = { from = \"08:00\", until = \"09:00\", utc_offset_minutes = 900 } }"),
-            "at most 840",
-        ),
-    ];
-    for (text, expected) in &table {
-        let config: PolicyConfig = toml::from_str(text).unwrap();
-        let error = config.validate().unwrap_err().to_string();
-        assert!(error.contains(expected), "{text}\n{error}");
-    }
-    for text in [
-        "[roles.a]\nallows = []",
-        "[roles.a]\nallow = [{ permission = \"a\", wen = \"owner\" }]",
-        "[roles.a]\nallow = [{ permission = \"a\", when = \"ower\" }]",
-        "[roles.a]\nallow = [1]",
-        "[attributes]\n\"state\" = \"text\"",
-        "[attributes]\n\"resource.state\" = \"string\"",
-        "[roles.a]\nallow = [{ permission = \"a\", when = { hours = { from = \"8:00\", until = \"24:01\" } } }]",
-        "[roles.a]\nallow = [{ permission = \"a\", when = { network = [\"10.0.0.0/33\"] } }]",
-        "[roles.a]\nallow = [{ permission = \"a\", when = { dates = { from = \"tomorrow\" } } }]",
-    ] {
-        assert!(toml::from_str::<PolicyConfig>(text).is_err(), "{text}");
-    }
-    let many = (0..1025).map(|n| format!("[roles.r{n}]\n")).collect::<String>();
-    let error = toml::from_str::<PolicyConfig>(&many).unwrap().validate().unwrap_err();
-    assert!(error.to_string().contains("at most 1024"), "{error}");
-}
-
-#[test]
-fn a_policy_reads_back_as_it_is_written() {
-    let config: PolicyConfig = toml::from_str(OFFICE).unwrap();
-    assert_eq!(toml::from_str::<PolicyConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
-    let json = serde_json::to_string(&config).unwrap();
-    assert_eq!(serde_json::from_str::<PolicyConfig>(&json).unwrap(), config);
-}
-
-#[test]
-fn a_wrong_policy_does_not_take_the_place_of_a_good_one() {
-    let log = EventLog::default();
-    let ctx = Ctx { events: Events::to(Arc::new(log.clone())), ..Ctx::default() };
-    let good: PolicyConfig = toml::from_str(OFFICE).unwrap();
-    let wrong: PolicyConfig = toml::from_str("[roles.a]\ninherits = [\"a\"]").unwrap();
-    let live = LivePolicy::new(&good, &ctx).unwrap();
-    let before = live.load();
-    assert!(live.replace(&wrong).unwrap_err().to_string().contains("a > a"));
-    assert_eq!(live.load().rules(), before.rules());
-    live.replace(&PolicyConfig::default()).unwrap();
-    assert_eq!((live.load().rules(), live.clone().load().rules()), (0, 0));
-    assert_eq!(told(&before, &by(&["viewer"]), "document:read").0, "allowed", "who holds it keeps it");
-    let told: Vec<_> = log.events().into_iter().map(|event| (event.action, event.outcome)).collect();
-    assert_eq!(told, [("policy.replace", Outcome::Failure), ("policy.replace", Outcome::Success)]);
-    assert!(LivePolicy::new(&wrong, &ctx).is_err());
 }

@@ -1,5 +1,5 @@
 //! Sessions live as long as they may, and no longer; their cookie and tokens are good for nobody else.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::sync::Arc;
 use std::time::Duration;

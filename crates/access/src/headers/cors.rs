@@ -71,7 +71,7 @@ impl Validate for CorsConfig {
             self.credentials,
             "must be false with `any_origin`; name the origins",
         );
-        let one = !(self.any_origin && !self.origins.is_empty());
+        let one = !self.any_origin || self.origins.is_empty();
         wrong.require(one, "any_origin", self.any_origin, "must be false where `origins` are named");
         wrong.require(self.origins.len() <= 256, "origins", self.origins.len(), "must be at most 256");
         let lists = [("methods", &self.methods), ("headers", &self.headers), ("expose", &self.expose)];

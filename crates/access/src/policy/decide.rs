@@ -10,7 +10,6 @@ use super::truth::Truth;
 ///
 /// A rule that applies and denies wins; then one that applies and allows; else it is denied. Of several, the first as the policy has
 /// them (roles by name) is the reason.
-#[must_use]
 pub fn decide<'p>(policy: &'p Policy, request: &Request<'p>) -> Decision<'p> {
     let names = || request.principal.into_iter().flat_map(|who| who.roles.iter());
     let mut held = RoleSet::EMPTY;

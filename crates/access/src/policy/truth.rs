@@ -39,7 +39,7 @@ impl Condition {
             Self::SameTenant => is_same_tenant(request).into(),
             Self::Scope(scope) => request.principal.is_some_and(|who| who.scopes.contains(scope)).into(),
             Self::Equals { attribute, value } => with(request, attribute, |found| found.is(value)),
-            Self::Same(left, right) => both(request, left, right, |one, other| one.equals(other)),
+            Self::Same(left, right) => both(request, left, right, Found::equals),
             Self::OneOf { attribute, values } => with(request, attribute, |found| {
                 let first = found.is(values.first()?)?;
                 Some(first || values.iter().skip(1).any(|value| found.is(value) == Some(true)))
@@ -47,7 +47,7 @@ impl Condition {
             Self::Includes { attribute, text } => {
                 with(request, attribute, |found| found.includes(Found::Text(text)))
             }
-            Self::MemberOf { attribute, set } => both(request, set, attribute, |set, one| set.includes(one)),
+            Self::MemberOf { attribute, set } => both(request, set, attribute, Found::includes),
             Self::Compare { left, is, right } => {
                 let right = match right {
                     Operand::Number(number) => Some(*number),
@@ -162,11 +162,11 @@ fn with(request: &Request<'_>, attribute: &Attribute, holds: impl Fn(Found<'_>) 
     find(request, attribute).and_then(holds).into()
 }
 
-fn both(
-    request: &Request<'_>,
+fn both<'a>(
+    request: &'a Request<'_>,
     one: &Attribute,
     other: &Attribute,
-    holds: impl Fn(Found<'_>, Found<'_>) -> Option<bool>,
+    holds: fn(Found<'a>, Found<'a>) -> Option<bool>,
 ) -> Truth {
     find(request, one).zip(find(request, other)).and_then(|(one, other)| holds(one, other)).into()
 }

@@ -40,14 +40,15 @@ impl Types<'_> {
                 if parts.is_empty() {
                     say_here("must have a part at least");
                 }
-                parts.iter().for_each(|part| self.check_part(part, say));
+                for part in parts {
+                    self.check_part(part, say);
+                }
             }
             Condition::Not(part) => self.check_part(part, say),
-            Condition::Owner | Condition::SameTenant => {}
             Condition::Scope(text) | Condition::Includes { text, .. } if text.len() > LONGEST_TEXT => {
                 say_here("texts must be at most 256 bytes");
             }
-            Condition::Scope(_) => {}
+            Condition::Owner | Condition::SameTenant | Condition::Scope(_) => {}
             Condition::Equals { attribute, value } => {
                 self.expect(attribute, constant(value, &mut say_here), &mut say_here);
             }

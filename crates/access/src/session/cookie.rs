@@ -86,7 +86,8 @@ pub(super) fn set(config: &CookieConfig, value: &str, max_age: Option<Duration>)
         cookie.push_str(domain);
     }
     if let Some(age) = max_age {
-        cookie.push_str(&format!("; Max-Age={}", age.as_secs()));
+        cookie.push_str("; Max-Age=");
+        cookie.push_str(&age.as_secs().to_string());
     }
     if *secure {
         cookie.push_str("; Secure");

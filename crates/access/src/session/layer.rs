@@ -1,6 +1,6 @@
 //! Sessions in front of an HTTP service: a [`tower_layer::Layer`].
 //!
-//! Behind it, a request of a valid session has a [`Session`](super::Session) and a [`Principal`](crate::Principal) in its extensions.
+//! Behind it, a request of a valid session has a [`Session`] and a [`Principal`](crate::Principal) in its extensions.
 //! Others go on without, and what they may do is for a policy to say. Requests that change something and come from elsewhere are
 //! answered here, with 403; 503 where the store does not answer.
 
