@@ -2,6 +2,7 @@
 
 mod config;
 mod disk;
+mod emit;
 mod entry;
 mod error;
 mod layout;
@@ -18,6 +19,7 @@ mod retain;
 mod seal;
 #[doc(hidden)]
 pub mod segment;
+mod spill;
 mod store;
 mod tick;
 mod tree;
@@ -28,6 +30,7 @@ mod writer;
 
 pub use config::{AuditConfig, OnFull};
 pub use disk::{Disk, DiskFile, RealDisk};
+pub use emit::{AuditSink, LogProbe};
 pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
 pub use error::Error;
 pub use log::{Log, Receipt};
