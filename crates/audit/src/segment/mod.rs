@@ -7,9 +7,9 @@ mod frame;
 mod header;
 mod scan;
 
-pub(crate) use frame::{FRAME_HEADER, FrameHeader, LONGEST_FRAME, build, chained};
+pub(crate) use frame::{FRAME_HEADER, LONGEST_FRAME, build};
 pub(crate) use header::{HEADER, Header, file_name, number_of};
-pub(crate) use scan::{Frame, Next, Scanner, entries, later_frame};
+pub(crate) use scan::{Next, Scanner, entries, later_frame};
 
 /// Reads any bytes as a segment, and answers how many entries it holds before whatever stops it. For fuzzing.
 #[doc(hidden)]
@@ -18,7 +18,7 @@ pub fn scan_any(bytes: &[u8]) -> u64 {
     let Ok(header) = Header::read(&mut from) else { return 0 };
     let first = header.first;
     let chain = header.chain_start();
-    let mut scanner = Scanner::new(from, header, chain, bytes.len() as u64);
+    let mut scanner = Scanner::new(from, &header, chain, bytes.len() as u64);
     let mut size = first;
     while let Ok(Next::Frame(frame)) = scanner.next() {
         assert_eq!(frame.first, size, "frames follow each other");
