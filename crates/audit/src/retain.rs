@@ -59,7 +59,7 @@ impl Log {
                 let path = layout.segment(number);
                 std::fs::remove_file(&path).map_err(Error::disk("remove", &path))?;
             }
-            Ok(())
+            Ok::<(), Error>(())
         });
         removing.await.map_err(|_| Error::Closed)??;
         shared.metrics.dropped.increment(drop as u64);
