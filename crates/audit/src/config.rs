@@ -103,7 +103,13 @@ impl Validate for AuditConfig {
         let mut within = |field, value: ByteSize, least: u64, most: u64, remedy: &str| {
             wrong.require((least..=most).contains(&value.bytes()), field, value, remedy);
         };
-        within("entry", self.entry, 256, LONGEST_ENTRY as u64, "must be from 256B to 1MiB; 64KiB is usual");
+        within(
+            "entry",
+            self.entry,
+            4 << 10,
+            LONGEST_ENTRY as u64,
+            "must be from 4KiB to 1MiB; 64KiB is usual",
+        );
         let group = LONGEST_FRAME as u64 - LONGEST_ENTRY as u64 - 4;
         within("group", self.group, 4 << 10, group, "must be from 4KiB to 14MiB; 4MiB is usual");
         within(

@@ -2,6 +2,7 @@
 
 mod config;
 mod disk;
+mod emit;
 mod entry;
 mod error;
 pub mod export;
@@ -23,6 +24,7 @@ mod retain;
 mod seal;
 #[doc(hidden)]
 pub mod segment;
+mod spill;
 pub mod sink;
 mod store;
 pub mod subject;
@@ -36,6 +38,7 @@ mod writer;
 
 pub use config::{AuditConfig, OnFull};
 pub use disk::{Disk, DiskFile, RealDisk};
+pub use emit::{AuditSink, LogProbe};
 pub use entry::{DEEPEST_VALUE, Entry, LONGEST_ENTRY, Record, Value};
 pub use error::Error;
 pub use folder::{LogTree, checkpoints};

@@ -13,6 +13,7 @@ use crate::note::{NoteVerifier, SignedCheckpoint};
 use crate::proof::{ConsistencyProof, InclusionProof};
 use crate::queue::Queue;
 use crate::reader::LogReader;
+use crate::spill::Spill;
 use crate::tree::Tree;
 use crate::{AuditConfig, Entry, Error, FssSeed, LogOptions};
 
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) layout: Layout,
     pub(crate) meta: Meta,
     pub(crate) queue: Queue,
+    pub(crate) spill: Spill,
     pub(crate) group: usize,
     pub(crate) checkpoint_entries: u64,
     pub(crate) tree: Arc<Mutex<Tree>>,
@@ -201,7 +203,7 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`Error::NotThere`] for a log that never had an entry, [`Error::Disk`], [`Error::Closed`].
+    /// [`Error::Disk`], [`Error::Closed`].
     pub async fn checkpoint(&self) -> Result<SignedCheckpoint, Error> {
         let (reply, answer) = oneshot::channel();
         self.shared().queue.ask_checkpoint(reply);

@@ -243,9 +243,13 @@ fn signature(line: &str) -> Result<Signature, Error> {
 pub(crate) fn notes(file: &str) -> Vec<Result<SignedCheckpoint, Error>> {
     let mut paragraphs = file.split_inclusive("\n\n");
     let mut notes = Vec::new();
-    while let (Some(text), Some(signed)) = (paragraphs.next(), paragraphs.next()) {
-        let Some(signed) = signed.strip_suffix("\n\n") else { break };
-        notes.push(format!("{text}{signed}\n").parse());
+    while let Some(text) = paragraphs.next() {
+        match paragraphs.next().map(|signed| signed.strip_suffix("\n\n")) {
+            Some(Some(signed)) => notes.push(format!("{text}{signed}\n").parse()),
+            // No crash makes a text of more than its three lines.
+            None if text.lines().count() > 4 => notes.push(Err(Error::malformed("a note has no signatures"))),
+            Some(None) | None => break,
+        }
     }
     notes
 }

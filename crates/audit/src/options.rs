@@ -11,6 +11,7 @@ use crate::log::{Shared, Status};
 use crate::metrics::Metrics;
 use crate::note::NoteSigner;
 use crate::queue::Queue;
+use crate::spill::{self, Spill};
 use crate::witness::{Witness, Witnesses};
 use crate::{AuditConfig, Error, FssSeed, Log, recover, tick, writer};
 
@@ -90,6 +91,7 @@ impl LogOptions {
         let Self { config, disk, signer, witnesses } = self;
         let layout = Layout::new(&config.folder);
         let (origin, segment) = (config.origin.clone(), config.segment.bytes());
+        let most_spilled = config.spill.bytes();
         let opening = move || {
             let folder = layout.folder();
             if how != How::Open {
@@ -103,15 +105,17 @@ impl LogOptions {
             } else {
                 None
             };
-            Ok((recover::open(disk, layout, segment, signer)?, lock, seed))
+            let spill = Spill::open(Arc::clone(&disk), layout.spill(), most_spilled)?;
+            Ok((recover::open(disk, layout, segment, signer)?, spill, lock, seed))
         };
         let opened = tokio::task::spawn_blocking(opening).await;
-        let (store, lock, seed) = opened.map_err(|_| Error::Closed)??;
+        let (store, spill, lock, seed) = opened.map_err(|_| Error::Closed)??;
         let shared = Arc::new(Shared {
             ctx: ctx.clone(),
             layout: store.layout.clone(),
             meta: store.meta.clone(),
             queue: Queue::new(config.queue.as_usize()),
+            spill,
             group: config.group.as_usize(),
             checkpoint_entries: config.checkpoint_entries,
             tree: Arc::clone(&store.tree),
@@ -128,6 +132,7 @@ impl LogOptions {
         });
         thread.map_err(Error::disk("begin a thread for", &shared.config.folder))?;
         ctx.shutdown.spawn(tick::run(Arc::clone(&shared)));
+        ctx.shutdown.spawn(spill::drain(Arc::clone(&shared)));
         witnesses.start(&shared);
         Ok((Log::of(shared), seed))
     }

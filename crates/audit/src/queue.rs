@@ -18,7 +18,8 @@ pub(crate) struct Pending {
     pub(crate) bytes: Vec<u8>,
     /// Where nobody waits for an answer, it is tried until it is in the log.
     pub(crate) reply: Option<oneshot::Sender<Result<Receipt, Error>>>,
-    permit: OwnedSemaphorePermit,
+    /// Its room, given back when this is dropped.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Pending {
@@ -98,16 +99,17 @@ impl Queue {
         reply: oneshot::Sender<Result<Receipt, Error>>,
     ) -> Result<(), Error> {
         let permit = Arc::clone(&self.permits).acquire_many_owned(self.cost(&bytes)).await;
-        self.put(Pending { bytes, reply: Some(reply), permit: permit.map_err(|_| Error::Closed)? })
+        let permit = permit.map_err(|_| Error::Closed)?;
+        self.put(Pending { bytes, reply: Some(reply), _permit: permit }).map_err(|_| Error::Closed)
     }
 
-    /// Puts it in if there is room; otherwise gives it back.
-    pub(crate) fn try_push(&self, bytes: Vec<u8>) -> Result<(), (Vec<u8>, Error)> {
+    /// Puts it in if there is room; otherwise gives it back, also where the queue is closed.
+    pub(crate) fn try_push(&self, bytes: Vec<u8>) -> Result<(), Vec<u8>> {
         match Arc::clone(&self.permits).try_acquire_many_owned(self.cost(&bytes)) {
             Ok(permit) => {
-                self.put(Pending { bytes, reply: None, permit }).map_err(|error| (Vec::new(), error))
+                self.put(Pending { bytes, reply: None, _permit: permit }).map_err(|refused| refused.bytes)
             }
-            Err(_) => Err((bytes, Error::Closed)),
+            Err(_) => Err(bytes),
         }
     }
 
@@ -122,17 +124,19 @@ impl Queue {
             match Arc::clone(&self.permits).try_acquire_many_owned(self.cost(&bytes)) {
                 Ok(permit) => {
                     drop(state);
-                    return self.put(Pending { bytes, reply: None, permit });
+                    return self
+                        .put(Pending { bytes, reply: None, _permit: permit })
+                        .map_err(|_| Error::Closed);
                 }
                 Err(_) => drop(self.room.wait(state).unwrap_or_else(PoisonError::into_inner)),
             }
         }
     }
 
-    fn put(&self, pending: Pending) -> Result<(), Error> {
+    fn put(&self, pending: Pending) -> Result<(), Pending> {
         let mut state = self.state();
         if state.closed {
-            return Err(Error::Closed);
+            return Err(pending);
         }
         // Who waits for an answer gets one at once, also while the disk fails.
         state.retry |= pending.reply.is_some();

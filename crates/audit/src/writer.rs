@@ -105,7 +105,7 @@ fn checkpoint(store: &mut Store, shared: &Shared, asked: Vec<CheckpointReply>) {
         let answer = match (&done, &store.latest) {
             (Err(error), _) => Err(again(error)),
             (Ok(_), Some(latest)) => Ok(latest.clone()),
-            (Ok(_), None) => Err(Error::NotThere { sequence: 0, size: 0 }),
+            (Ok(_), None) => Err(Error::Closed),
         };
         let _ = reply.send(answer);
     }

@@ -7,9 +7,9 @@ mod frame;
 mod header;
 mod scan;
 
-pub(crate) use frame::{FRAME_HEADER, FrameHeader, LONGEST_FRAME, build, chained};
+pub(crate) use frame::{FRAME_HEADER, LONGEST_FRAME, build};
 pub(crate) use header::{HEADER, Header, file_name, number_of};
-pub(crate) use scan::{Frame, Next, Scanner, entries, later_frame};
+pub(crate) use scan::{Next, Scanner, entries, later_frame};
 
 /// Reads any bytes as a segment, and answers how many entries it holds before whatever stops it. For fuzzing.
 #[doc(hidden)]

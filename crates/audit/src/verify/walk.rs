@@ -40,6 +40,8 @@ pub(super) fn walk(
         progress,
     };
     let first = parts.first().map_or((1, 0), |part| (part.header.number, part.header.first));
+    // A log signs that it has no entries yet, too.
+    walk.kept_promises();
     walk.report.first = first.1;
     walk.report.segments = parts.len() as u64;
     if first.1 > 0 {
@@ -282,8 +284,6 @@ impl Walk<'_> {
     }
 
     fn finish(&mut self) {
-        // Before the first entry there is a promise too: that of none.
-        self.kept_promises();
         self.unmatched_chains();
         self.report.size = self.range.size();
         self.report.root = self.range.root();
