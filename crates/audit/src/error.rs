@@ -132,6 +132,9 @@ pub enum Error {
         /// What is wrong, and what would do.
         problem: String,
     },
+    /// An entry about a subject came to a guard that has no keys.
+    #[error("no subjects are known here: give the guard their keys with `sealing`")]
+    Unsealed,
     /// The back end of a sink is not compiled in, cannot be reached, or failed.
     #[error(transparent)]
     Backend(#[from] buttress_connect::Error),
@@ -191,6 +194,7 @@ impl Classify for Error {
             Self::NoSubject { .. } => ErrorClass::NotFound,
             Self::MasterKey { .. } => ErrorClass::Invalid,
             Self::Backend(error) => error.class(),
+            Self::Unsealed => ErrorClass::Unsupported,
             Self::Diverged { .. } => ErrorClass::Corrupt,
             Self::SinkBroken => ErrorClass::Unavailable,
             Self::Cipher => ErrorClass::Internal,

@@ -60,6 +60,7 @@ impl Log {
                 std::fs::remove_file(&path).map_err(Error::disk("remove", &path))?;
             }
             Ok::<_, Error>(())
+            Ok::<(), Error>(())
         });
         removing.await.map_err(|_| Error::Closed)??;
         shared.metrics.dropped.increment(drop as u64);

@@ -143,12 +143,21 @@ impl Redactor {
         {
             *text = clean;
         }
-        self.fields(&mut entry.data);
+        self.fields(&mut entry.data, self.emails);
     }
 
     /// Takes out what the rules say of the value of a field, and of all that it holds. Sealed values stay, and so do bytes,
     /// which have no shape.
     pub fn value(&self, name: &str, value: &mut Value) {
+        self.take_out(name, value, self.emails);
+    }
+
+    /// The same for a value that will be sealed: e-mail addresses stay.
+    pub(crate) fn personal(&self, name: &str, value: &mut Value) {
+        self.take_out(name, value, false);
+    }
+
+    fn take_out(&self, name: &str, value: &mut Value, emails: bool) {
         if matches!(value, Value::Text(text) if SubjectId::of(text).is_some()) {
             return;
         }
@@ -158,35 +167,40 @@ impl Redactor {
         }
         match value {
             Value::Text(text) => {
-                if let Cow::Owned(clean) = self.text(text) {
+                if let Cow::Owned(clean) = self.scan(text, emails) {
                     *text = clean;
                 }
             }
             // A card's number may come as a number.
             Value::Int(number) => {
                 let text = number.to_string();
-                if let Cow::Owned(clean) = self.text(&text) {
+                if let Cow::Owned(clean) = self.scan(&text, emails) {
                     *value = Value::Text(clean);
                 }
             }
-            Value::List(items) => items.iter_mut().for_each(|item| self.value("", item)),
-            Value::Map(fields) => self.fields(fields),
+            Value::List(items) => items.iter_mut().for_each(|item| self.take_out("", item, emails)),
+            Value::Map(fields) => self.fields(fields, emails),
             Value::Null | Value::Bool(_) | Value::Float(_) | Value::Bytes(_) => {}
         }
     }
 
     /// The same for all fields of a map. A name that has itself the shape of a secret goes too.
-    fn fields(&self, fields: &mut BTreeMap<String, Value>) {
+    fn fields(&self, fields: &mut BTreeMap<String, Value>, emails: bool) {
         for (name, value) in fields.iter_mut() {
-            self.value(name, value);
+            self.take_out(name, value, emails);
         }
-        if fields.keys().any(|name| matches!(self.text(name), Cow::Owned(_))) {
+        if fields.keys().any(|name| matches!(self.scan(name, emails), Cow::Owned(_))) {
             let all = std::mem::take(fields);
-            fields.extend(all.into_iter().map(|(name, value)| (self.text(&name).into_owned(), value)));
+            fields
+                .extend(all.into_iter().map(|(name, value)| (self.scan(&name, emails).into_owned(), value)));
         }
     }
 
     fn scan<'a>(&self, text: &'a str, emails: bool) -> Cow<'a, str> {
+        // By chance a sealed value may look like anything.
+        if SubjectId::of(text).is_some() {
+            return Cow::Borrowed(text);
+        }
         let mut clean = String::new();
         let mut kept = 0; // Up to here `clean` has it.
         let mut at = 0;
