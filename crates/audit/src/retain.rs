@@ -59,7 +59,6 @@ impl Log {
                 let path = layout.segment(number);
                 std::fs::remove_file(&path).map_err(Error::disk("remove", &path))?;
             }
-            Ok::<_, Error>(())
             Ok::<(), Error>(())
         });
         removing.await.map_err(|_| Error::Closed)??;

@@ -30,6 +30,16 @@ pub enum Error {
     /// The health checks cannot be started.
     #[error("the health checks cannot be started")]
     Health(#[source] buttress_health::Error),
+    /// What protects the service is not there, or cannot be used.
+    #[error("cannot {doing} {what} of `security`")]
+    Security {
+        /// The verb.
+        doing: &'static str,
+        /// Which part of it.
+        what: &'static str,
+        /// Why.
+        source: BoxError,
+    },
     /// A component did not start. Those started before it have been stopped.
     #[error("`{component}` did not start")]
     Start {
@@ -64,9 +74,11 @@ impl Classify for Error {
             Self::Bind { .. } => ErrorClass::Conflict,
             Self::Interrupted => ErrorClass::Cancelled,
             Self::Unfinished { .. } => ErrorClass::Timeout,
-            Self::Signals(_) | Self::Health(_) | Self::Start { .. } | Self::Stop { .. } => {
-                ErrorClass::Internal
-            }
+            Self::Signals(_)
+            | Self::Health(_)
+            | Self::Security { .. }
+            | Self::Start { .. }
+            | Self::Stop { .. } => ErrorClass::Internal,
         }
     }
 }

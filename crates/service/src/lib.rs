@@ -74,6 +74,8 @@ mod probes;
 mod problem;
 #[cfg(feature = "ratelimit")]
 mod rate_limit;
+#[cfg(feature = "security")]
+mod security;
 mod server;
 mod service;
 mod stack;
@@ -87,5 +89,7 @@ pub use error::{BoxError, Error};
 pub use problem::{Problem, status_of};
 #[cfg(feature = "ratelimit")]
 pub use rate_limit::{RateLimit, address_limits};
+#[cfg(feature = "security")]
+pub use security::{Caller, Security, SecurityConfig, SetUp};
 pub use service::Service;
 pub use stop::{Bound, Handle, Signal, stop_signal};

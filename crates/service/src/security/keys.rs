@@ -1,0 +1,134 @@
+//! API keys over HTTP, for those who may manage them.
+
+use std::time::{Duration, SystemTime};
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use buttress_access::keys::{ApiKeys, IssuedKey, KeyId, KeyRecord, NewKey};
+use buttress_access::{Names, TenantId};
+use buttress_core::{ErrorClass, Key, units};
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+
+/// The most keys in one list.
+const LONGEST_LIST: usize = 500;
+
+type Answer<T> = Result<T, Problem>;
+
+pub(super) fn routes(keys: ApiKeys) -> Router {
+    Router::new()
+        .route("/v1/keys", get(list).post(issue))
+        .route("/v1/keys/{id}", delete(revoke))
+        .route("/v1/keys/{id}/rotate", post(rotate))
+        .with_state(keys)
+}
+
+/// What may be known of a key.
+#[derive(Serialize)]
+struct Shown {
+    id: String,
+    owner: String,
+    tenant: Option<TenantId>,
+    roles: Names,
+    label: String,
+    created: u64,
+    expires: Option<u64>,
+    revoked: Option<u64>,
+    last_used: Option<u64>,
+    successor: Option<String>,
+    /// The key itself: only where it was just made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Shown {
+    fn of(record: &KeyRecord) -> Self {
+        Self {
+            id: record.id.to_string(),
+            owner: record.owner.to_string(),
+            tenant: record.tenant.clone(),
+            roles: record.roles.clone(),
+            label: record.label.clone(),
+            created: seconds(record.created),
+            expires: record.expires.map(seconds),
+            revoked: record.revoked.map(seconds),
+            last_used: record.last_used.map(seconds),
+            successor: record.successor.map(|id| id.to_string()),
+            key: None,
+        }
+    }
+}
+
+/// The only answer with a key in it; nobody on the way should keep it.
+fn made(issued: &IssuedKey) -> Response {
+    let shown = Shown { key: Some(issued.expose().to_owned()), ..Shown::of(issued.record()) };
+    (StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(shown)).into_response()
+}
+
+fn id(text: &str) -> Answer<KeyId> {
+    KeyId::parse(text).ok_or_else(|| Problem::new(ErrorClass::NotFound).detail("there is no such key"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    tenant: Option<TenantId>,
+    after: Option<String>,
+}
+
+async fn list(State(keys): State<ApiKeys>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
+    let after = query.after.as_deref().map(id).transpose()?;
+    let found = keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
+    Ok(Json(found.iter().map(Shown::of).collect()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    owner: String,
+    tenant: Option<TenantId>,
+    #[serde(default)]
+    roles: Names,
+    #[serde(default)]
+    label: String,
+    /// For how long it is good.
+    #[serde(default, with = "units::optional_duration")]
+    lifetime: Option<Duration>,
+}
+
+async fn issue(State(keys): State<ApiKeys>, Json(wanted): Json<Wanted>) -> Answer<Response> {
+    let mut key = NewKey::of(Key::new(wanted.owner)?).roles(wanted.roles).label(wanted.label);
+    (key.tenant, key.lifetime) = (wanted.tenant, wanted.lifetime);
+    Ok(made(&keys.issue(key).await?))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Rotation {
+    /// For how long the key before stays good.
+    #[serde(with = "units::optional_duration")]
+    overlap: Option<Duration>,
+}
+
+async fn rotate(
+    State(keys): State<ApiKeys>,
+    Path(text): Path<String>,
+    Query(rotation): Query<Rotation>,
+) -> Answer<Response> {
+    const OVERLAP: Duration = Duration::from_hours(24);
+    Ok(made(&keys.rotate(id(&text)?, rotation.overlap.unwrap_or(OVERLAP)).await?))
+}
+
+async fn revoke(State(keys): State<ApiKeys>, Path(text): Path<String>) -> Answer<StatusCode> {
+    keys.revoke(id(&text)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
