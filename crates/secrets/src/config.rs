@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly::AnomalyConfig;
 use crate::rotation::RotationPolicy;
+use crate::store::OpenBaoConfig;
 
 /// Where the key of a vault is: never the key itself, which does not belong in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub enum StoreConfig {
         /// Where its key is.
         key: KeyConfig,
     },
+    /// A KV engine of OpenBao or Vault. Needs the feature `openbao`.
+    OpenBao(OpenBaoConfig),
 }
 
 /// Where secrets come from, and for how long one is used without asking.

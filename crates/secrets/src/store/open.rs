@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use buttress_core::Ctx;
 
-use super::{ChainStore, EnvironmentStore, FileStore, SecretStore};
+use super::{ChainStore, EnvironmentStore, FileStore, OpenBaoConfig, SecretStore};
 use crate::Error;
 use crate::config::{KeyConfig, StoreConfig};
 
@@ -28,6 +28,7 @@ async fn one(store: &StoreConfig, ctx: &Ctx) -> Result<Arc<dyn SecretStore>, Err
         StoreConfig::Files { folder } => Ok(Arc::new(FileStore::new(folder))),
         StoreConfig::Credentials {} => Ok(Arc::new(FileStore::credentials()?)),
         StoreConfig::Vault { path, key } => vault(path, key, ctx).await,
+        StoreConfig::OpenBao(config) => openbao(config, ctx),
     }
 }
 
@@ -46,4 +47,14 @@ async fn vault(path: &std::path::Path, key: &KeyConfig, ctx: &Ctx) -> Result<Arc
 #[expect(clippy::unused_async, reason = "as with the feature")]
 async fn vault(_: &std::path::Path, _: &KeyConfig, _: &Ctx) -> Result<Arc<dyn SecretStore>, Error> {
     Err(Error::NotCompiled { store: "vault", feature: "vault" })
+}
+
+#[cfg(feature = "openbao")]
+fn openbao(config: &OpenBaoConfig, ctx: &Ctx) -> Result<Arc<dyn SecretStore>, Error> {
+    Ok(Arc::new(super::OpenBaoStore::open(config, ctx)?))
+}
+
+#[cfg(not(feature = "openbao"))]
+fn openbao(_: &OpenBaoConfig, _: &Ctx) -> Result<Arc<dyn SecretStore>, Error> {
+    Err(Error::NotCompiled { store: "openbao", feature: "openbao" })
 }

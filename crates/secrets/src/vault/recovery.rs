@@ -45,7 +45,7 @@ impl VaultStore {
             .blocking(move |inner| {
                 let file = &inner.file;
                 let other = || Error::WrongKey { place: file.place().to_owned() };
-                let root = restored.as_slice().try_into().map(Zeroizing::new).map_err(|_| other())?;
+                let root = restored.expose().try_into().map(Zeroizing::new).map_err(|_| other())?;
                 let found = Vault::open_with_root(&file.bytes()?, file.place(), root)?;
                 let key = file.key();
                 let secret = key.fetch(file.place())?;
