@@ -59,7 +59,13 @@ struct Terms {
 impl Session {
     pub(super) fn new(http: Http, config: &OpenBaoConfig, clock: SharedClock) -> Self {
         let (login, namespace) = (config.login.clone(), config.namespace.clone());
-        let none = Held { token: Zeroizing::default(), renew_at: None, known: false, since: clock.now(), file: None };
+        let none = Held {
+            token: Zeroizing::default(),
+            renew_at: None,
+            known: false,
+            since: clock.now(),
+            file: None,
+        };
         Self { http, login, namespace, clock, held: Mutex::new(none) }
     }
 
