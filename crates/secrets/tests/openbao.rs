@@ -149,7 +149,7 @@ async fn of_many_who_rotate_one_does() {
     for name in &names {
         store.put(name, &secret("x"), Expect::Nothing).await.unwrap();
     }
-    stage.put("a/not our name", &json!({ "value": "x" }));
+    stage.put("a/not%20ours", &json!({ "value": "x" }));
     let listed = store.list(10).await.unwrap();
     assert_eq!(listed, [&names[..2], &[name.clone()], &names[2..]].concat());
 }
@@ -184,7 +184,7 @@ async fn a_server_that_stalls_is_left_in_time() {
     store.put(&name, &secret("value"), Expect::Nothing).await.unwrap();
     proxy.stall();
     assert_eq!(class(store.load(&name).await), ErrorClass::Timeout);
-    proxy.cut();
+    proxy.pass();
     assert_eq!(value(&store, &name, Stage::Current).await.as_deref(), Some("value"));
 }
 
@@ -213,7 +213,7 @@ async fn a_token_is_read_anew_renewed_and_told_from_a_wrong_one() {
 
     let renewed = || {
         let about = stage.bao.request("POST", "auth/token/lookup", &json!({ "token": token }));
-        about["data"]["last_renewal"].is_number()
+        !about["data"]["last_renewal"].is_null()
     };
     clock.advance(Duration::from_mins(30));
     store.load(&name).await.unwrap();

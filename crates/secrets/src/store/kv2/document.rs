@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::STATE;
 use crate::Secret;
@@ -24,6 +24,16 @@ pub(super) struct Document {
     pub(super) version: u64,
     pub(super) created: Option<SystemTime>,
     pub(super) members: Map<String, Value>,
+}
+
+impl Drop for Document {
+    fn drop(&mut self) {
+        for member in self.members.values_mut() {
+            if let Value::String(text) = member {
+                text.zeroize();
+            }
+        }
+    }
 }
 
 /// The content of [`STATE`], as JSON in a text, which no tool that rewrites JSON changes.
@@ -217,7 +227,7 @@ mod tests {
         let ours = Document {
             members: members(&first.slots("value", None).unwrap(), 5, "value", Map::new()),
             version: 5,
-            ..first
+            created: None,
         };
         let patched = {
             // `kv patch` leaves the other members, ours among them.
@@ -228,7 +238,7 @@ mod tests {
         for by_hand in [by_hand(6, "new"), patched] {
             assert!(by_hand.is_by_hand());
             let slots = by_hand.slots("value", Some(&ours)).unwrap();
-            assert_eq!((slots.current.standing.version, slots.last, slots.next), (6, 6, None));
+            assert_eq!((slots.current.standing.version, slots.last, slots.next.is_none()), (6, 6, true));
             assert!(slots.current.value.matches(b"new"));
             let previous = slots.previous.unwrap();
             assert_eq!((previous.standing.version, previous.standing.since), (4, Some(UNIX_EPOCH)));

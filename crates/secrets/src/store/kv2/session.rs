@@ -26,10 +26,11 @@ pub(super) struct Session {
     login: OpenBaoLogin,
     namespace: Option<String>,
     clock: SharedClock,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Held>,
 }
 
 struct Held {
+    /// Empty where there is none.
     token: Zeroizing<String>,
     /// When it is to be renewed. `None`: it lives for ever, or nobody may renew it.
     renew_at: Option<Instant>,
@@ -58,7 +59,14 @@ struct Terms {
 impl Session {
     pub(super) fn new(http: Http, config: &OpenBaoConfig, clock: SharedClock) -> Self {
         let (login, namespace) = (config.login.clone(), config.namespace.clone());
-        Self { http, login, namespace, clock, held: Mutex::new(None) }
+        let none = Held {
+            token: Zeroizing::default(),
+            renew_at: None,
+            known: false,
+            since: clock.now(),
+            file: None,
+        };
+        Self { http, login, namespace, clock, held: Mutex::new(none) }
     }
 
     /// Sends a request. One that is not let in is sent once more with a new token, if there is one: it was not carried out.
@@ -95,36 +103,32 @@ impl Session {
     async fn forget(&self, token: &str) {
         let mut held = self.held.lock().await;
         let now = self.clock.now();
-        let old = |held: &Held| now.saturating_duration_since(held.since) >= FRESH;
-        if held.as_ref().is_some_and(|held| *held.token == *token && old(held)) {
-            *held = None;
+        if *held.token == *token && now.saturating_duration_since(held.since) >= FRESH {
+            held.token = Zeroizing::default();
         }
     }
 
     /// A token, and whether the server has said that it knows it. One caller gets or renews it, and the others wait for that.
     async fn token(&self, doing: &str) -> Result<(Zeroizing<String>, bool), Error> {
         let mut held = self.held.lock().await;
-        if let OpenBaoLogin::Token { file } = &self.login {
-            let now = stamp(file).await?;
-            if held.as_ref().is_none_or(|held| held.file != Some(now)) {
-                *held = Some(self.from_file(doing, file, now).await?);
-            }
-        } else if held.is_none() {
-            *held = Some(self.logged_in(doing).await?);
-        }
-        if let Some(current) = held.as_mut()
-            && current.renew_at.is_some_and(|at| at <= self.clock.now())
-            && !self.renewed(doing, current).await
-            && current.file.is_none()
+        let replaced = match &self.login {
+            OpenBaoLogin::Token { file } => held.file != Some(stamp(file).await?),
+            OpenBaoLogin::AppRole { .. } | OpenBaoLogin::Kubernetes { .. } => false,
+        };
+        let is_due = held.renew_at.is_some_and(|at| at <= self.clock.now());
+        // A token from a file is used as long as the server takes it: there is no way to another.
+        if replaced
+            || held.token.is_empty()
+            || (is_due && !self.renewed(doing, &mut held).await && held.file.is_none())
         {
-            *held = Some(self.logged_in(doing).await?);
+            *held = self.anew(doing).await?;
         }
-        // It was put there above.
-        let held = held.as_ref().ok_or(Error::Crypto)?;
         Ok((held.token.clone(), held.known))
     }
 
-    async fn from_file(&self, doing: &str, file: &Path, stamp: Stamp) -> Result<Held, Error> {
+    async fn from_file(&self, doing: &str, file: &Path) -> Result<Held, Error> {
+        // Before it is read, so that a change meanwhile is seen the next time.
+        let stamp = stamp(file).await?;
         let token = credential(file).await?;
         let answer = self.send(doing, &token, Request::get("/v1/auth/token/lookup-self")).await?;
         // A token that may not look at itself is used as it is.
@@ -133,7 +137,7 @@ impl Session {
         Ok(Held { token, renew_at, known: terms.is_some(), since: self.clock.now(), file: Some(stamp) })
     }
 
-    async fn logged_in(&self, doing: &str) -> Result<Held, Error> {
+    async fn anew(&self, doing: &str) -> Result<Held, Error> {
         let (mount, body) = match &self.login {
             OpenBaoLogin::AppRole { role_id, secret_id_file, mount } => {
                 let secret_id = credential(secret_id_file).await?;
@@ -143,10 +147,7 @@ impl Session {
                 let jwt = credential(jwt_file).await?;
                 (mount, serde_json::json!({ "role": role, "jwt": *jwt }))
             }
-            OpenBaoLogin::Token { file } => {
-                let now = stamp(file).await?;
-                return self.from_file(doing, file, now).await;
-            }
+            OpenBaoLogin::Token { file } => return self.from_file(doing, file).await,
         };
         let request = Request::post(format!("/v1/auth/{mount}/login")).json(body.to_string());
         let answer = self.send(doing, "", request).await?;
