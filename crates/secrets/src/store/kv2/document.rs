@@ -206,7 +206,7 @@ mod tests {
             last: u64, at: u64,
         ) {
             let slots = Slots { current, previous, next, last };
-            let members = members(&slots, at, "value", by_hand(1, "x").members);
+            let members = members(&slots, at, "value", by_hand(1, "x").members.clone());
             prop_assert_eq!(&members["user"], "app");
             let document = Document { version: at, created: None, members };
             prop_assert!(!document.is_by_hand());
