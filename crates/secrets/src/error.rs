@@ -86,6 +86,12 @@ pub enum Error {
         /// What is missing, and what would do.
         problem: String,
     },
+    /// The shares of a key are of no use.
+    #[error("the shares do not restore a key")]
+    Shares {
+        /// Why.
+        source: crate::shamir::ShareError,
+    },
     /// The store did not answer in time.
     #[error("the store `{store}` did not answer in time")]
     TimedOut {
@@ -142,6 +148,7 @@ impl Classify for Error {
             Self::WrongKey { .. } | Self::NoKey { .. } => ErrorClass::Unauthenticated,
             Self::Damaged { .. } => ErrorClass::Corrupt,
             Self::TimedOut { .. } => ErrorClass::Timeout,
+            Self::Shares { source } => source.class(),
             Self::Store { class, .. } => *class,
             Self::Random | Self::Crypto => ErrorClass::Internal,
         }

@@ -113,8 +113,8 @@ async fn a_writer_that_is_killed_leaves_the_state_before_or_after() {
         out.read_to_end(&mut told).unwrap();
         writer.wait().unwrap();
         let told = String::from_utf8(told).unwrap();
-        let done = told.lines().filter_map(|line| line.split("done ").nth(1)?.strip_suffix('.'));
-        let acknowledged: u64 = done.last().map_or(reached, |number| number.parse().unwrap());
+        let done = told.lines().rev().find_map(|line| line.split("done ").nth(1)?.strip_suffix('.'));
+        let acknowledged: u64 = done.map_or(reached, |number| number.parse().unwrap());
 
         // Another process, so nothing of it is in memory.
         let again = VaultStore::open(&path, key(folder.path()), &Ctx::default()).await.unwrap();

@@ -193,3 +193,24 @@ async fn a_rotation_goes_on_where_a_process_that_died_left_it() {
     assert_eq!(current(&last, "api/key").await, "new");
     assert!(last.rotate(&key, &switched, Step::Retire).await.unwrap().previous.is_none());
 }
+
+/// Files that were written when format 1 was made. A second reader, `vault_reader.py`, reads the same from them.
+#[tokio::test]
+async fn the_files_of_format_1_open() {
+    let place = Place::new();
+    fs::write(place.at("bytes"), (0..32).collect::<Vec<u8>>()).unwrap();
+    let passphrase = KeySource::Passphrase(secret("correct horse battery"));
+    let vectors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    for (file, key) in
+        [("vault_v1_key.bin", KeySource::KeyFile(place.at("bytes"))), ("vault_v1_passphrase.bin", passphrase)]
+    {
+        fs::copy(vectors.join(file), place.at(file)).unwrap();
+        let vault = VaultStore::open(&place.at(file), key, &Ctx::default()).await.unwrap();
+        let versions = vault.load(&name("db/password")).await.unwrap().unwrap();
+        let values = [Stage::Current, Stage::Previous, Stage::Next]
+            .map(|stage| versions.at(stage).unwrap().secret.text().unwrap().to_owned());
+        assert_eq!(values, ["now", "before", "soon"]);
+        let odd = vault.get(&name("api.key"), Which::At(Stage::Current)).await.unwrap().unwrap();
+        assert_eq!(odd.secret.expose(), [0, 255, 10]);
+    }
+}

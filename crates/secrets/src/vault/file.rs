@@ -112,6 +112,13 @@ impl VaultFile {
         Ok(vault)
     }
 
+    /// The file as it is.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, Error> {
+        let failed = self.failed("read");
+        let mut file = File::open(&self.path).map_err(&failed)?;
+        rest(&mut file, &[]).map_err(&failed)
+    }
+
     pub(super) fn exists(&self) -> bool {
         self.path.exists()
     }

@@ -6,10 +6,13 @@
 //! A write is answered when the new file is on the disk and has been read back. Whenever the process is killed, the file is the one
 //! before or the one after.
 
+#[cfg(feature = "test-util")]
+mod any;
 mod crypto;
 mod file;
 mod format;
 mod key;
+mod recovery;
 #[cfg(test)]
 mod tests;
 #[expect(clippy::module_inception, reason = "the opened vault, beside its file and its store")]
@@ -30,6 +33,9 @@ use format::MAX_SECRETS;
 use vault::{NewKey, Vault};
 
 pub use key::{KeySource, PassphraseCost};
+
+#[cfg(feature = "test-util")]
+pub use any::read_any;
 
 /// How often a writer looks whether another is done, and how long.
 const LOCK_EVERY: Duration = Duration::from_millis(10);

@@ -55,6 +55,18 @@ impl Vault {
         Self::read(file, header, body, root, place)
     }
 
+    /// Opens a vault with its root key. A key that does not open it is taken as that of another vault: damage looks the same.
+    pub(crate) fn open_with_root(file: &[u8], place: &str, root: Key) -> Result<Self, Error> {
+        let problem = |problem| Error::Damaged { place: place.to_owned(), problem };
+        let (header, body) = format::read_file(file).map_err(problem)?;
+        Self::read(file, header, body, root, place).map_err(|_| Error::WrongKey { place: place.to_owned() })
+    }
+
+    /// What opens everything in the vault.
+    pub(crate) fn root(&self) -> &[u8] {
+        &*self.root
+    }
+
     /// Opens a later state of this vault, without its key; `None` if the vault has a new key since.
     pub(crate) fn reopen(&self, file: &[u8], place: &str) -> Result<Option<Self>, Error> {
         let damaged = |problem| Error::Damaged { place: place.to_owned(), problem };
