@@ -126,7 +126,7 @@ impl Session {
         Ok((held.token.clone(), held.known))
     }
 
-    async fn from_file(&self, doing: &str, file: &Path) -> Result<Held, Error> {
+    async fn of_file(&self, doing: &str, file: &Path) -> Result<Held, Error> {
         // Before it is read, so that a change meanwhile is seen the next time.
         let stamp = stamp(file).await?;
         let token = credential(file).await?;
@@ -147,7 +147,7 @@ impl Session {
                 let jwt = credential(jwt_file).await?;
                 (mount, serde_json::json!({ "role": role, "jwt": *jwt }))
             }
-            OpenBaoLogin::Token { file } => return self.from_file(doing, file).await,
+            OpenBaoLogin::Token { file } => return self.of_file(doing, file).await,
         };
         let request = Request::post(format!("/v1/auth/{mount}/login")).json(body.to_string());
         let answer = self.send(doing, "", request).await?;
