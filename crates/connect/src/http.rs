@@ -349,7 +349,7 @@ fn failed(name: &'static str, place: String, class: ErrorClass, error: &reqwest:
         cause = error.source();
     }
     if told.is_empty() {
-        told = "the exchange failed".to_owned();
+        "the exchange failed".clone_into(&mut told);
     }
     Error::Failed { backend: name, place, class, source: Told(told).into() }
 }

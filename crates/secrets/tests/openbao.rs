@@ -1,5 +1,5 @@
 //! The store on a real OpenBao, which others write to, which is killed, and which stalls.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::assigning_clones, clippy::indexing_slicing, missing_docs)]
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -151,7 +151,7 @@ async fn of_many_who_rotate_one_does() {
     }
     stage.put("a/not%20ours", &json!({ "value": "x" }));
     let listed = store.list(10).await.unwrap();
-    assert_eq!(listed, [&names[..2], &[name.clone()], &names[2..]].concat());
+    assert_eq!(listed, [&names[..2], std::slice::from_ref(&name), &names[2..]].concat());
 }
 
 #[tokio::test]
@@ -276,7 +276,8 @@ async fn a_wrong_set_up_says_what_would_do() {
     assert_eq!(error.class(), ErrorClass::Corrupt);
     assert!(error.to_string().contains("field") && !format!("{error:?}").contains("planted"), "{error}");
 
-    let changes: [(fn(&mut OpenBaoConfig), &str); 4] = [
+    type Change = fn(&mut OpenBaoConfig);
+    let changes: [(Change, &str); 4] = [
         (|config| config.address = "http://bao.internal:8200".to_owned(), "https://"),
         (|config| config.mount = "../sys".to_owned(), "mount"),
         (|config| config.field = "buttress".to_owned(), "field"),

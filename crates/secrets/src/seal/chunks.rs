@@ -113,7 +113,7 @@ pub struct Opener {
 
 enum State {
     Header,
-    Segments(Segments, usize),
+    Segments(Box<Segments>, usize),
     Failed(SealError),
 }
 
@@ -157,7 +157,7 @@ impl Opener {
             let Some(bytes) = self.held.first_chunk() else { return Ok(()) };
             let header = Header::parse(bytes)?;
             let stream = header.verified(self.keys.key(header.key)?, &self.purpose)?;
-            self.state = State::Segments(Segments::new(stream), header.segment.bytes() + TAG);
+            self.state = State::Segments(Box::new(Segments::new(stream)), header.segment.bytes() + TAG);
             self.held.clear();
         }
         let (segments, size) = match &mut self.state {

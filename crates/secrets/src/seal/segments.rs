@@ -78,14 +78,12 @@ impl Segments {
         sealed.reserve(plain.len() + TAG);
         sealed.extend_from_slice(plain);
         let body = sealed.get_mut(start..).unwrap_or_default();
-        match self.key.seal_in_place_separate_tag(nonce, Aad::empty(), body) {
-            Ok(tag) => sealed.extend_from_slice(tag.as_ref()),
+        let Ok(tag) = self.key.seal_in_place_separate_tag(nonce, Aad::empty(), body) else {
             // Never for a segment of 1 MiB; a plain text must not be left where a sealed one is expected.
-            Err(_) => {
-                wipe_from(start, sealed);
-                return Err(SealError::TooLong);
-            }
-        }
+            wipe_from(start, sealed);
+            return Err(SealError::TooLong);
+        };
+        sealed.extend_from_slice(tag.as_ref());
         self.next += 1;
         Ok(())
     }
@@ -116,8 +114,12 @@ impl Segments {
         if self.next >= MAX_SEGMENTS {
             return Err(SealError::TooLong);
         }
-        let [a, b, c, d, e, f, g, h] = self.next.to_be_bytes();
-        let nonce: [u8; NONCE_LEN] = [0, 0, 0, a, b, c, d, e, f, g, h, u8::from(last)];
+        let mut nonce = [0; NONCE_LEN];
+        // Below 2^32, so the count fits into the lower of its eleven bytes.
+        let numbered = (u128::from(self.next) << 8 | u128::from(last)).to_be_bytes();
+        for (place, byte) in nonce.iter_mut().rev().zip(numbered.iter().rev()) {
+            *place = *byte;
+        }
         Ok(Nonce::assume_unique_for_key(nonce))
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn interpolate(x: u8, xs: &[u8], values: impl Iterator<Item = u8>) ->
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)] // A failing expectation fails the test.
     use super::*;
 
     /// Multiplication as in a textbook: polynomials over GF(2), and the remainder.

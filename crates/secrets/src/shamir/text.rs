@@ -82,8 +82,8 @@ impl FromStr for Share {
         if checksum(content) != *sum {
             return Err(ShareError::Checksum);
         }
-        let ([version, a, b, c, d, e, threshold, number], values) =
-            content.split_first_chunk::<HEADER>().ok_or(ShareError::Damaged)?;
+        let (header, values) = content.split_first_chunk::<HEADER>().ok_or(ShareError::Damaged)?;
+        let [version, set @ .., threshold, number] = header;
         if *version != VERSION {
             return Err(ShareError::Version(*version));
         }
@@ -93,7 +93,7 @@ impl FromStr for Share {
             return Err(ShareError::Damaged);
         }
         Ok(Self {
-            set: SetId([*a, *b, *c, *d, *e]),
+            set: SetId(*set),
             threshold: *threshold,
             number: *number,
             values: Zeroizing::new(values.to_vec()),

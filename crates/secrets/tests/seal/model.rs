@@ -151,7 +151,7 @@ struct Slow<'a, I>(&'a [u8], I);
 impl<I: Iterator<Item = usize>> Read for Slow<'_, I> {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         let length = self.1.next().unwrap();
-        if length % 7 == 0 {
+        if length.is_multiple_of(7) {
             return Err(std::io::ErrorKind::Interrupted.into());
         }
         let to_length = to.len().min(length);

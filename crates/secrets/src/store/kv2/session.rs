@@ -59,7 +59,13 @@ struct Terms {
 impl Session {
     pub(super) fn new(http: Http, config: &OpenBaoConfig, clock: SharedClock) -> Self {
         let (login, namespace) = (config.login.clone(), config.namespace.clone());
-        let none = Held { token: Zeroizing::default(), renew_at: None, known: false, since: clock.now(), file: None };
+        let none = Held {
+            token: Zeroizing::default(),
+            renew_at: None,
+            known: false,
+            since: clock.now(),
+            file: None,
+        };
         Self { http, login, namespace, clock, held: Mutex::new(none) }
     }
 
@@ -120,7 +126,7 @@ impl Session {
         Ok((held.token.clone(), held.known))
     }
 
-    async fn from_file(&self, doing: &str, file: &Path) -> Result<Held, Error> {
+    async fn of_file(&self, doing: &str, file: &Path) -> Result<Held, Error> {
         // Before it is read, so that a change meanwhile is seen the next time.
         let stamp = stamp(file).await?;
         let token = credential(file).await?;
@@ -141,7 +147,7 @@ impl Session {
                 let jwt = credential(jwt_file).await?;
                 (mount, serde_json::json!({ "role": role, "jwt": *jwt }))
             }
-            OpenBaoLogin::Token { file } => return self.from_file(doing, file).await,
+            OpenBaoLogin::Token { file } => return self.of_file(doing, file).await,
         };
         let request = Request::post(format!("/v1/auth/{mount}/login")).json(body.to_string());
         let answer = self.send(doing, "", request).await?;

@@ -103,8 +103,9 @@ impl OpenBaoStore {
     ) -> Result<(Lifecycle, u64), Error> {
         for _ in 0..ATTEMPTS {
             let Found { version, secret } = self.find(name).await?;
-            let (slots, others) =
-                secret.map_or((None, Map::new()), |(slots, mut document)| (Some(slots), std::mem::take(&mut document.members)));
+            let (slots, others) = secret.map_or((None, Map::new()), |(slots, mut document)| {
+                (Some(slots), std::mem::take(&mut document.members))
+            });
             let slots = decide(slots, version)?;
             let document = members(&slots, version + 1, &self.field, others);
             if self.engine.write(name.as_str(), version, document).await? {
