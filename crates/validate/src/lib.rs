@@ -25,15 +25,32 @@
 //!
 //! | attack | type | how |
 //! |---|---|---|
+//! | path traversal, races with links | [`SafePath`], `Root` | only down; resolved by the kernel below a folder, links never followed |
+//! | server-side request forgery, DNS rebinding | `SafeUrl` | every spelling of an address, all addresses of a name, pinned; redirects |
+//! | hostile file names | [`SafeFileName`] | valid on every system; `sanitize` always gives one |
+//! | hostile files | `UploadPolicy` | kind by content, size and ratio as they stream, archives that lie |
 //! | SQL injection | [`Identifier`] | for names; values go into parameters |
 //! | command injection | [`CommandArg`] | no option, no NUL; started without a shell |
-//! | tricks with Unicode | [`PlainText`], [`Handle`] | NFC, no bidi, nothing unseen; no mixed scripts |
-//! | hostile file names | [`SafeFileName`] | valid on every system, and `sanitize` |
+//! | header injection by mail | `Email` | no line break, no second recipient |
+//! | tricks with Unicode | [`PlainText`], [`Handle`] | NFC, nothing unseen, no direction changed; no mixed scripts |
+//! | JSON that is deep, large or ambiguous | [`json`] | one pass before anything is built, with the place of what is wrong |
+//! | requests that are large | `layer` | head first, body as it streams |
+//!
+//! # What they cost
+//!
+//! Each text is looked at once or twice and kept once. The JSON limiter reads a body once before `serde_json` does; `benches/validate.rs`
+//! compares both with `serde_json` alone.
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `json` | no | [`json`]`::from_json`: a body within limits into a type; the limiter itself is always there |
+//! | `path` | no | `Root`: a folder that paths cannot leave (Unix) |
+//! | `tower` | no | `layer`: limits in front of an HTTP service |
+//! | `upload` | no | `upload`: files judged by their content while they stream |
+//! | `url` | no | `url`, `SafeUrl`, `Email` |
+//! | `validator` | no | `json::rules`: what the crate `validator` finds, with JSON pointers, and functions for its derive |
 
 #[macro_use]
 mod string;

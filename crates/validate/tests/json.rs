@@ -209,7 +209,7 @@ fn each_limit_says_where_it_was_passed() {
         (r#"{"a": "abcdefg"}"#, Code::TooLong, "/a", 13),
         (r#"{"a": "b\u0061"}"#, Code::TooLong, "/a", 12),
         (r#"{"abcd": 1}"#, Code::TooLong, "/abc", 5),
-        (r#"[1, 123456]"#, Code::TooLong, "/1", 9),
+        (r"[1, 123456]", Code::TooLong, "/1", 9),
         (r#"{"a": 1, "a": 2}"#, Code::Duplicate, "/a", 11),
         (r#"{"a/~": [tru]}"#, Code::Syntax, "/a~1~0/0", 12),
         (r#"["\ud800"]"#, Code::Encoding, "/0", 8),
