@@ -1,8 +1,82 @@
 //! Input turned into types that cannot hold an attack.
+//!
+//! A function that takes a [`SafeFileName`] need not ask whether somebody has checked it. Each type is made in one way only, by
+//! parsing; what it refuses it says with a [`Code`], the place, and what would do, and never repeats the value ([`Invalid`]).
+//! All of them are read by serde with the same checks, so a request's body is checked where it is parsed.
+//!
+//! ```
+//! use buttress_validate::{Identifier, PlainText, SafeFileName};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Export {
+//!     title: PlainText,
+//!     file: SafeFileName,
+//!     sort_by: Identifier,
+//! }
+//!
+//! let body = r#"{"title": "Q3", "file": "q3.csv", "sort_by": "created_at"}"#;
+//! let export: Export = serde_json::from_str(body)?;
+//! assert_eq!(export.file.extension(), Some("csv"));
+//! assert!(serde_json::from_str::<Export>(&body.replace("q3.csv", "../../etc/cron.d/x")).is_err());
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
+//! # Which type against what
+//!
+//! | attack | type | how |
+//! |---|---|---|
+//! | SQL injection | [`Identifier`] | for names; values go into parameters |
+//! | command injection | [`CommandArg`] | no option, no NUL; started without a shell |
+//! | tricks with Unicode | [`PlainText`], [`Handle`] | NFC, no bidi, nothing unseen; no mixed scripts |
+//! | cross-site scripting | `SafeHtml` | markup by a closed vocabulary; text is escaped |
+//! | hostile file names | [`SafeFileName`] | valid on every system, and `sanitize` |
+//!
+//! Free text that looks like an attack is scored by [`detect`], for logs and bans; it is no defence.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `html` | no | `SafeHtml`, `HtmlPolicy`: markup that executes nothing |
 
+#[macro_use]
+mod string;
+
+mod chars;
+mod command_arg;
+mod component;
 pub mod detect;
+#[cfg(feature = "url")]
+mod email;
+mod error;
+mod file_name;
+mod handle;
 #[cfg(feature = "html")]
 mod html;
+mod identifier;
+pub mod json;
+#[cfg(feature = "tower")]
+pub mod layer;
+pub mod metrics;
+pub mod path;
+mod text;
+#[cfg(feature = "upload")]
+pub mod upload;
+#[cfg(feature = "url")]
+pub mod url;
 
+pub use command_arg::CommandArg;
+#[cfg(feature = "url")]
+pub use email::Email;
+pub use error::{Code, Error, Invalid, Result};
+pub use file_name::SafeFileName;
+pub use handle::Handle;
 #[cfg(feature = "html")]
-pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
+pub use html::{HtmlConfig, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
+pub use identifier::{Dialect, Identifier};
+#[cfg(all(feature = "path", unix))]
+pub use path::Root;
+pub use path::SafePath;
+pub use text::{PlainText, TextPolicy};
+#[cfg(feature = "url")]
+pub use url::{SafeUrl, UrlPolicy};
