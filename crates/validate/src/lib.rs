@@ -40,6 +40,11 @@
 //!
 //! Each text is looked at once or twice and kept once. The JSON limiter reads a body once before `serde_json` does; `benches/validate.rs`
 //! compares both with `serde_json` alone.
+//! | tricks with Unicode | [`PlainText`], [`Handle`] | NFC, no bidi, nothing unseen; no mixed scripts |
+//! | cross-site scripting | `SafeHtml` | markup by a closed vocabulary; text is escaped |
+//! | hostile file names | [`SafeFileName`] | valid on every system, and `sanitize` |
+//!
+//! Free text that looks like an attack is scored by [`detect`], for logs and bans; it is no defence.
 //!
 //! # Features
 //!
@@ -51,6 +56,7 @@
 //! | `upload` | no | `upload`: files judged by their content while they stream |
 //! | `url` | no | `url`, `SafeUrl`, `Email` |
 //! | `validator` | no | `json::rules`: what the crate `validator` finds, with JSON pointers, and functions for its derive |
+//! | `html` | no | `SafeHtml`, `HtmlPolicy`: markup that executes nothing |
 
 #[macro_use]
 mod string;
@@ -86,6 +92,7 @@ pub use file_name::SafeFileName;
 pub use handle::Handle;
 #[cfg(feature = "html")]
 pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
+pub use html::{HtmlConfig, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
 pub use identifier::{Dialect, Identifier};
 #[cfg(all(feature = "path", unix))]
 pub use path::Root;

@@ -48,6 +48,8 @@ use serde::{Deserialize, Serialize};
 
 use decode::{Decoded, decode, is_encoded};
 
+use crate::Error;
+
 /// Encodings are taken off this often: percent signs that were encoded twice, and what entities stood behind them.
 const ROUNDS: usize = 3;
 
@@ -162,12 +164,8 @@ impl Default for Detector {
 
 impl Detector {
     /// A detector of this configuration.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the configuration.
-    pub fn new(config: &DetectorConfig) -> Result<Self, Violations> {
-        config.validate()?;
+    pub fn new(config: &DetectorConfig) -> Result<Self, Error> {
+        config.validate().map_err(Error::Config)?;
         Ok(Self { threshold: config.threshold, look_at: config.look_at.as_usize() })
     }
 

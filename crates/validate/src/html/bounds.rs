@@ -12,7 +12,8 @@ use html5ever::interface::{ElementFlags, NodeOrText, QuirksMode, TreeSink};
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{Attribute, ExpandedName, ParseOpts, QualName, local_name, ns, parse_fragment};
 
-use super::HtmlError;
+use super::policy::WHAT;
+use crate::{Code, Invalid};
 
 /// How much is parsed between two looks at the counts.
 const STEP: usize = 1_024;
@@ -27,10 +28,11 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Checks `markup`, without building anything of it.
-    pub(super) fn check(&self, markup: &str) -> Result<(), HtmlError> {
+    pub(super) fn check(&self, markup: &str) -> Result<(), Invalid> {
         // An attribute takes two bytes at least.
         if markup.len() / 2 > self.attributes && attributes(markup.as_bytes()) > self.attributes {
-            return Err(HtmlError::TooManyAttributes { limit: self.attributes });
+            let problem = format!("has a tag with more than {} attributes", self.attributes);
+            return Err(Invalid::new(WHAT, Code::TooMany, problem, "send fewer"));
         }
         // Each tag makes one element, and repeats at most those before it.
         let tags = markup.bytes().filter(|byte| *byte == b'<').count();
@@ -46,10 +48,12 @@ impl Bounds {
             let counts = &parser.tokenizer.sink.sink;
             // The document, and the element in whose place the markup stands.
             if counts.depth.get() > self.depth + 2 {
-                return Err(HtmlError::TooDeep { limit: self.depth });
+                let problem = format!("nests deeper than {} elements", self.depth);
+                return Err(Invalid::new(WHAT, Code::TooDeep, problem, "send it flatter"));
             }
             if counts.elements.get() > self.elements + 2 {
-                return Err(HtmlError::TooManyElements { limit: self.elements });
+                let problem = format!("makes more than {} elements", self.elements);
+                return Err(Invalid::new(WHAT, Code::TooMany, problem, "send fewer, and close them"));
             }
             rest = after;
         }

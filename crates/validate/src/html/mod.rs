@@ -2,7 +2,6 @@
 
 mod bounds;
 mod config;
-mod error;
 mod policy;
 mod style;
 mod vocabulary;
@@ -11,9 +10,10 @@ use std::fmt;
 use std::sync::LazyLock;
 
 pub use config::{HtmlConfig, HtmlPreset, ImageSource};
-pub use error::HtmlError;
 pub use policy::HtmlPolicy;
 use serde::{Serialize, Serializer};
+
+use crate::Invalid;
 
 /// Markup that executes nothing in a browser, wherever in the body of an HTML page an element may stand.
 ///
@@ -31,7 +31,7 @@ use serde::{Serialize, Serializer};
 ///
 /// let text = SafeHtml::escaped("1 < 2");
 /// assert_eq!(text.to_string(), "1 &lt; 2");
-/// # Ok::<(), buttress_validate::HtmlError>(())
+/// # Ok::<(), buttress_validate::Invalid>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct SafeHtml(String);
@@ -42,10 +42,9 @@ macro_rules! preset {
         #[doc = $doc]
         ///
         /// The defaults of [`HtmlConfig`] hold; another limit or another vocabulary is an [`HtmlPolicy`].
-        pub fn $name(markup: &str) -> Result<Self, HtmlError> {
-            static POLICY: LazyLock<Result<HtmlPolicy, HtmlError>> =
-                LazyLock::new(|| HtmlPolicy::new(&HtmlConfig::of($preset)));
-            POLICY.as_ref().map_err(Clone::clone)?.clean(markup)
+        pub fn $name(markup: &str) -> Result<Self, Invalid> {
+            static POLICY: LazyLock<HtmlPolicy> = LazyLock::new(|| HtmlPolicy::of(&HtmlConfig::of($preset)));
+            POLICY.clean(markup)
         }
     };
 }

@@ -10,7 +10,11 @@ use url::Url;
 use super::bounds::Bounds;
 use super::config::{HtmlConfig, HtmlPreset, ImageSource};
 use super::vocabulary::{self, BLOCKS, BY_TAG, GENERAL, INLINE, MAIL, MAIL_BY_TAG, WITH_CONTENT};
-use super::{HtmlError, SafeHtml, style};
+use super::{SafeHtml, style};
+use crate::{Code, Error, Invalid};
+
+/// What a value was to be, in errors.
+pub(super) const WHAT: &str = "HTML";
 
 /// What may stand in a `data:` image. SVG is not among them: it is a document, not a picture.
 const PICTURES: [&str; 5] = ["png;", "jpeg;", "gif;", "webp;", "avif;"];
@@ -25,23 +29,29 @@ pub struct HtmlPolicy {
 
 impl HtmlPolicy {
     /// The policy that `config` describes.
-    pub fn new(config: &HtmlConfig) -> Result<Self, HtmlError> {
-        config.validate().map_err(HtmlError::Config)?;
+    pub fn new(config: &HtmlConfig) -> Result<Self, Error> {
+        config.validate().map_err(Error::Config)?;
+        Ok(Self::of(config))
+    }
+
+    /// The policy of a configuration that is known to be right.
+    pub(super) fn of(config: &HtmlConfig) -> Self {
         let bounds = Bounds {
             depth: config.max_depth,
             attributes: config.max_attributes,
             elements: config.max_elements,
         };
-        Ok(Self { cleaner: cleaner(config), bounds, max_bytes: config.max_bytes.as_usize() })
+        Self { cleaner: cleaner(config), bounds, max_bytes: config.max_bytes.as_usize() }
     }
 
     /// Of `markup`, what the policy allows.
     ///
     /// Broken markup is repaired as browsers do it; elements that are not allowed go and their text stays, except where the
     /// content is none for people (scripts, styles, frames, SVG, …). Only what exceeds a limit is refused.
-    pub fn clean(&self, markup: &str) -> Result<SafeHtml, HtmlError> {
+    pub fn clean(&self, markup: &str) -> Result<SafeHtml, Invalid> {
         if markup.len() > self.max_bytes {
-            return Err(HtmlError::TooLong { found: markup.len(), limit: self.max_bytes });
+            let problem = format!("has more than {} bytes", self.max_bytes);
+            return Err(Invalid::new(WHAT, Code::TooLong, problem, "send less"));
         }
         if !markup.contains(['<', '>', '&', '\r', '\0', '\u{a0}']) {
             return Ok(SafeHtml(markup.to_owned())); // Nothing to parse, and nothing to escape.
