@@ -15,9 +15,13 @@ mod error;
 pub mod headers;
 pub mod jwt;
 pub mod keys;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod metrics;
 pub mod network;
 pub mod origin;
+#[cfg(feature = "passwords")]
+pub mod passwords;
 pub mod policy;
 mod principal;
 #[cfg(feature = "tower")]

@@ -71,13 +71,15 @@ impl Peppers {
         all.into_iter().find(|(known, _)| *known == version).map(|(_, key)| key)
     }
 
-    /// The hash under the current pepper.
-    pub(crate) fn hash(&self, text: &KeyText<'_>) -> KeyHash {
+    /// The hash under the current pepper: what a store keeps of a key.
+    #[must_use]
+    pub fn hash(&self, text: &KeyText<'_>) -> KeyHash {
         hash(&self.current.1, text)
     }
 
     /// Whether the key has this hash. The time depends neither on where they differ nor on whether the version is known.
-    pub(crate) fn matches(&self, text: &KeyText<'_>, version: u32, expected: &KeyHash) -> bool {
+    #[must_use]
+    pub fn matches(&self, text: &KeyText<'_>, version: u32, expected: &KeyHash) -> bool {
         let key = self.find(version);
         let computed = hash(key.unwrap_or(&self.current.1), text);
         bool::from(computed.ct_eq(expected)) && key.is_some()

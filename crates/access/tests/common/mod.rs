@@ -1,58 +1,56 @@
-//! What more than one file of tests uses.
+//! Keys and tokens for tests.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
-/// A policy with one of everything.
-pub(crate) const OFFICE: &str = r#"
-    [attributes]
-    "resource.state" = "text"
-    "resource.amount" = "number"
-    "resource.readers" = "texts"
-    "resource.locked" = "flag"
-    "resource.department" = "text"
-    "principal.department" = "text"
-    "principal.limit" = "number"
-    "principal.groups" = "texts"
-    "context.channel" = "text"
+use std::time::{Duration, SystemTime};
 
-    [roles.everyone]
-    allow = [{ permission = "page:read", cross_tenant = true }]
-    deny = [{ permission = "document:delete", name = "locked", when = { equals = { attribute = "resource.locked", value = true } } }]
+use buttress_access::jwt::{Algorithm, Claims, KeySet, Pkcs8, SigningKey, TokenConfig};
+use data_encoding::BASE64URL_NOPAD;
 
-    [roles.viewer]
-    allow = ["document:read", "folder:*"]
+pub(crate) const ISSUER: &str = "https://login.example";
+pub(crate) const AUDIENCE: &str = "documents";
+/// A key that was made for these tests and is used nowhere else.
+pub(crate) const RSA: &[u8] = include_bytes!("../test_keys/rsa_2048.pk8");
 
-    [roles.editor]
-    inherits = ["viewer"]
-    allow = [
-        "document:write",
-        { permission = "document:delete", name = "own drafts", when = { all = ["owner", { equals = { attribute = "resource.state", value = "draft" } }] } },
-        { permission = "document:publish", when = { one_of = { attribute = "resource.state", values = ["draft", "review"] } } },
-        { permission = "document:approve", when = { not = "owner" } },
-        { permission = "document:share", when = { any = ["owner", { member_of = { attribute = "principal.id", set = "resource.readers" } }] } },
-    ]
+pub(crate) fn config() -> TokenConfig {
+    TokenConfig::of(ISSUER, AUDIENCE)
+}
 
-    [roles.clerk]
-    allow = [
-        { permission = "invoice:pay", when = { compare = { left = "resource.amount", is = "at_most", right = "principal.limit" } } },
-        { permission = "invoice:small", when = { compare = { left = "resource.amount", is = "below", right = 100 } } },
-        { permission = "invoice:large", when = { compare = { left = "resource.amount", is = "above", right = 100 } } },
-        { permission = "invoice:round", when = { compare = { left = "resource.amount", is = "at_least", right = 100 } } },
-        { permission = "invoice:read", when = { same = ["principal.department", "resource.department"] } },
-        { permission = "contract:read", when = { includes = { attribute = "principal.groups", text = "legal" } } },
-        { permission = "till:open", when = { hours = { from = "08:00", until = "18:00", days = ["thursday", "friday"] } } },
-        { permission = "vault:open", when = { hours = { from = "22:00", until = "02:00", days = ["thursday"], utc_offset_minutes = 60 } } },
-        { permission = "sale:join", when = { dates = { from = "1970-01-02T00:00:00Z", until = "1970-01-03T00:00:00Z" } } },
-        { permission = "office:enter", when = { network = ["10.0.0.0/8", "fd00::/8"] } },
-        { permission = "api:call", when = { scope = "api" } },
-        { permission = "web:call", when = { equals = { attribute = "context.channel", value = "web" } } },
-        { permission = "key:use", when = { equals = { attribute = "principal.kind", value = "api_key" } } },
-        { permission = "own:see", when = "same_tenant" },
-    ]
+/// The beginning of 2026, as a test clock has it.
+pub(crate) fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_hours(490_896)
+}
 
-    [roles.support]
-    allow = [{ permission = "document:read", cross_tenant = true }, { permission = "ticket:**", cross_tenant = true, when = { scope = "support" } }]
+pub(crate) fn claims() -> Claims {
+    let claims = Claims::new().issuer(ISSUER).audience(AUDIENCE).subject("user-1").issued(now());
+    claims.expires(now() + Duration::from_mins(15))
+}
 
-    [roles.admin]
-    inherits = ["editor", "clerk"]
-    allow = ["**"]
-    deny = [{ permission = "audit:*:delete", name = "audit stays" }]
-"#;
+/// A key of each algorithm.
+pub(crate) fn signing(algorithm: Algorithm, kid: &str) -> SigningKey {
+    match algorithm {
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
+            SigningKey::hmac(algorithm, kid, &[7; 64]).unwrap()
+        }
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => {
+            SigningKey::from_pkcs8(algorithm, kid, Pkcs8::generate(algorithm).unwrap().expose()).unwrap()
+        }
+        _ => SigningKey::from_pkcs8(algorithm, kid, RSA).unwrap(),
+    }
+}
+
+pub(crate) fn set<'a>(keys: impl IntoIterator<Item = &'a SigningKey>) -> KeySet {
+    KeySet::new(keys.into_iter().map(|key| key.verifying().clone())).unwrap()
+}
+
+pub(crate) fn encode(text: impl AsRef<[u8]>) -> String {
+    BASE64URL_NOPAD.encode(text.as_ref())
+}
+
+pub(crate) fn decode(text: &str) -> Vec<u8> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
+}
+
+/// Header, payload and signature of a token.
+pub(crate) fn parts(token: &str) -> [&str; 3] {
+    token.split('.').collect::<Vec<_>>().try_into().unwrap()
+}
