@@ -61,6 +61,8 @@ pub mod metrics;
 pub mod headers;
 pub mod network;
 pub mod origin;
+#[cfg(feature = "passwords")]
+pub mod passwords;
 pub mod policy;
 #[cfg(feature = "passwords")]
 pub mod passwords;

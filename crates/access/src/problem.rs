@@ -4,16 +4,16 @@ use buttress_core::ErrorClass;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 
-/// A problem (RFC 9457) with a reason of a closed set, and nothing of why that is so.
+/// A problem (RFC 9457) with a code of a closed set, and nothing of why that is so.
 pub(crate) fn problem<R: From<String>>(
     status: StatusCode,
     class: ErrorClass,
-    reason: &'static str,
+    code: &'static str,
 ) -> Response<R> {
     let title = status.canonical_reason().unwrap_or("Error");
     // All of them are words without quotes.
     let body = format!(
-        "{{\"type\":\"urn:buttress:problem:{class}\",\"title\":\"{title}\",\"status\":{},\"class\":\"{class}\",\"reason\":\"{reason}\"}}",
+        "{{\"type\":\"urn:buttress:problem:{class}\",\"title\":\"{title}\",\"status\":{},\"class\":\"{class}\",\"code\":\"{code}\"}}",
         status.as_u16()
     );
     let mut response = Response::new(R::from(body));
@@ -25,6 +25,6 @@ pub(crate) fn problem<R: From<String>>(
 }
 
 /// 403, and why in one word.
-pub(crate) fn forbidden<R: From<String>>(reason: &'static str) -> Response<R> {
-    problem(StatusCode::FORBIDDEN, ErrorClass::Forbidden, reason)
+pub(crate) fn forbidden<R: From<String>>(code: &'static str) -> Response<R> {
+    problem(StatusCode::FORBIDDEN, ErrorClass::Forbidden, code)
 }

@@ -53,10 +53,10 @@ where
     (response.status().as_u16(), response.into_body())
 }
 
-/// The reason of a problem.
+/// The code of a problem.
 fn reason(body: &str) -> String {
     let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-    problem["reason"].as_str().unwrap().to_owned()
+    problem["code"].as_str().unwrap().to_owned()
 }
 
 struct Set {
@@ -110,7 +110,7 @@ async fn changes_come_from_ones_own_pages() {
     let host = ("host", "shop.test");
     let from = |origin| ("origin", origin);
     let cross = ("sec-fetch-site", "cross-site");
-    let table: [(&[(&str, &str)], &str); 14] = [
+    let table: [(&[(&str, &str)], &str); 15] = [
         (&[cookie, own, token], ""),
         (&[cookie, host, from("https://shop.test"), token], ""),
         (&[cookie, cross, from("https://pay.test"), token], ""),
@@ -126,6 +126,8 @@ async fn changes_come_from_ones_own_pages() {
         (&[host], ""),
         (&[cross, from("https://evil.test")], "other_site"),
         (&[cross, from("https://evil.test"), ("authorization", "Bearer x")], ""),
+        // A browser sends this by itself.
+        (&[cross, from("https://evil.test"), ("authorization", "Basic eDp5")], "other_site"),
     ];
     for (headers, expected) in table {
         let (status, body) = told(&service, request("POST", "/", headers)).await;
@@ -137,7 +139,7 @@ async fn changes_come_from_ones_own_pages() {
         assert_eq!(told(&service, request("GET", "/", headers)).await.0, 200, "{headers:?}");
     }
     let denied: Vec<_> = log.events().into_iter().filter(|event| event.action == "request.csrf").collect();
-    assert_eq!(denied.len(), 8);
+    assert_eq!(denied.len(), 9);
     assert!(denied.iter().all(|event| event.outcome == Outcome::Denied));
     assert!(!format!("{denied:?}").contains(started.id.expose()));
 }

@@ -1,13 +1,13 @@
 //! What policies decide, by the tables of what people expect of them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod common;
+mod office;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use buttress_access::policy::{Attributes, Permission, Policy, Request, Resource, decide};
 use buttress_access::{Names, Principal, PrincipalKind, TenantId};
-use common::OFFICE;
+use office::OFFICE;
 
 /// Who asks: roles and scopes, department, limit, groups.
 struct Asked {

@@ -1,7 +1,7 @@
 //! Policies are read as they are written, checked, and replaced while they are used.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
-mod common;
+mod office;
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use buttress_access::policy::{LivePolicy, Permission, PolicyConfig, Request, Resource, decide};
 use buttress_access::{Names, Principal, PrincipalKind};
 use buttress_core::{Ctx, EventLog, Events, Outcome, Validate};
-use common::OFFICE;
+use office::OFFICE;
 
 #[test]
 fn a_policy_that_is_wrong_says_what_would_do() {

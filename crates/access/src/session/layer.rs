@@ -22,7 +22,7 @@ use crate::problem::{forbidden, problem};
 
 /// Puts sessions in front of a service. Emits `request.csrf` where a request is refused for where it comes from.
 ///
-/// Requests with `Authorization` and without a session are not asked where they come from: no page can make a browser send one of its own.
+/// Requests with a bearer token and without a session are not asked where they come from: no page of another can make a browser send one.
 #[derive(Debug, Clone)]
 pub struct SessionLayer {
     shared: Arc<Shared>,
@@ -130,7 +130,10 @@ impl Shared {
             host: request.uri().authority().map(http::uri::Authority::as_str).or_else(|| one(request, &HOST)),
         };
         let Some(session) = session else {
-            let exempt = request.headers().contains_key(AUTHORIZATION);
+            let bearer = |header: &HeaderValue| {
+                header.as_bytes().get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "))
+            };
+            let exempt = request.headers().get(AUTHORIZATION).is_some_and(bearer);
             return if exempt { Ok(()) } else { self.csrf.check_anonymous(&arrival) };
         };
         let config = self.csrf.config();
