@@ -192,3 +192,39 @@ async fn a_reader_elsewhere_follows_the_writer_over_segments() {
     following.await.unwrap();
     assert_eq!(log.grown_past(599).await, 600);
 }
+
+#[tokio::test]
+async fn a_torn_end_is_cut_when_it_is_opened_and_a_hole_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = Log::create(&AuditConfig::new(folder.path()), &Ctx::default()).await.unwrap();
+    fill(&log, 3).await;
+    // As a crash leaves it: neither sealed nor signed.
+    let opened = async |change: &dyn Fn(&mut Vec<u8>)| {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["log", "checkpoint.key", "seal.key", "0000000001.segment"] {
+            std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let path = copy.path().join("0000000001.segment");
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = Log::open(&AuditConfig::new(copy.path()), &Ctx::default()).await;
+        let left = std::fs::read(&path).unwrap().len();
+        (opened.map(|log| log.size()), bytes.len() - left)
+    };
+    let whole = std::fs::read(folder.path().join("0000000001.segment")).unwrap().len();
+    let frame = (whole - 172) / 3;
+    assert_eq!(opened(&|_| ()).await.0.unwrap(), 3);
+    for torn in [1, 40, frame - 1] {
+        let (size, cut) = opened(&|bytes| bytes.truncate(whole - torn)).await;
+        assert_eq!((size.unwrap(), cut), (2, frame - torn));
+    }
+    // Only the last group may have been torn.
+    assert_eq!(opened(&|bytes| bytes[172 + 2 * frame + 50] ^= 1).await.0.unwrap(), 2);
+    for (at, entry) in [(50, 0), (5, 0), (frame + 50, 1)] {
+        let (refused, cut) = opened(&|bytes| bytes[172 + at] ^= 1).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains(&format!("entry {entry}")) && told.contains("verify"), "{told}");
+        assert_eq!(cut, 0, "what is there is left as it is");
+    }
+}

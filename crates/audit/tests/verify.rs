@@ -318,6 +318,7 @@ async fn a_log_cut_back_to_an_earlier_seal_is_found() {
     let now = fs::read(folder.path().join("seal.key")).unwrap();
     let kept = |key: &[u8]| key.iter().any(|byte| *byte != 0) && now.chunks(48).any(|slot| slot == key);
     assert!(!earlier_key.chunks(48).any(kept));
+    assert!(now.chunks(48).any(|slot| slot.iter().all(|byte| *byte == 0)));
     // As an intruder would: everything of then, and the key of now.
     fs::write(earlier.path().join("seal.key"), now).unwrap();
     let report = verify(earlier.path(), &with(&seed)).unwrap();
