@@ -67,8 +67,7 @@ fn good_name(name: &str) -> bool {
 
 /// The first four bytes of SHA-256 of the name, a line feed, the algorithm and the key.
 fn key_id(name: &str, key: &[u8]) -> [u8; 4] {
-    let Hash([a, b, c, d, ..]) = Hash::of(&[name.as_bytes(), b"\n", &[ALGORITHM], key]);
-    [a, b, c, d]
+    Hash::of(&[name.as_bytes(), b"\n", &[ALGORITHM], key]).start()
 }
 
 impl NoteSigner {

@@ -56,6 +56,7 @@ pub(crate) struct Queue {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is asked for by another and answered by itself")]
 struct State {
     entries: VecDeque<Pending>,
     checkpoints: Vec<CheckpointReply>,

@@ -223,5 +223,5 @@ fn open_part(path: &Path, part: &Part) -> Result<Scanner<BufReader<File>>, Error
     let mut from = BufReader::with_capacity(256 << 10, file);
     let header = Header::read(&mut from).map_err(|error| Error::damaged(path, error.to_string()))?;
     let start = header.chain_start();
-    Ok(Scanner::new(from, header, start, end))
+    Ok(Scanner::new(from, &header, start, end))
 }

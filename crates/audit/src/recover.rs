@@ -187,7 +187,7 @@ impl Found {
         let mut tree = Tree::open(disk, &layout.tree(), header.first)?;
         let (session, marker) = (header.session, header.marker);
         let start = header.chain_start();
-        let mut scanner = Scanner::new(&mut from, header, start, length);
+        let mut scanner = Scanner::new(&mut from, &header, start, length);
         let mut times = NEVER;
         let broken = loop {
             match scanner.next().map_err(|error| Error::damaged(&path, error.to_string()))? {

@@ -120,9 +120,7 @@ impl EpochKey {
     }
 
     fn sum(&self) -> [u8; 8] {
-        let Hash([a, b, c, d, e, f, g, h, ..]) =
-            Hash::of(&[b"buttress-audit key", &self.epoch.to_be_bytes(), &*self.key]);
-        [a, b, c, d, e, f, g, h]
+        Hash::of(&[b"buttress-audit key", &self.epoch.to_be_bytes(), &*self.key]).start()
     }
 }
 

@@ -19,8 +19,10 @@ use crate::log::Shared;
 use crate::merkle::Hash;
 
 const NAME: &[u8; 16] = b"buttress-spill 1";
-const START: u64 = 24;
-const PREFIX: u64 = 12;
+const START: usize = 24;
+const PREFIX: usize = 12;
+/// The offset of the first event.
+const FIRST: u64 = START as u64;
 /// So many events are brought back at once.
 const CHUNK: usize = 256;
 const RETRY: Duration = Duration::from_secs(1);
@@ -52,18 +54,18 @@ struct State {
 impl Spill {
     /// With what the last process left in the file.
     pub(crate) fn open(disk: Arc<dyn Disk>, path: PathBuf, most: u64) -> Result<Self, Error> {
-        let mut state = State { file: None, head: START, tail: START };
+        let mut state = State { file: None, head: FIRST, tail: FIRST };
         if let Ok(file) = File::open(&path) {
-            let mut start = [0; START as usize];
+            let mut start = [0; START];
             if file.read_exact_at(&mut start, 0).is_ok()
                 && let Some((name, head)) = start.split_first_chunk::<16>()
                 && let Some(head) = head.first_chunk()
                 && name == NAME
             {
-                state.head = u64::from_be_bytes(*head).max(START);
+                state.head = u64::from_be_bytes(*head).max(FIRST);
                 state.tail = state.head;
                 while let Some(event) = read(&file, state.tail) {
-                    state.tail += PREFIX + event.len() as u64;
+                    state.tail += (PREFIX + event.len()) as u64;
                 }
                 if state.tail > state.head {
                     state.file = Some(disk.open(&path).map_err(Error::disk("open", &path))?);
@@ -98,8 +100,8 @@ impl Spill {
         } else {
             bytes
         };
-        let size = PREFIX + bytes.len() as u64;
-        if state.tail - START + size > self.most {
+        let size = (PREFIX + bytes.len()) as u64;
+        if state.tail - FIRST + size > self.most {
             let full = std::io::Error::new(
                 std::io::ErrorKind::StorageFull,
                 "the spill file is as large as it may be",
@@ -109,8 +111,8 @@ impl Spill {
         let told = |error| Error::disk("spill to", &self.path)(error);
         if state.file.is_none() {
             let file = self.disk.create(&self.path).map_err(told)?;
-            file.write_at(&[&NAME[..], &START.to_be_bytes()].concat(), 0).map_err(told)?;
-            (state.file, state.head, state.tail) = (Some(file), START, START);
+            file.write_at(&[&NAME[..], &FIRST.to_be_bytes()].concat(), 0).map_err(told)?;
+            (state.file, state.head, state.tail) = (Some(file), FIRST, FIRST);
         }
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let record = [&length.to_be_bytes()[..], &check(&bytes), &bytes].concat();
@@ -133,7 +135,7 @@ impl Spill {
         let (mut at, mut events) = (head, Vec::new());
         while at < tail && events.len() < CHUNK {
             let event = read(&file, at)?;
-            at += PREFIX + event.len() as u64;
+            at += (PREFIX + event.len()) as u64;
             events.push((event, at));
         }
         Some(events)
@@ -148,20 +150,19 @@ impl Spill {
             let _ = file.write_at(&head.to_be_bytes(), 16);
         }
         if state.head == state.tail {
-            (state.file, state.head, state.tail) = (None, START, START);
+            (state.file, state.head, state.tail) = (None, FIRST, FIRST);
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 fn check(bytes: &[u8]) -> [u8; 8] {
-    let Hash([a, b, c, d, e, f, g, h, ..]) = Hash::of(&[bytes]);
-    [a, b, c, d, e, f, g, h]
+    Hash::of(&[bytes]).start()
 }
 
 /// The event there, if there is a whole one.
 fn read(file: &File, at: u64) -> Option<Vec<u8>> {
-    let mut start = [0; PREFIX as usize];
+    let mut start = [0; PREFIX];
     file.read_exact_at(&mut start, at).ok()?;
     let (length, sum) = start.split_first_chunk()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -169,7 +170,7 @@ fn read(file: &File, at: u64) -> Option<Vec<u8>> {
         return None;
     }
     let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, at + PREFIX).ok()?;
+    file.read_exact_at(&mut bytes, at + PREFIX as u64).ok()?;
     (check(&bytes) == *sum).then_some(bytes)
 }
 

@@ -41,7 +41,7 @@ fn entry(round: u64, task: u64, n: u64) -> Entry {
     let actor = format!("{round}-{task}-{n}");
     Entry::new(SystemTime::UNIX_EPOCH, "test.run", Outcome::Success)
         .actor(actor)
-        .detail("x".repeat(n as usize % 300))
+        .detail("x".repeat(usize::try_from(n % 300).unwrap()))
 }
 
 /// The process that is killed: eight tasks append as fast as they can.

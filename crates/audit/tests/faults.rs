@@ -1,6 +1,6 @@
 //! Disks that are full, that fail and that forget: nothing that was acknowledged is lost, and the log goes on once they are well.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 use std::fs;
@@ -43,8 +43,8 @@ struct FaultyFile {
 impl Faults {
     fn strikes(&self) -> bool {
         let one_in = self.one_in.load(Ordering::Relaxed);
-        let struck =
-            one_in > 0 && self.seed.lock().unwrap().get_or_insert_with(Random::seeded).number() % one_in == 0;
+        let struck = one_in > 0
+            && self.seed.lock().unwrap().get_or_insert_with(Random::seeded).number().is_multiple_of(one_in);
         self.failures.fetch_add(u64::from(struck), Ordering::Relaxed);
         struck
     }

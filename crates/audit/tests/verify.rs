@@ -336,13 +336,13 @@ async fn retention_drops_segments_and_every_proof_still_holds() {
     let clock = TestClock::new();
     let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
     let mut config = config(folder.path());
-    config.keep = Some(Duration::from_secs(3600));
+    config.keep = Some(Duration::from_hours(1));
     let (log, seed) = Log::create(&config, &ctx).await.unwrap();
     let start = clock.wall();
     let mut receipts = Vec::new();
     let mut old = None;
     for n in 0..120 {
-        let at = start + Duration::from_secs(60) * u32::try_from(n).unwrap();
+        let at = start + Duration::from_mins(1) * u32::try_from(n).unwrap();
         receipts
             .push(log.append(&Entry::new(at, "test.run", Outcome::Success).actor("someone")).await.unwrap());
         if n == 9 {
@@ -350,7 +350,7 @@ async fn retention_drops_segments_and_every_proof_still_holds() {
         }
     }
     assert_eq!(log.retain().await.unwrap().segments, 0);
-    clock.advance(Duration::from_secs(60 * 120));
+    clock.advance(Duration::from_hours(2));
     let retained = log.retain().await.unwrap();
     assert!(retained.segments > 1 && retained.first > 10, "{retained:?}");
     assert!(log.reader().unwrap().read(0).is_err());

@@ -41,7 +41,9 @@ impl Hash {
     /// Of some bytes.
     pub(crate) fn of(parts: &[&[u8]]) -> Self {
         let mut context = Context::new(&SHA256);
-        parts.iter().for_each(|part| context.update(part));
+        for part in parts {
+            context.update(part);
+        }
         Self::taken(context.finish().as_ref())
     }
 
@@ -49,6 +51,13 @@ impl Hash {
         let mut hash = [0; 32];
         hash.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
         Self(hash)
+    }
+
+    /// Its first bytes.
+    pub(crate) fn start<const N: usize>(&self) -> [u8; N] {
+        let mut start = [0; N];
+        start.iter_mut().zip(self.0).for_each(|(to, from)| *to = from);
+        start
     }
 
     /// In Base64, padded.

@@ -56,7 +56,9 @@ pub(crate) fn chained(chain: &Hash, header: &[u8; FRAME_HEADER], leaves: &[Hash]
     context.update(&[2]);
     context.update(&chain.0);
     context.update(header);
-    leaves.iter().for_each(|leaf| context.update(&leaf.0));
+    for leaf in leaves {
+        context.update(&leaf.0);
+    }
     let mut hash = Hash::default();
     hash.0.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
     hash

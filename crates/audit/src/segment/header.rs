@@ -103,8 +103,7 @@ impl Header {
 
 /// The first eight bytes of the SHA-256.
 pub(super) fn check(bytes: &[u8]) -> [u8; 8] {
-    let Hash([a, b, c, d, e, f, g, h, ..]) = Hash::of(&[bytes]);
-    [a, b, c, d, e, f, g, h]
+    Hash::of(&[bytes]).start()
 }
 
 /// The name of the file of a segment.

@@ -18,7 +18,7 @@ pub fn scan_any(bytes: &[u8]) -> u64 {
     let Ok(header) = Header::read(&mut from) else { return 0 };
     let first = header.first;
     let chain = header.chain_start();
-    let mut scanner = Scanner::new(from, header, chain, bytes.len() as u64);
+    let mut scanner = Scanner::new(from, &header, chain, bytes.len() as u64);
     let mut size = first;
     while let Ok(Next::Frame(frame)) = scanner.next() {
         assert_eq!(frame.first, size, "frames follow each other");

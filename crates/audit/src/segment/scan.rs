@@ -40,7 +40,7 @@ pub(crate) struct Scanner<R> {
 
 impl<R: Read> Scanner<R> {
     /// `from` stands after the header. Bytes from `end` on, counted with the header, are not read.
-    pub(crate) fn new(from: R, header: Header, chain: Hash, end: u64) -> Self {
+    pub(crate) fn new(from: R, header: &Header, chain: Hash, end: u64) -> Self {
         Self { from, marker: header.marker, sequence: header.first, chain, offset: HEADER as u64, end }
     }
 

@@ -6,7 +6,7 @@ use buttress_core::Outcome;
 use proptest::prelude::*;
 
 use super::*;
-use crate::merkle::{Hash, leaf_hash};
+use crate::merkle::leaf_hash;
 use crate::{Entry, Record, Value};
 
 fn header() -> Header {
@@ -39,7 +39,7 @@ fn segment(frames: &[u64]) -> Vec<u8> {
         let first = sequence;
         for _ in 0..*count {
             let entry = record(sequence).encode().unwrap();
-            frame.extend((entry.len() as u32).to_be_bytes());
+            frame.extend(u32::try_from(entry.len()).unwrap().to_be_bytes());
             leaves.push(leaf_hash(&entry));
             frame.extend(entry);
             sequence += 1;
@@ -169,5 +169,4 @@ fn an_encoding_that_is_not_canonical_is_refused() {
     assert!(record.encode().is_err());
     record.entry.data = [("long".to_owned(), Value::Bytes(vec![0; crate::LONGEST_ENTRY]))].into();
     assert!(matches!(record.encode(), Err(crate::Error::TooLong { .. })));
-    let _ = Hash::default();
 }

@@ -59,7 +59,8 @@ fn sealed(
                 size = seal.stand.size;
             }
             Err(error) => {
-                report.find(FindingKind::Seal, "seals", None, format!("line {}: {error}", count + 1))
+                let problem = format!("line {}: {error}", count + 1);
+                report.find(FindingKind::Seal, "seals", None, problem);
             }
         }
         count += 1;
@@ -95,7 +96,8 @@ fn check_seal(
 ) -> Promise {
     let Seal { epoch, stand, .. } = seal;
     let mut wrong = |problem: &str| {
-        report.find(FindingKind::Seal, "seals", Some(stand.size), format!("seal {epoch}: {problem}"))
+        let problem = format!("seal {epoch}: {problem}");
+        report.find(FindingKind::Seal, "seals", Some(stand.size), problem);
     };
     if *epoch != expected.0 {
         wrong("it is not in its place; one is missing or put in");

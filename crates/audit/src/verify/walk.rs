@@ -218,7 +218,7 @@ impl Walk<'_> {
         let (path, name) = (layout.segment(part.header.number), file_name(part.header.number));
         let end = next.map_or(part.length, |next| next.previous_length);
         let mut from = open(&path)?;
-        let (header, marker) = (part.header.clone(), part.header.marker);
+        let (header, marker) = (&part.header, part.header.marker);
         let mut scanner = Scanner::new(&mut from, header, self.chain, end.min(part.length));
         let mut times = NEVER;
         let broken = loop {
