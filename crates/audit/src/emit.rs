@@ -100,8 +100,12 @@ impl Probe for LogProbe {
                 .push(format!("{} events could not be logged; the last: {}", status.lost, status.lost_why));
         }
         warnings.extend(status.sealing.map(|problem| format!("the log cannot be sealed: {problem}")));
-        warnings
-            .extend(status.witness.map(|problem| format!("a witness does not take checkpoints: {problem}")));
+        warnings.extend(
+            status
+                .witnesses
+                .values()
+                .map(|problem| format!("a witness does not take checkpoints: {problem}")),
+        );
         if shared.spill.backlog() > 0 {
             warnings.push(format!("{} bytes of events are spilled and wait", shared.spill.backlog()));
         }

@@ -88,6 +88,9 @@ impl Layout {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Error::Missing { path: self.0.clone() })
             }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(Error::damaged(&path, "it does not say what log it is"))
+            }
             Err(error) => Err(Error::disk("read", &path)(error)),
         }
     }

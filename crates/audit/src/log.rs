@@ -1,5 +1,6 @@
 //! The log as an application has it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buttress_core::{Ctx, chain};
@@ -64,7 +65,8 @@ pub(crate) struct Shared {
 pub(crate) struct Status {
     pub(crate) disk: Option<String>,
     pub(crate) sealing: Option<String>,
-    pub(crate) witness: Option<String>,
+    /// By the place of the witness.
+    pub(crate) witnesses: BTreeMap<usize, String>,
     pub(crate) lost: u64,
     pub(crate) lost_why: String,
 }

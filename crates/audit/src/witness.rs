@@ -67,14 +67,14 @@ impl Witnesses {
     }
 
     pub(crate) fn start(self, shared: &Arc<Shared>) {
-        for witness in self.0 {
-            shared.ctx.shutdown.spawn(run(Arc::clone(shared), witness));
+        for (place, witness) in self.0.into_iter().enumerate() {
+            shared.ctx.shutdown.spawn(run(Arc::clone(shared), place, witness));
         }
     }
 }
 
 /// Until the log is closed, and once after it.
-async fn run(shared: Arc<Shared>, witness: Arc<dyn Witness>) {
+async fn run(shared: Arc<Shared>, place: usize, witness: Arc<dyn Witness>) {
     let (mut signed, mut done) = (shared.signed.subscribe(), shared.done.subscribe());
     signed.mark_changed();
     let clock = &shared.ctx.clock;
@@ -93,6 +93,10 @@ async fn run(shared: Arc<Shared>, witness: Arc<dyn Witness>) {
             Ok(Err(error)) => Some(error.to_string()),
             Err(elapsed) => Some(elapsed.to_string()),
         };
+        shared.status(|status| match &told {
+            None => drop(status.witnesses.remove(&place)),
+            Some(problem) => drop(status.witnesses.insert(place, problem.clone())),
+        });
         if let Some(problem) = &told {
             shared.metrics.witness_failures.increment(1);
             tracing::warn!(target: "buttress::audit", problem, size = checkpoint.checkpoint().size, "a witness does not take a checkpoint");
@@ -101,6 +105,5 @@ async fn run(shared: Arc<Shared>, witness: Arc<dyn Witness>) {
                 _ = done.wait_for(|done| *done) => {}
             }
         }
-        shared.status(|status| status.witness = told);
     }
 }

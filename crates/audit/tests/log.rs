@@ -4,11 +4,14 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits in real time")]
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use buttress_audit::{AuditConfig, Entry, Error, Log, LogOptions, LogReader, NoteSigner, Receipt};
-use buttress_core::{ByteSize, Clock, Ctx, Outcome, TestClock};
+use buttress_audit::{
+    AuditConfig, Entry, Error, FileWitness, Log, LogOptions, LogReader, NoteSigner, Receipt,
+    SignedCheckpoint, Witness,
+};
+use buttress_core::{BoxFuture, ByteSize, Clock, Ctx, Outcome, Probe, TestClock, Vitality};
 
 fn entry(n: u64) -> Entry {
     Entry::new(SystemTime::UNIX_EPOCH + Duration::from_secs(n), "test.run", Outcome::Success)
@@ -191,4 +194,90 @@ async fn a_reader_elsewhere_follows_the_writer_over_segments() {
     fill(&log, 600).await;
     following.await.unwrap();
     assert_eq!(log.grown_past(599).await, 600);
+}
+
+#[tokio::test]
+async fn a_torn_end_is_cut_when_it_is_opened_and_a_hole_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = Log::create(&AuditConfig::new(folder.path()), &Ctx::default()).await.unwrap();
+    fill(&log, 3).await;
+    // As a crash leaves it: neither sealed nor signed.
+    let opened = async |change: &dyn Fn(&mut Vec<u8>)| {
+        let copy = tempfile::tempdir().unwrap();
+        for name in ["log", "checkpoint.key", "seal.key", "0000000001.segment"] {
+            std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let path = copy.path().join("0000000001.segment");
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let opened = Log::open(&AuditConfig::new(copy.path()), &Ctx::default()).await;
+        let left = std::fs::read(&path).unwrap().len();
+        (opened.map(|log| log.size()), bytes.len() - left)
+    };
+    let whole = std::fs::read(folder.path().join("0000000001.segment")).unwrap().len();
+    let frame = (whole - 172) / 3;
+    assert_eq!(opened(&|_| ()).await.0.unwrap(), 3);
+    for torn in [1, 40, frame - 1] {
+        let (size, cut) = opened(&|bytes| bytes.truncate(whole - torn)).await;
+        assert_eq!((size.unwrap(), cut), (2, frame - torn));
+    }
+    // Only the last group may have been torn.
+    assert_eq!(opened(&|bytes| bytes[172 + 2 * frame + 50] ^= 1).await.0.unwrap(), 2);
+    for (at, entry) in [(50, 0), (5, 0), (frame + 50, 1)] {
+        let (refused, cut) = opened(&|bytes| bytes[172 + at] ^= 1).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains(&format!("entry {entry}")) && told.contains("verify"), "{told}");
+        assert_eq!(cut, 0, "what is there is left as it is");
+    }
+}
+
+/// Does not take the first checkpoint that it is told.
+#[derive(Debug, Default)]
+struct Stubborn(Arc<Mutex<Vec<u64>>>);
+
+impl Witness for Stubborn {
+    fn publish<'a>(
+        &'a self,
+        checkpoint: &'a SignedCheckpoint,
+    ) -> BoxFuture<'a, Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+        Box::pin(async move {
+            let mut told = self.0.lock().unwrap();
+            told.push(checkpoint.checkpoint().size);
+            if told.len() == 1 { Err("not now".into()) } else { Ok(()) }
+        })
+    }
+}
+
+#[tokio::test]
+async fn witnesses_are_told_the_latest_checkpoint_until_they_take_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
+    let config = AuditConfig::new(folder.path().join("log"));
+    let (told, file) = (Arc::default(), folder.path().join("witness"));
+    let options =
+        LogOptions::new(&config).witness(Stubborn(Arc::clone(&told))).witness(FileWitness::new(&file));
+    let (log, _) = options.create(&ctx).await.unwrap();
+    fill(&log, 2).await;
+    log.checkpoint().await.unwrap();
+    while told.lock().unwrap().is_empty() || log.probe().check().await == Vitality::Pass {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let Vitality::Warn(warning) = log.probe().check().await else {
+        unreachable!("it is well but for the witness")
+    };
+    assert!(warning.contains("not now"), "{warning}");
+    while log.probe().check().await != Vitality::Pass {
+        clock.advance(Duration::from_secs(11));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(*told.lock().unwrap(), [2, 2]);
+    fill(&log, 1).await;
+    ctx.shutdown.stop();
+    ctx.shutdown.finished().await;
+    // That of the end is told, too.
+    assert_eq!(*told.lock().unwrap(), [2, 2, 3]);
+    let notes = std::fs::read_to_string(file).unwrap();
+    assert!(notes.ends_with(&format!("{}\n", log.latest_checkpoint().unwrap())));
 }
