@@ -182,26 +182,24 @@ impl Error {
 impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Config(_) | Self::Entry { .. } | Self::Malformed { .. } | Self::Proof { .. } => {
-                ErrorClass::Invalid
-            }
+            Self::Config(_)
+            | Self::Entry { .. }
+            | Self::Malformed { .. }
+            | Self::Proof { .. }
+            | Self::MasterKey { .. } => ErrorClass::Invalid,
             Self::TooLong { .. } => ErrorClass::TooLarge,
-            Self::Damaged { .. } => ErrorClass::Corrupt,
-            Self::Subjects { .. } => ErrorClass::Corrupt,
-            Self::SubjectsLocked { .. } => ErrorClass::Conflict,
-            Self::SubjectsClosed { .. } => ErrorClass::Unavailable,
+            Self::Damaged { .. } | Self::Subjects { .. } | Self::Diverged { .. } => ErrorClass::Corrupt,
+            Self::Missing { .. } | Self::Dropped { .. } | Self::NotThere { .. } | Self::NoSubject { .. } => {
+                ErrorClass::NotFound
+            }
+            Self::Exists { .. } | Self::Locked { .. } | Self::SubjectsLocked { .. } => ErrorClass::Conflict,
+            Self::Disk { .. } | Self::Closed | Self::SubjectsClosed { .. } | Self::SinkBroken => {
+                ErrorClass::Unavailable
+            }
             Self::TooManySubjects { .. } => ErrorClass::Overloaded,
-            Self::NoSubject { .. } => ErrorClass::NotFound,
-            Self::MasterKey { .. } => ErrorClass::Invalid,
             Self::Backend(error) => error.class(),
             Self::Unsealed => ErrorClass::Unsupported,
-            Self::Diverged { .. } => ErrorClass::Corrupt,
-            Self::SinkBroken => ErrorClass::Unavailable,
-            Self::Cipher => ErrorClass::Internal,
-            Self::Missing { .. } | Self::Dropped { .. } | Self::NotThere { .. } => ErrorClass::NotFound,
-            Self::Exists { .. } | Self::Locked { .. } => ErrorClass::Conflict,
-            Self::Disk { .. } | Self::Closed => ErrorClass::Unavailable,
-            Self::Random => ErrorClass::Internal,
+            Self::Cipher | Self::Random => ErrorClass::Internal,
         }
     }
 }

@@ -113,7 +113,7 @@ pub fn checkpoints(folder: impl AsRef<Path>) -> Result<(Vec<SignedCheckpoint>, N
     let count = if whole {
         notes.len()
     } else {
-        notes.len() - usize::from(parts.len() % 2 == 0 && !notes.is_empty())
+        notes.len() - usize::from(parts.len().is_multiple_of(2) && !notes.is_empty())
     };
     let read = notes.iter().take(count).map(|[body, signatures]| {
         let note = format!("{body}\n\n{signatures}\n").parse();

@@ -54,6 +54,27 @@
 //! Keys are overwritten in place when they are replaced. A disk that writes copies (a flash translation layer, btrfs, a snapshot) may keep the
 //! old bytes; so may a swap file. There the seal is as strong as the erasure.
 //!
+//! # What is around it
+//!
+//! - [`Guard`]: the way in for what may hold secrets or is about people. [`redact`] takes keys, tokens and card numbers out before anything is
+//!   written; [`subject`] seals what is personal under a key of the person's own, so that destroying the key forgets the person and
+//!   every proof still holds.
+//! - [`query`]: one filter, which the log and the databases that follow it answer alike.
+//! - [`sink`]: copies elsewhere (SQLite, PostgreSQL, folders and S3, lines), fed from the log, so that a copy that was away for a day misses
+//!   nothing.
+//! - [`export`]: JSON Lines, CSV that no spreadsheet runs, OCSF.
+//! - The program `audit` (feature `cli`): tail, search, verify, prove, export, checkpoints.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `cli` | no | the program `audit` |
+//! | `postgres` | no | `sink::PostgresSink`, a copy in a table of PostgreSQL |
+//! | `s3` | no | `s3://…` in [`sink`], a copy as objects |
+//! | `sqlite` | no | `sink::SqliteSink`, a copy in a table of SQLite, compiled in |
+//! | `test-util` | no | `sink::contract`, what every sink keeps, as tests |
+//!
 //! # State on the disk
 //!
 //! Segments of `segment` bytes each, 32 bytes and 32 of chain for a group of entries; 64 bytes an entry in `tree`, which retention does not drop; some 200

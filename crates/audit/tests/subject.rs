@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -118,7 +119,6 @@ fn one_writes_many_read_and_no_other_key_opens() {
     assert!(matches!(reader.erase("ada", NOW), Err(Error::SubjectsClosed { .. })));
     let wrong = Subjects::open_to_read(&config, &MasterKey::new([8; 32]));
     assert!(wrong.is_err_and(|error| error.to_string().contains("another master key")));
-    use std::os::unix::fs::PermissionsExt;
     assert_eq!(std::fs::metadata(&config.path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 

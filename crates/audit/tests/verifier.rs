@@ -1,6 +1,6 @@
 //! The second verifier, in Python, which knows the format's page and nothing of this code: it agrees that a log is good, and
 //! finds whatever is done to one.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -116,11 +116,11 @@ async fn a_second_verifier_agrees_and_finds_what_was_done() {
         fs::write(folder.join("seals"), kept).unwrap();
     });
     tampered("a segment taken from the middle", &|folder| {
-        fs::remove_file(folder.join(&segments[1])).unwrap()
+        fs::remove_file(folder.join(&segments[1])).unwrap();
     });
     tampered("a segment taken from the front", &|folder| fs::remove_file(folder.join(&segments[0])).unwrap());
     tampered("a segment taken from the end", &|folder| {
-        fs::remove_file(folder.join(segments.last().unwrap())).unwrap()
+        fs::remove_file(folder.join(segments.last().unwrap())).unwrap();
     });
     tampered("two segments swapped", &|folder| {
         fs::copy(good.join(&segments[1]), folder.join(&segments[2])).unwrap();

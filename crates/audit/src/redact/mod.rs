@@ -228,10 +228,10 @@ impl Redactor {
 
     /// What begins at `at` and must go: its place, which may begin later, and why.
     fn found(&self, text: &str, at: usize, emails: bool) -> Option<(std::ops::Range<usize>, Kind)> {
-        if self.keys {
-            if let Some(secret) = shapes::url_password(text, at).or_else(|| shapes::private_key(text, at)) {
-                return Some((secret, Kind::Key));
-            }
+        if self.keys
+            && let Some(secret) = shapes::url_password(text, at).or_else(|| shapes::private_key(text, at))
+        {
+            return Some((secret, Kind::Key));
         }
         if !shapes::begins_word(text, at) {
             return None;
@@ -244,8 +244,9 @@ impl Redactor {
                 return Some((secret, Kind::Key));
             }
         }
-        if let Some((name, secret)) = shapes::named_value(text, at)
+        if let Some((name, value)) = shapes::named(text, at)
             && self.is_secret_name(name)
+            && let Some(secret) = shapes::value(text, value)
         {
             return Some((secret, Kind::Name));
         }

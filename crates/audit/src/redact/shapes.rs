@@ -56,7 +56,8 @@ pub(super) fn known_key(text: &str, at: usize) -> Option<Range<usize>> {
 /// Three parts of base64url, the first of which begins an object (RFC 7519).
 pub(super) fn json_web_token(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
-    if !rest.starts_with("eyJ") {
+    // Inside of a word of these signs it would be looked for again and again.
+    if !rest.starts_with("eyJ") || before(text, at).is_some_and(|byte| matches!(byte, b'_' | b'-' | b'.')) {
         return None;
     }
     let length = run(rest, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
@@ -68,9 +69,7 @@ pub(super) fn json_web_token(text: &str, at: usize) -> Option<Range<usize>> {
 /// What stands after `Bearer` and `Basic` in a header.
 pub(super) fn after_scheme(text: &str, at: usize) -> Option<Range<usize>> {
     let rest = text.get(at..)?;
-    let scheme = ["bearer ", "basic ", "negotiate "]
-        .into_iter()
-        .find(|scheme| rest.get(..scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme)))?;
+    let scheme = ["bearer ", "basic ", "negotiate "].into_iter().find(|scheme| begins(rest, scheme))?;
     let from = at + scheme.len();
     let length =
         run(text.get(from..)?, |byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b',' | b';'));
@@ -101,8 +100,8 @@ pub(super) fn private_key(text: &str, at: usize) -> Option<Range<usize>> {
     Some(at..text.len() - rest.len() + length)
 }
 
-/// A name before `=` or `:`, and the place of the value after it.
-pub(super) fn named_value(text: &str, at: usize) -> Option<(&str, Range<usize>)> {
+/// A name before `=` or `:`, and where the value after it begins.
+pub(super) fn named(text: &str, at: usize) -> Option<(&str, usize)> {
     let rest = text.get(at..)?;
     let length =
         run_of(rest, NAME, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
@@ -114,24 +113,25 @@ pub(super) fn named_value(text: &str, at: usize) -> Option<(&str, Range<usize>)>
     }
     value += 1;
     value += run_of(text.get(value..)?, 2, |byte| byte == b' ');
-    let quote = byte(text, value).filter(|byte| matches!(byte, b'"' | b'\''));
+    Some((name, value))
+}
+
+/// The value that begins at `at`: in quotes, or to the next sign that ends one.
+pub(super) fn value(text: &str, mut at: usize) -> Option<Range<usize>> {
+    let quote = byte(text, at).filter(|byte| matches!(byte, b'"' | b'\''));
     let length = if let Some(quote) = quote {
-        value += 1;
-        run(text.get(value..)?, |byte| byte != quote)
+        at += 1;
+        run(text.get(at..)?, |byte| byte != quote)
     } else {
-        let ends = |byte: u8| {
-            byte.is_ascii_whitespace() || matches!(byte, b'&' | b';' | b',' | b'"' | b'\'' | b')' | b'}')
-        };
+        let ends = |byte: u8| byte.is_ascii_whitespace() || b"&;,\"')}".contains(&byte);
+        let rest = text.get(at..)?;
         // A header's scheme belongs to its value.
-        let from = text.get(value..)?;
-        let scheme = ["bearer ", "basic "]
-            .into_iter()
-            .find(|scheme| from.get(..scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme)));
-        let skip = scheme.map_or(0, str::len);
-        skip + run(from.get(skip..)?, |byte| !ends(byte))
+        let scheme =
+            ["bearer ", "basic "].into_iter().find(|scheme| begins(rest, scheme)).map_or(0, str::len);
+        scheme + run(rest.get(scheme..)?, |byte| !ends(byte))
     };
-    let taken = text.get(value..value + length)?;
-    (length > 0 && !taken.starts_with("[redacted")).then_some((name, value..value + length))
+    let taken = text.get(at..at + length)?;
+    (length > 0 && !taken.starts_with("[redacted")).then_some(at..at + length)
 }
 
 /// The number of a payment card: an issuer's first digits, a length that it gives out, Luhn's check (ISO/IEC 7812-1);
@@ -183,7 +183,7 @@ fn luhn(digits: &[u8]) -> bool {
             digit / 10 + digit % 10
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// An address as people write them: `name@host.tld`. The end of it.
@@ -198,6 +198,11 @@ pub(super) fn email(text: &str, at: usize) -> Option<usize> {
     let (host, top) = domain.rsplit_once('.')?;
     (!host.is_empty() && top.len() >= 2 && top.bytes().any(|byte| byte.is_ascii_alphabetic() || byte >= 0x80))
         .then_some(at + local + 1 + domain.len())
+}
+
+/// Whether `text` begins with `word`, whatever the case.
+fn begins(text: &str, word: &str) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 fn byte(text: &str, at: usize) -> Option<u8> {

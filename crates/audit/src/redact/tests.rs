@@ -77,6 +77,31 @@ fn names_say_what_goes_at_any_depth() {
     assert_eq!(entry, clean);
 }
 
+/// Texts on which a careless scan takes hours. This takes well under a second; a test has no clock.
+#[test]
+fn long_texts_are_no_trap() {
+    let redactor = Redactor::default();
+    for part in [
+        "a=",
+        "eyJ-",
+        "eyJa.",
+        "sk-",
+        "://",
+        "://a:",
+        "-----BEGIN ",
+        "a.",
+        "4",
+        "4 ",
+        "bearer ",
+        "token: ",
+        "ä",
+        "a@",
+    ] {
+        let text = part.repeat(300_000 / part.len());
+        assert!(redactor.text(&text).len() <= text.len() * 2, "{part}");
+    }
+}
+
 proptest! {
     /// Whatever stands around it, a secret does not come through.
     #[test]

@@ -165,7 +165,8 @@ fn texts() -> Vec<String> {
     all
 }
 
-fn filter(random: &Random, all: &[Committed]) -> Filter {
+/// A question, of which some entries of `all` fit often enough.
+pub fn filter(random: &Random, all: &[Committed]) -> Filter {
     let time = |random: &Random| {
         one(random, &all.iter().map(|committed| committed.record.entry.at).collect::<Vec<_>>())
     };

@@ -124,7 +124,7 @@ impl Subjects {
             if let Some(text) = text_of(entry, &field)
                 && let Some(shown) = self.shown(&field.to_string(), text)
             {
-                *text = shown.unwrap_or_else(|word| word.to_owned());
+                *text = shown.unwrap_or_else(str::to_owned);
             }
         }
         for (name, value) in &mut entry.data {

@@ -55,7 +55,10 @@ pub(crate) fn tail(args: &Tail) -> Result<(), Failed> {
     let records: Vec<Record> = last.into_iter().map(|record| revealed(record, subjects.as_ref())).collect();
     printer.print(&records, &mut io::stdout().lock())?;
     let mut seen = seen;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(POLL);
         let now = state(&args.folder);
         if now == seen {
@@ -67,7 +70,6 @@ pub(crate) fn tail(args: &Tail) -> Result<(), Failed> {
         next = look_on(&args.folder, &filter, |record| records.push(revealed(record, subjects.as_ref())))?;
         printer.print(&records, &mut io::stdout().lock())?;
     }
-    Ok(())
 }
 
 /// Tells what fits; answers the sequence after the last entry that there is.

@@ -36,7 +36,7 @@ fn inclusion(folder: &Path, sequence: u64, size: Option<u64>) -> Result<(Json, S
         proof.root.to_base64()
     );
     for (number, hash) in proof.hashes.iter().enumerate() {
-        text.push_str(&format!("{:4}  {}\n", number + 1, hash.to_base64()));
+        text.extend([format!("{:4}  {}\n", number + 1, hash.to_base64())]);
     }
     // Retention may have dropped the entry; the proof is there all the same.
     let record = LogReader::open(folder)?.get(sequence).ok();
@@ -67,7 +67,7 @@ fn consistency(folder: &Path, old: u64, size: Option<u64>) -> Result<(Json, Stri
         proof.root.to_base64()
     );
     for (number, hash) in proof.hashes.iter().enumerate() {
-        text.push_str(&format!("{:4}  {}\n", number + 1, hash.to_base64()));
+        text.extend([format!("{:4}  {}\n", number + 1, hash.to_base64())]);
     }
     let json = json!({ "kind": "consistency", "proof": proof, "checkpoint": note });
     Ok((json, with_note(text, note.as_deref())))

@@ -41,7 +41,7 @@ impl Table {
         for row in rows {
             let mut line = String::new();
             for (width, cell) in self.widths.iter().zip(row) {
-                line.push_str(&format!("{cell:width$}  "));
+                line.extend([format!("{cell:width$}  ")]);
             }
             writeln!(out, "{}", line.trim_end())?;
         }
