@@ -53,19 +53,17 @@
 #[cfg(feature = "test-util")]
 pub mod contract;
 mod error;
+pub mod headers;
 pub mod jwt;
 pub mod keys;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod metrics;
-pub mod headers;
 pub mod network;
 pub mod origin;
 #[cfg(feature = "passwords")]
 pub mod passwords;
 pub mod policy;
-#[cfg(feature = "passwords")]
-pub mod passwords;
 mod principal;
 #[cfg(feature = "tower")]
 mod problem;

@@ -33,6 +33,7 @@
 //! | command injection | [`CommandArg`] | no option, no NUL; started without a shell |
 //! | header injection by mail | `Email` | no line break, no second recipient |
 //! | tricks with Unicode | [`PlainText`], [`Handle`] | NFC, nothing unseen, no direction changed; no mixed scripts |
+//! | cross-site scripting | `SafeHtml` | markup by a closed vocabulary; text is escaped |
 //! | JSON that is deep, large or ambiguous | [`json`] | one pass before anything is built, with the place of what is wrong |
 //! | requests that are large | `layer` | head first, body as it streams |
 //!
@@ -40,9 +41,6 @@
 //!
 //! Each text is looked at once or twice and kept once. The JSON limiter reads a body once before `serde_json` does; `benches/validate.rs`
 //! compares both with `serde_json` alone.
-//! | tricks with Unicode | [`PlainText`], [`Handle`] | NFC, no bidi, nothing unseen; no mixed scripts |
-//! | cross-site scripting | `SafeHtml` | markup by a closed vocabulary; text is escaped |
-//! | hostile file names | [`SafeFileName`] | valid on every system, and `sanitize` |
 //!
 //! Free text that looks like an attack is scored by [`detect`], for logs and bans; it is no defence.
 //!
@@ -50,13 +48,13 @@
 //!
 //! | feature | default | adds |
 //! |---|---|---|
+//! | `html` | no | `SafeHtml`, `HtmlPolicy`: markup that executes nothing |
 //! | `json` | no | [`json`]`::from_json`: a body within limits into a type; the limiter itself is always there |
 //! | `path` | no | `Root`: a folder that paths cannot leave (Unix) |
 //! | `tower` | no | `layer`: limits in front of an HTTP service |
 //! | `upload` | no | `upload`: files judged by their content while they stream |
 //! | `url` | no | `url`, `SafeUrl`, `Email` |
 //! | `validator` | no | `json::rules`: what the crate `validator` finds, with JSON pointers, and functions for its derive |
-//! | `html` | no | `SafeHtml`, `HtmlPolicy`: markup that executes nothing |
 
 #[macro_use]
 mod string;
@@ -91,7 +89,6 @@ pub use error::{Code, Error, Invalid, Result};
 pub use file_name::SafeFileName;
 pub use handle::Handle;
 #[cfg(feature = "html")]
-pub use html::{HtmlConfig, HtmlError, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
 pub use html::{HtmlConfig, HtmlPolicy, HtmlPreset, ImageSource, SafeHtml};
 pub use identifier::{Dialect, Identifier};
 #[cfg(all(feature = "path", unix))]
