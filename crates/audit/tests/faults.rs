@@ -398,6 +398,14 @@ async fn a_sync_that_fails_while_the_log_is_sealed_takes_no_key() {
         faults.fail_syncs.store(0b11 << fail, Ordering::Relaxed);
         for _ in 0..3 {
             let _ = log.checkpoint().await;
+            // As a crash at this moment leaves it.
+            let copy = tempfile::tempdir().unwrap();
+            for file in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+                fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+            }
+            let after = Log::open(&config(copy.path()), &Ctx::default()).await.unwrap();
+            after.close().await.unwrap();
+            check(copy.path(), &seed, &acknowledged);
         }
         assert_eq!(log.checkpoint().await.unwrap().checkpoint().size, 1);
         assert!(faults.syncs.load(Ordering::Relaxed) > 4);
