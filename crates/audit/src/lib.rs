@@ -46,10 +46,10 @@
 //!
 //! | by | against | cost |
 //! |---|---|---|
-//! | a hash chain through all frames and headers | edits, moves, holes, seen where they are | two SHA-256 blocks and a half an entry, with the next |
+//! | a hash chain through all frames and headers | edits, moves, holes, seen where they are | 32 bytes more to hash for each entry, 64 bytes for each group |
 //! | the Merkle tree of RFC 6962 | any change, by proofs that need no log | two hashes and 64 bytes an entry |
-//! | checkpoints, signed (C2SP tlog-checkpoint) | all of that by who holds every key, where they are kept elsewhere | a signature and a sync each `checkpoint_every` |
-//! | forward-secure seals | rewriting what was sealed, by who steals the key of now | a MAC and three syncs each `checkpoint_every` |
+//! | checkpoints, signed (C2SP tlog-checkpoint) | all of that by who holds every key, where they are kept elsewhere | a signature and a sync for each |
+//! | forward-secure seals | rewriting what was sealed, by who steals the key of now | a MAC and three syncs for each |
 //!
 //! Keys are overwritten in place when they are replaced. A disk that writes copies (a flash translation layer, btrfs, a snapshot) may keep the
 //! old bytes; so may a swap file. There the seal is as strong as the erasure.
@@ -77,8 +77,7 @@
 //!
 //! # State on the disk
 //!
-//! Segments of `segment` bytes each, 32 bytes and 32 of chain for a group of entries; 64 bytes an entry in `tree`, which retention does not drop; some 200
-//! bytes for each seal and checkpoint. In memory: the queue, one group, and the 64 bytes an entry of the segment that is written to.
+//! Segments of `segment` bytes each; 64 bytes an entry in `tree`, which retention does not drop; some 200 bytes for each seal and checkpoint. In memory: the queue, one group, and the 64 bytes an entry of the segment that is written to.
 
 mod config;
 mod disk;
