@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// | field | default | |
 /// |---|---|---|
 /// | `learn` | `"1d"` | so long after the start every reader of a secret is taken as known |
-/// | `readers` | 1024 | readers that are remembered, and as many pairs of reader and secret for each sixteenth of that |
+/// | `readers` | 1024 | readers that are remembered, each with 64 secrets at most |
 /// | `window` | `"1m"` | accesses are counted in |
 /// | `burst_over` | 10.0 | times what the reader does otherwise in a window is a burst |
 /// | `burst_least` | 1000 | but not so few accesses |

@@ -31,12 +31,15 @@ pub(crate) async fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Recover { shares, key } => return recover(cli, shares, input::new_key(key)?, &ctx).await,
         _ => {}
     }
+    if matches!(cli.command, Command::Get { reveal: false, .. }) && std::io::stdout().is_terminal() {
+        let why =
+            "a terminal remembers what it showed: redirect the value to where it is needed, or add --reveal";
+        return Err(Failure(why.to_owned()));
+    }
     let vault = VaultStore::open(&cli.vault, input::key(&cli.key)?, &ctx).await?;
     match &cli.command {
         Command::Set { name, value } => set(&vault, &Name::new(name)?, value).await,
-        Command::Get { name, stage, reveal } => {
-            get(&vault, &Name::new(name)?, (*stage).into(), *reveal).await
-        }
+        Command::Get { name, stage, .. } => get(&vault, &Name::new(name)?, (*stage).into()).await,
         Command::List => list(&vault).await,
         Command::Remove { name } => {
             let name = Name::new(name)?;
@@ -82,13 +85,8 @@ async fn set(vault: &VaultStore, name: &Name, value: &ValueArgs) -> Result<(), F
     Ok(())
 }
 
-async fn get(vault: &VaultStore, name: &Name, stage: Stage, reveal: bool) -> Result<(), Failure> {
+async fn get(vault: &VaultStore, name: &Name, stage: Stage) -> Result<(), Failure> {
     let mut out = std::io::stdout();
-    if out.is_terminal() && !reveal {
-        let why =
-            "a terminal remembers what it showed: redirect the value to where it is needed, or add --reveal";
-        return Err(Failure(why.to_owned()));
-    }
     let found = vault.get(name, Which::At(stage)).await?.ok_or_else(|| missing(name, None))?;
     let newline: &[u8] = if out.is_terminal() { b"\n" } else { b"" };
     out.write_all(found.secret.expose())
