@@ -32,6 +32,9 @@
 //! | [`jwt`] | signed tokens: verified strictly, signed by keys that rotate, key sets of others |
 //! | `passwords` | Argon2id on a bounded number of threads, costs that grow, attempts that slow down |
 //! | `layer` | authentication in front of an HTTP service |
+//! | [`policy`] | roles, permissions and conditions as data, and one decision that says why |
+//! | [`session`] | sessions by cookie, and a check where changes come from |
+//! | [`network`], [`headers`], [`origin`] | who may come from where, and what browsers are told |
 //!
 //! # What it promises
 //!
@@ -46,23 +49,30 @@
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `passwords` | no | `passwords`: passwords by Argon2id |
-//! | `sqlite` | no | `keys::SqliteKeys`: API keys in a SQLite file |
-//! | `tower` | no | `layer`: authentication in front of an HTTP service |
-//! | `test-util` | no | `contract`: what every store promises, as tests |
+//! | `sqlite` | no | `keys::SqliteKeys`, `session::SqliteSessions`: API keys and sessions in a SQLite file |
+//! | `tower` | no | `layer`: authentication in front of an HTTP service; the layers of [`headers`], [`network`], [`policy`] and [`session`] |
+//! | `test-util` | no | `contract`, `session::contract`: what every store promises, as tests |
 
 #[cfg(feature = "test-util")]
 pub mod contract;
 mod error;
+pub mod headers;
 pub mod jwt;
 pub mod keys;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod metrics;
+pub mod network;
+pub mod origin;
 #[cfg(feature = "passwords")]
 pub mod passwords;
+pub mod policy;
 mod principal;
+#[cfg(feature = "tower")]
+mod problem;
 mod random;
 mod refusal;
+pub mod session;
 
 pub use error::Error;
 pub use principal::{Names, NamesError, Principal, PrincipalKind, TenantId};

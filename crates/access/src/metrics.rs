@@ -10,6 +10,12 @@ pub const CREDENTIALS: &str = "buttress_access_credentials_total";
 pub const KEY_LOOKUPS: &str = "buttress_access_key_lookups_total";
 /// Fetches of key sets (JWKS), by `outcome`: `fetched`, `failed`.
 pub const JWKS_FETCHES: &str = "buttress_access_jwks_fetches_total";
+/// Decisions of policies in front of services, by `outcome`: `allowed`, or why not.
+pub const DECISIONS: &str = "buttress_access_decisions_total";
+/// Requests that were refused before anybody asked a policy, by `check` (`csrf`, `network`) and `reason`.
+pub const REFUSED: &str = "buttress_access_refused_total";
+/// Preflights, by `outcome`: `allowed`, or what was not: `origin`, `method`, `headers`, `private_network`.
+pub const PREFLIGHTS: &str = "buttress_access_preflights_total";
 
 /// Counts what happens to one kind of credential. Refusals are rare and resolved when they happen; the rest once.
 pub(crate) struct Credentials {
