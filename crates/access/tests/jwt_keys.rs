@@ -1,7 +1,12 @@
 //! Key sets that are fetched, and keys that rotate.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing expectation fails the test"
+)]
 
-mod common;
+mod tokens;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +17,7 @@ use buttress_access::jwt::{
 };
 use buttress_access::{Error, Names, Refusal, TenantId};
 use buttress_core::{BoxFuture, Clock, Ctx, EventLog, Events, TestClock};
-use common::{claims, config, set, signing};
+use tokens::{claims, config, set, signing};
 
 /// What others publish: a text that changes, and how often it was fetched.
 #[derive(Clone, Default)]
@@ -47,9 +52,7 @@ impl Published {
 }
 
 fn ctx(clock: &TestClock) -> Ctx {
-    let mut ctx = Ctx::default();
-    ctx.clock = clock.shared();
-    ctx
+    Ctx { clock: clock.shared(), ..Ctx::default() }
 }
 
 fn verifier(published: &Published, ctx: &Ctx) -> Verifier {

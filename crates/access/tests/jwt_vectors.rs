@@ -1,13 +1,13 @@
 //! The examples of RFC 7515 to 7519 and RFC 8037.
 #![allow(clippy::unwrap_used, reason = "a failing expectation fails the test")]
 
-mod common;
+mod tokens;
 
 use std::time::{Duration, SystemTime};
 
 use buttress_access::Refusal;
 use buttress_access::jwt::{Algorithm, KeySet, TokenConfig, VerifyingKey, verify};
-use common::{decode, encode, parts};
+use tokens::{decode, encode, parts};
 
 /// The payload of RFC 7515, A.1 to A.5, and of RFC 7519, 3.1 and 6.1. It names no audience.
 const JOE: &str =

@@ -1,5 +1,10 @@
 //! API keys as an application sees them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing expectation fails the test"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,7 +2,7 @@
 #![cfg(feature = "tower")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing expectation fails the test")]
 
-mod common;
+mod tokens;
 
 use std::convert::Infallible;
 
@@ -11,8 +11,8 @@ use buttress_access::keys::{ApiKeys, ApiKeysConfig, IssuedKey, MemoryKeys, NewKe
 use buttress_access::layer::AuthLayer;
 use buttress_access::{Principal, PrincipalKind};
 use buttress_core::{Ctx, Key, TestClock};
-use common::{claims, config, signing};
 use http::{Request, Response};
+use tokens::{claims, config, signing};
 use tower::{Layer, ServiceExt, service_fn};
 
 struct Scene {
@@ -23,8 +23,7 @@ struct Scene {
 }
 
 async fn scene() -> Scene {
-    let mut ctx = Ctx::default();
-    ctx.clock = TestClock::new().shared();
+    let ctx = Ctx { clock: TestClock::new().shared(), ..Ctx::default() };
     let peppers = Peppers::new(1, &[1; 32]).unwrap();
     let keys = ApiKeys::open(&ApiKeysConfig::default(), peppers, MemoryKeys::default(), &ctx).await.unwrap();
     let issued = keys.issue(NewKey::of(Key::new("crawler").unwrap())).await.unwrap();

@@ -1,6 +1,11 @@
 //! Passwords as an application sees them.
 #![cfg(feature = "passwords")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing expectation fails the test"
+)]
 
 use std::net::IpAddr;
 use std::sync::Arc;

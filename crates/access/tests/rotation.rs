@@ -1,7 +1,7 @@
 //! A thousand requests a second over a rotation: none of them fails.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test in real time")]
 
-mod common;
+mod tokens;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, RwLock};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use buttress_access::jwt::{Algorithm, Claims, Jwks, JwksConfig, Signer, Verifier};
 use buttress_access::keys::{ApiKeys, ApiKeysConfig, MemoryKeys, NewKey, Peppers};
 use buttress_core::{BoxFuture, Clock, Ctx, Key};
-use common::{AUDIENCE, ISSUER, config, signing};
+use tokens::{AUDIENCE, ISSUER, config, signing};
 
 /// In all; one each millisecond.
 const REQUESTS: u32 = 3_000;
