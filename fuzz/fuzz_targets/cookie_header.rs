@@ -19,12 +19,15 @@ fuzz_target!(|text: &str| {
         Ok(Some(value)) => {
             assert_eq!(values, [value]);
             assert!(value.bytes().all(|byte| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte)));
-            let id = value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+            let id = value.len() == 43
+                && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
             assert_eq!(SessionHash::of(value).is_ok(), id);
         }
         Err(CookieError::Twice) => assert!(values.len() > 1),
         Err(CookieError::TooLarge) => {
-            assert!(headers.iter().map(|header| header.len()).sum::<usize>() > LONGEST || pairs().count() > 256);
+            assert!(
+                headers.iter().map(|header| header.len()).sum::<usize>() > LONGEST || pairs().count() > 256
+            );
         }
         Err(_) => assert_eq!(values.len(), 1),
     }

@@ -14,8 +14,10 @@ static RULES: OnceLock<(CorsConfig, Csrf)> = OnceLock::new();
 
 fn rules() -> (CorsConfig, Csrf) {
     let origins = r#"["https://app.test", "https://*.partner.test"]"#;
-    let cors = serde_json::from_str(&format!(r#"{{"origins": {origins}, "credentials": true}}"#)).expect("it is one");
-    let csrf = serde_json::from_str(&format!(r#"{{"trusted_origins": {origins}, "token": "off"}}"#)).expect("it is one");
+    let cors = serde_json::from_str(&format!(r#"{{"origins": {origins}, "credentials": true}}"#))
+        .expect("it is one");
+    let csrf = serde_json::from_str(&format!(r#"{{"trusted_origins": {origins}, "token": "off"}}"#))
+        .expect("it is one");
     (cors, Csrf::new(&csrf, CsrfKey::new(&[7; 32]).expect("it is long enough")).expect("it is right"))
 }
 
@@ -35,9 +37,16 @@ fuzz_target!(|text: &str| {
     }
     let (cors, csrf) = RULES.get_or_init(rules);
     let before = origin.strip_prefix("https://").and_then(|rest| rest.strip_suffix(".partner.test"));
-    let named = origin == "https://app.test" || (parsed.is_ok() && before.is_some_and(|before| !before.is_empty()));
+    let named =
+        origin == "https://app.test" || (parsed.is_ok() && before.is_some_and(|before| !before.is_empty()));
     for method in ["GET", "OPTIONS"] {
-        let call = Call { method, origin: Some(origin), asks_method: asks, asks_headers: asks, asks_private_network: false };
+        let call = Call {
+            method,
+            origin: Some(origin),
+            asks_method: asks,
+            asks_headers: asks,
+            asks_private_network: false,
+        };
         match cors.judge(&call) {
             Verdict::Allowed(said) | Verdict::Preflight(said) => assert!(named && said == origin),
             _ => {}
@@ -45,7 +54,9 @@ fuzz_target!(|text: &str| {
     }
     let arrival = Arrival { method: "POST", fetch_site, origin: Some(origin), host };
     if csrf.check(&arrival, b"session", None).is_ok() {
-        let own = host.is_some_and(|host| parsed.is_ok_and(|parsed| host.to_ascii_lowercase().starts_with(parsed.authority())));
+        let own = host.is_some_and(|host| {
+            parsed.is_ok_and(|parsed| host.to_ascii_lowercase().starts_with(parsed.authority()))
+        });
         assert!(named || own || matches!(fetch_site, Some("same-origin" | "none")));
     }
 });

@@ -24,8 +24,10 @@ fuzz_target!(|input: &str| {
     let shown = serde_json::to_string(&config).expect("a policy is JSON");
     assert_eq!(serde_json::from_str::<PolicyConfig>(&shown).expect("what is shown reads back"), config);
 
-    let permission = Permission::new(asked).unwrap_or_else(|_| Permission::new("document:read").expect("it is one"));
-    let (acme, other) = (TenantId::new("acme").expect("it is one"), TenantId::new("globex").expect("it is one"));
+    let permission =
+        Permission::new(asked).unwrap_or_else(|_| Permission::new("document:read").expect("it is one"));
+    let (acme, other) =
+        (TenantId::new("acme").expect("it is one"), TenantId::new("globex").expect("it is one"));
     let roles = Names::new(policy.roles().take(Names::MOST)).expect("roles have names");
     let ann = Principal::new(PrincipalKind::Session, "ann".try_into().expect("it is one"));
     let ann = ann.tenant(acme.clone()).roles(roles);
@@ -34,7 +36,8 @@ fuzz_target!(|input: &str| {
     for (own, tenant) in [(true, &acme), (false, &other)] {
         let resource = Resource::of(tenant).owner("ann").attributes(&facts);
         let request = Request::new(Some(&ann), &permission, resource, now);
-        let request = request.from_ip(IpAddr::from([10, 1, 2, 3])).principal_attributes(&facts).context(&facts);
+        let request =
+            request.from_ip(IpAddr::from([10, 1, 2, 3])).principal_attributes(&facts).context(&facts);
         let decision = decide(&policy, &request);
         assert_eq!(decision.allowed(), decision.reason() == "allowed");
         assert!(own || !decision.allowed() || shown.contains("\"cross_tenant\":true"));

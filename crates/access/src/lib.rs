@@ -32,6 +32,9 @@
 //! | [`jwt`] | signed tokens: verified strictly, signed by keys that rotate, key sets of others |
 //! | `passwords` | Argon2id on a bounded number of threads, costs that grow, attempts that slow down |
 //! | `layer` | authentication in front of an HTTP service |
+//! | [`policy`] | roles, permissions and conditions as data, and one decision that says why |
+//! | [`session`] | sessions by cookie, and a check where changes come from |
+//! | [`network`], [`headers`], [`origin`] | who may come from where, and what browsers are told |
 //!
 //! # What it promises
 //!

@@ -4,9 +4,9 @@
 use std::convert::Infallible;
 
 use buttress_access::headers::cors::{Call, Refusal, Verdict};
-use buttress_access::headers::csp::Source;
+use buttress_access::headers::csp::{Csp, Source};
 use buttress_access::headers::layer::HeadersLayer;
-use buttress_access::headers::{CorsConfig, HeadersConfig, Nonce};
+use buttress_access::headers::{CorsConfig, CspConfig, HeadersConfig, Nonce};
 use buttress_core::Validate;
 use http::{Request, Response};
 use proptest::prelude::*;
@@ -134,10 +134,29 @@ async fn each_answer_has_a_nonce_of_its_own() {
 }
 
 #[test]
+fn the_policy_for_pages_is_whole() {
+    let csp = Csp::new(&CspConfig::pages()).unwrap().unwrap();
+    let nonce = Nonce::generate().unwrap();
+    assert_eq!(
+        csp.value(Some(&nonce)),
+        format!(
+            "default-src 'self'; script-src 'nonce-{}' 'strict-dynamic'; object-src 'none'; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'none'",
+            nonce.as_str()
+        )
+    );
+    assert!(csp.value(None).starts_with("default-src 'none'"), "without randomness nothing runs");
+    let nothing: HeadersConfig = config("[csp.directives]");
+    assert!(Csp::new(&nothing.csp).unwrap().is_none());
+}
+
+#[test]
 fn a_configuration_that_is_wrong_says_what_would_do() {
     for (text, expected) in [
         ("[csp.directives]\nscript-src = [\"'unsafe-inline'\"]", "injected scripts"),
         ("[csp.directives]\ndefault-src = [\"'self'\", \"'unsafe-eval'\"]", "injected scripts"),
+        ("[csp.directives]\nscript-src = [\"*\"]", "injected scripts"),
+        ("[csp.directives]\nscript-src = [\"DATA:\"]", "injected scripts"),
         ("[csp.directives]\nimg-src = [\"'none'\", \"'self'\"]", "must stand alone"),
         ("[csp.directives]\nimg-src = []", "1 to 64 sources"),
         ("[csp.directives]\nframe-ancestors = [\"nonce\"]", "takes only"),

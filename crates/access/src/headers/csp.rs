@@ -18,7 +18,7 @@ use crate::{Error, random};
 /// | `upgrade_insecure_requests` | false | what pages load over `http:` is loaded over TLS |
 /// | `report_only` | false | nothing is refused, only reported |
 /// | `report_to` | none | where browsers report: the name of an endpoint in `Reporting-Endpoints` |
-/// | `allow_unsafe` | false | without it, `'unsafe-inline'` and `'unsafe-eval'` are refused for scripts |
+/// | `allow_unsafe` | false | without it, `'unsafe-inline'`, `'unsafe-eval'`, `*`, `data:` and `http:` are refused for scripts |
 ///
 /// The default is that of an API: answers are no pages. For pages, scripts go by a nonce: `script-src = ["nonce", "'strict-dynamic'"]`. A
 /// nonce is made for each answer, and the handler finds it as [`Nonce`] in the extensions of the request.
@@ -50,6 +50,33 @@ impl Default for CspConfig {
             report_to: None,
             allow_unsafe: false,
         }
+    }
+}
+
+impl CspConfig {
+    /// For a service that answers pages: all of its own origin, scripts by nonce, no plug-ins, in nobody's frames.
+    ///
+    /// ```
+    /// use buttress_access::headers::CspConfig;
+    /// use buttress_access::headers::csp::{Directive, Source};
+    ///
+    /// let csp = CspConfig::pages().allow(Directive::ImgSrc, [Source::Own, "https://cdn.example.org".parse()?]);
+    /// # let _ = csp;
+    /// # Ok::<(), buttress_access::headers::csp::SourceError>(())
+    /// ```
+    #[must_use]
+    pub fn pages() -> Self {
+        let nothing = Self::default().allow(Directive::ObjectSrc, [Source::None]);
+        let own =
+            nothing.allow(Directive::DefaultSrc, [Source::Own]).allow(Directive::FormAction, [Source::Own]);
+        own.allow(Directive::ScriptSrc, [Source::Nonce, Source::Word("'strict-dynamic'")])
+    }
+
+    /// Allows these and no others for one kind, instead of what was there.
+    #[must_use]
+    pub fn allow(mut self, directive: Directive, sources: impl IntoIterator<Item = Source>) -> Self {
+        self.directives.insert(directive, sources.into_iter().collect());
+        self
     }
 }
 
@@ -129,6 +156,17 @@ pub enum Source {
     Hash(Box<str>),
     /// `https:`, `data:`, or a host with scheme, port and path as one likes: `https://cdn.example.org/lib/`, `*.example.org`.
     Place(Box<str>),
+}
+
+impl Source {
+    /// Whether scripts from there are not of anybody's.
+    fn is_safe(&self) -> bool {
+        match self {
+            Self::Word(word) => !matches!(*word, "'unsafe-inline'" | "'unsafe-eval'"),
+            Self::Place(place) => !matches!(place.to_ascii_lowercase().as_str(), "*" | "data:" | "http:"),
+            _ => true,
+        }
+    }
 }
 
 const WORDS: [&str; 6] = [
@@ -222,8 +260,7 @@ impl Validate for CspConfig {
                 |source: &Source| matches!(source, Source::Nonce | Source::Hash(_) | Source::Word(_));
             let fits = directive.takes_nonces() || !sources.iter().any(opened);
             wrong.require(fits, field, &shown, "takes only \"'none'\", \"'self'\", schemes and hosts");
-            let safe = |source: &Source| !matches!(source, Source::Word("'unsafe-inline'" | "'unsafe-eval'"));
-            let safe = self.allow_unsafe || !directive.is_of_scripts() || sources.iter().all(safe);
+            let safe = self.allow_unsafe || !directive.is_of_scripts() || sources.iter().all(Source::is_safe);
             wrong.require(
                 safe,
                 field,
