@@ -3,7 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "servers live in real time")]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -170,25 +170,33 @@ async fn a_sink_that_was_away_gets_everything_once() {
     assert_eq!(found.records, expected);
 }
 
-/// A sink that fails before or after it has written, as chance has it.
+/// A sink that fails before or after it has written, as chance has it, and has to be asked then where it stands.
 #[derive(Clone)]
-struct Flaky(LineSink, Arc<AtomicU64>);
+struct Flaky(LineSink, Arc<AtomicU64>, Arc<AtomicBool>);
+
+impl Flaky {
+    fn fail(&self) -> Result<(), Error> {
+        self.2.store(true, Ordering::SeqCst);
+        Err(Error::SinkBroken)
+    }
+}
 
 impl Replica for Flaky {
     async fn next(&self) -> Result<u64, Error> {
         if self.1.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
             return Err(Error::SinkBroken);
         }
+        self.2.store(false, Ordering::SeqCst);
         self.0.next().await
     }
 
     async fn put(&self, batch: &[Committed]) -> Result<(), Error> {
         let turn = self.1.fetch_add(1, Ordering::SeqCst);
-        if turn.is_multiple_of(3) {
-            return Err(Error::SinkBroken);
+        if self.2.load(Ordering::SeqCst) || turn.is_multiple_of(3) {
+            return self.fail();
         }
         self.0.put(batch).await?;
-        if turn.is_multiple_of(4) { Err(Error::SinkBroken) } else { Ok(()) }
+        if turn.is_multiple_of(4) { self.fail() } else { Ok(()) }
     }
 }
 
@@ -200,7 +208,7 @@ async fn a_sink_that_fails_at_random_has_each_entry_once() {
     log.0.0.lock().unwrap().extend(contract::history(3, 0..200));
     log.0.1.store(20, Ordering::SeqCst); // Retention was faster.
     let ctx = Ctx::default();
-    let sink = Flaky(LineSink::open(&path).unwrap(), Arc::default());
+    let sink = Flaky(LineSink::open(&path).unwrap(), Arc::default(), Arc::default());
     let follower = Follower::start("flaky", log.clone(), sink, &quick(), &ctx).unwrap();
     until("it catches up", || follower.standing().next == Some(200)).await;
     until("it is well", || follower.standing().problem.is_none()).await;
