@@ -36,6 +36,8 @@ pub(crate) struct Metrics {
     pub(crate) queued: Gauge,
     pub(crate) commit: Histogram,
     pub(crate) disk_failures: Counter,
+    pub(crate) segments: Counter,
+    pub(crate) checkpoints: Counter,
     pub(crate) witness_failures: Counter,
     pub(crate) spilled: Counter,
     pub(crate) lost: Counter,
@@ -61,10 +63,18 @@ impl Metrics {
             queued: gauge!(QUEUED),
             commit: histogram!(COMMIT),
             disk_failures: counter!(DISK_FAILURES),
+            segments: counter!(SEGMENTS),
+            checkpoints: counter!(CHECKPOINTS),
             witness_failures: counter!(WITNESS_FAILURES),
             spilled: counter!(SPILLED),
             lost: counter!(LOST),
             dropped: counter!(DROPPED_SEGMENTS),
         }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
     }
 }

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use crate::disk::{Disk, RealDisk};
 use crate::layout::Layout;
 use crate::log::{Shared, Status};
-use crate::metrics::Metrics;
 use crate::note::NoteSigner;
 use crate::queue::Queue;
 use crate::spill::{self, Spill};
@@ -122,7 +121,7 @@ impl LogOptions {
             committed: watch::Sender::new(store.size()),
             signed: watch::Sender::new(store.latest.clone()),
             done: watch::Sender::new(false),
-            metrics: Metrics::new(),
+            metrics: store.metrics.clone(),
             status: Mutex::new(Status::default()),
             config,
         });

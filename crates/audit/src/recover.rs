@@ -10,6 +10,7 @@ use crate::Error;
 use crate::disk::Disk;
 use crate::layout::{Layout, Meta};
 use crate::merkle::{CompactRange, Hash, root_at};
+use crate::metrics::Metrics;
 use crate::note::{NoteSigner, SignedCheckpoint, notes};
 use crate::seal::{EpochKey, FssSeed, SLOT, Seal, seals};
 use crate::segment::{HEADER, Header, Next, Scanner, entries, later_frame};
@@ -118,6 +119,7 @@ pub(crate) fn open(
         signer,
         latest,
         sealed: seal.map_or(0, |seal| seal.stand.size),
+        metrics: Metrics::new(),
         disk,
         layout,
         meta,
@@ -284,8 +286,7 @@ fn open_key(disk: &dyn Disk, layout: &Layout, last: Option<&Seal>) -> Result<Key
         }
     };
     let file = disk.open(&path).map_err(Error::disk("open", &path))?;
-    let mut file = KeyFile { file, path, key, slot, used };
-    file.erase(1 - slot)?;
+    let mut file = KeyFile { file, path, key, slot, used, stale: true };
     file.advance_if_used()?;
     Ok(file)
 }

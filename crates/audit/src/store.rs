@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::disk::{Disk, DiskFile};
 use crate::layout::{Layout, Meta};
 use crate::merkle::{CompactRange, Hash};
+use crate::metrics::Metrics;
 use crate::note::{Checkpoint, NoteSigner, SignedCheckpoint};
 use crate::seal::{EpochKey, SLOT, Stand};
 use crate::segment::{FRAME_HEADER, HEADER, Header, build};
@@ -32,6 +33,7 @@ pub(crate) struct Store {
     pub(crate) signer: NoteSigner,
     pub(crate) latest: Option<SignedCheckpoint>,
     pub(crate) sealed: u64,
+    pub(crate) metrics: Metrics,
 }
 
 /// The segment that is written to.
@@ -118,7 +120,7 @@ impl Store {
         let first = self.try_commit(group, now);
         let Err(error) = first else { return Ok(()) };
         tracing::warn!(target: "buttress::audit", error = %buttress_core::chain(&error), "a segment is given up");
-        metrics::counter!(crate::metrics::DISK_FAILURES).increment(1);
+        self.metrics.disk_failures.increment(1);
         self.close_segment(true);
         self.try_commit(group, now).inspect_err(|_| self.close_segment(true))
     }
@@ -181,7 +183,7 @@ impl Store {
             return Err(Error::disk("begin", &path)(error));
         }
         let before = (self.last, std::mem::replace(&mut self.chain, header.chain_start()));
-        metrics::counter!(crate::metrics::SEGMENTS).increment(1);
+        self.metrics.segments.increment(1);
         Ok(Open { file, path, marker, number, offset: HEADER as u64, times: NEVER, before })
     }
 
@@ -218,7 +220,7 @@ impl Store {
             let signed = self.signer.sign(Checkpoint { origin, size, root });
             self.checkpoints.append(&format!("{signed}\n"))?;
             self.latest = Some(signed.clone());
-            metrics::counter!(crate::metrics::CHECKPOINTS).increment(1);
+            self.metrics.checkpoints.increment(1);
             return Ok(Some(signed));
         }
         Ok(None)
@@ -260,24 +262,34 @@ pub(crate) struct KeyFile {
     pub(crate) slot: u64,
     /// Whether it has sealed.
     pub(crate) used: bool,
+    /// Whether the other place may still have the key before it.
+    pub(crate) stale: bool,
 }
 
 impl KeyFile {
     pub(crate) fn advance_if_used(&mut self) -> Result<(), Error> {
-        if !self.used {
-            return Ok(());
+        if self.used {
+            self.advance()?;
         }
+        if self.stale {
+            self.erase(1 - self.slot)?;
+            self.stale = false;
+        }
+        Ok(())
+    }
+
+    /// Once the next key is durable it is the key, and its place is written to no more: a write that fails there could take it.
+    fn advance(&mut self) -> Result<(), Error> {
         let told = |doing| Error::disk(doing, &self.path);
         let (next, other, size) = (self.key.next(), 1 - self.slot, SLOT as u64);
         self.file.write_at(&*next.slot(), other * size).map_err(told("write"))?;
         self.file.sync().map_err(told("sync"))?;
-        self.erase(self.slot)?;
-        (self.key, self.slot, self.used) = (next, other, false);
+        (self.key, self.slot, self.used, self.stale) = (next, other, false, true);
         Ok(())
     }
 
     /// Overwrites a place.
-    pub(crate) fn erase(&self, slot: u64) -> Result<(), Error> {
+    fn erase(&self, slot: u64) -> Result<(), Error> {
         let told = |doing| Error::disk(doing, &self.path);
         self.file.write_at(&[0; SLOT], slot * SLOT as u64).map_err(told("overwrite"))?;
         self.file.sync().map_err(told("sync"))

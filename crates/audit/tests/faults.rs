@@ -24,6 +24,9 @@ struct Faults {
     full: AtomicBool,
     sync_fails: AtomicBool,
     next_sync_fails: AtomicBool,
+    /// How many syncs there were, and which of them fail, as bits.
+    syncs: AtomicU64,
+    fail_syncs: AtomicU64,
     /// One write in so many fails, or comes short; one sync in so many fails.
     one_in: AtomicU64,
     seed: Mutex<Option<Random>>,
@@ -116,6 +119,8 @@ impl DiskFile for FaultyFile {
     fn sync(&self) -> io::Result<()> {
         let unsynced = std::mem::take(&mut *self.unsynced.lock().unwrap());
         let next = self.faults.next_sync_fails.swap(false, Ordering::Relaxed);
+        let number = self.faults.syncs.fetch_add(1, Ordering::Relaxed);
+        let next = next || (number < 64 && self.faults.fail_syncs.load(Ordering::Relaxed) >> number & 1 == 1);
         if next || self.faults.sync_fails.load(Ordering::Relaxed) || self.faults.strikes() {
             // The pages are marked clean and are not on the disk: a later sync succeeds and brings nothing back.
             for (offset, length) in unsynced {
@@ -378,4 +383,28 @@ async fn an_event_that_is_too_long_is_cut_and_not_lost() {
     let record = log.reader().unwrap().get(0).unwrap();
     assert_eq!((record.entry.detail.unwrap().len(), record.entry.actor.as_deref()), (512, Some("someone")));
     assert!(record.entry.data.contains_key("cut"));
+}
+
+/// Every sync of a seal, its checkpoint and its key fails in turn, and then the one after it too.
+#[tokio::test]
+async fn a_sync_that_fails_while_the_log_is_sealed_takes_no_key() {
+    for fail in 0..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, faults) = FaultyDisk::new();
+        let options = || LogOptions::new(&config(folder.path())).disk(Arc::new(disk.clone()));
+        let (log, seed) = options().create(&Ctx::default()).await.unwrap();
+        let mut acknowledged = vec![(log.append(&entry(0)).await.unwrap(), entry(0))];
+        faults.syncs.store(0, Ordering::Relaxed);
+        faults.fail_syncs.store(0b11 << fail, Ordering::Relaxed);
+        for _ in 0..3 {
+            let _ = log.checkpoint().await;
+        }
+        assert_eq!(log.checkpoint().await.unwrap().checkpoint().size, 1);
+        assert!(faults.syncs.load(Ordering::Relaxed) > 4);
+        log.close().await.unwrap();
+        let log = options().open(&Ctx::default()).await.unwrap();
+        acknowledged.push((log.append(&entry(1)).await.unwrap(), entry(1)));
+        log.close().await.unwrap();
+        check(folder.path(), &seed, &acknowledged);
+    }
 }
