@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use buttress_audit::Error;
+use buttress_audit::merkle::CompactRange;
 use buttress_audit::query::Filter;
 use buttress_audit::sink::{
     AnySink, BlobSink, Committed, Follower, FollowerConfig, LineSink, PostgresSink, Replica, Searchable,
     SinkConfig, Source, SqliteSink, contract,
 };
+use buttress_audit::{AuditConfig, Error, Log, LogOptions, SignedCheckpoint, Witness};
 use buttress_connect::blobs::{Blobs, BlobsConfig};
 use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::{Ctx, Probe, Vitality};
@@ -246,4 +247,42 @@ async fn a_configuration_opens_its_sink_and_hides_passwords() {
     }
     let config: SinkConfig = serde_json::from_str(r#"{"log": "../x"}"#).unwrap();
     assert!(matches!(AnySink::open(&config, &Ctx::default()).await, Err(Error::Config(_))));
+}
+
+#[tokio::test]
+async fn a_place_of_blobs_has_all_that_a_verifier_needs() {
+    let there = tempfile::tempdir().unwrap();
+    let (ctx, place) = (Ctx::default(), folder(&there.path().join("blobs"), "log").await);
+    let options = LogOptions::new(&AuditConfig::new(there.path().join("log"))).witness(place.clone());
+    let (log, _seed) = options.create(&ctx).await.unwrap();
+    let follower = Follower::start("blobs", log.clone(), place.clone(), &quick(), &ctx).unwrap();
+    for committed in contract::history(8, 0..30) {
+        log.append(&committed.record.entry).await.unwrap();
+    }
+    let checkpoint = log.checkpoint().await.unwrap();
+    until("it follows", || follower.standing().next == Some(30)).await;
+    let name = there.path().join("blobs/log/checkpoint-00000000000000000030.note");
+    until("the checkpoint is there", || name.exists()).await;
+    let note: SignedCheckpoint = std::fs::read_to_string(&name).unwrap().parse().unwrap();
+    assert_eq!(note, checkpoint);
+
+    // Nothing but the blobs and the key.
+    let root = note.verify(log.verifier()).unwrap().root;
+    let mut tree = CompactRange::default();
+    while let Some(last) = place.read(tree.size()).await.unwrap().into_iter().reduce(|before, after| {
+        tree.push(before.leaf);
+        after
+    }) {
+        tree.push(last.leaf);
+    }
+    assert_eq!((tree.size(), tree.root()), (30, root));
+
+    place.publish(&checkpoint).await.unwrap();
+    let (other, _seed) = Log::create(&AuditConfig::new(there.path().join("other")), &ctx).await.unwrap();
+    for committed in contract::history(9, 0..30) {
+        other.append(&committed.record.entry).await.unwrap();
+    }
+    assert!(place.publish(&other.checkpoint().await.unwrap()).await.is_err(), "it is another history");
+    ctx.shutdown.stop();
+    ctx.shutdown.finished().await;
 }
