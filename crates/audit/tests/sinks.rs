@@ -3,16 +3,17 @@
 #![allow(clippy::disallowed_methods, reason = "servers live in real time")]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use buttress_audit::Error;
+use buttress_audit::merkle::CompactRange;
 use buttress_audit::query::Filter;
 use buttress_audit::sink::{
     AnySink, BlobSink, Committed, Follower, FollowerConfig, LineSink, PostgresSink, Replica, Searchable,
     SinkConfig, Source, SqliteSink, contract,
 };
+use buttress_audit::{AuditConfig, Error, Log, LogOptions, SignedCheckpoint, Witness};
 use buttress_connect::blobs::{Blobs, BlobsConfig};
 use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::{Ctx, Probe, Vitality};
@@ -170,25 +171,33 @@ async fn a_sink_that_was_away_gets_everything_once() {
     assert_eq!(found.records, expected);
 }
 
-/// A sink that fails before or after it has written, as chance has it.
+/// A sink that fails before or after it has written, as chance has it, and has to be asked then where it stands.
 #[derive(Clone)]
-struct Flaky(LineSink, Arc<AtomicU64>);
+struct Flaky(LineSink, Arc<AtomicU64>, Arc<AtomicBool>);
+
+impl Flaky {
+    fn fail(&self) -> Result<(), Error> {
+        self.2.store(true, Ordering::SeqCst);
+        Err(Error::SinkBroken)
+    }
+}
 
 impl Replica for Flaky {
     async fn next(&self) -> Result<u64, Error> {
         if self.1.fetch_add(1, Ordering::SeqCst).is_multiple_of(5) {
             return Err(Error::SinkBroken);
         }
+        self.2.store(false, Ordering::SeqCst);
         self.0.next().await
     }
 
     async fn put(&self, batch: &[Committed]) -> Result<(), Error> {
         let turn = self.1.fetch_add(1, Ordering::SeqCst);
-        if turn.is_multiple_of(3) {
-            return Err(Error::SinkBroken);
+        if self.2.load(Ordering::SeqCst) || turn.is_multiple_of(3) {
+            return self.fail();
         }
         self.0.put(batch).await?;
-        if turn.is_multiple_of(4) { Err(Error::SinkBroken) } else { Ok(()) }
+        if turn.is_multiple_of(4) { self.fail() } else { Ok(()) }
     }
 }
 
@@ -200,7 +209,7 @@ async fn a_sink_that_fails_at_random_has_each_entry_once() {
     log.0.0.lock().unwrap().extend(contract::history(3, 0..200));
     log.0.1.store(20, Ordering::SeqCst); // Retention was faster.
     let ctx = Ctx::default();
-    let sink = Flaky(LineSink::open(&path).unwrap(), Arc::default());
+    let sink = Flaky(LineSink::open(&path).unwrap(), Arc::default(), Arc::default());
     let follower = Follower::start("flaky", log.clone(), sink, &quick(), &ctx).unwrap();
     until("it catches up", || follower.standing().next == Some(200)).await;
     until("it is well", || follower.standing().problem.is_none()).await;
@@ -238,4 +247,42 @@ async fn a_configuration_opens_its_sink_and_hides_passwords() {
     }
     let config: SinkConfig = serde_json::from_str(r#"{"log": "../x"}"#).unwrap();
     assert!(matches!(AnySink::open(&config, &Ctx::default()).await, Err(Error::Config(_))));
+}
+
+#[tokio::test]
+async fn a_place_of_blobs_has_all_that_a_verifier_needs() {
+    let there = tempfile::tempdir().unwrap();
+    let (ctx, place) = (Ctx::default(), folder(&there.path().join("blobs"), "log").await);
+    let options = LogOptions::new(&AuditConfig::new(there.path().join("log"))).witness(place.clone());
+    let (log, _seed) = options.create(&ctx).await.unwrap();
+    let follower = Follower::start("blobs", log.clone(), place.clone(), &quick(), &ctx).unwrap();
+    for committed in contract::history(8, 0..30) {
+        log.append(&committed.record.entry).await.unwrap();
+    }
+    let checkpoint = log.checkpoint().await.unwrap();
+    until("it follows", || follower.standing().next == Some(30)).await;
+    let name = there.path().join("blobs/log/checkpoint-00000000000000000030.note");
+    until("the checkpoint is there", || name.exists()).await;
+    let note: SignedCheckpoint = std::fs::read_to_string(&name).unwrap().parse().unwrap();
+    assert_eq!(note, checkpoint);
+
+    // Nothing but the blobs and the key.
+    let root = note.verify(log.verifier()).unwrap().root;
+    let mut tree = CompactRange::default();
+    while let Some(last) = place.read(tree.size()).await.unwrap().into_iter().reduce(|before, after| {
+        tree.push(before.leaf);
+        after
+    }) {
+        tree.push(last.leaf);
+    }
+    assert_eq!((tree.size(), tree.root()), (30, root));
+
+    place.publish(&checkpoint).await.unwrap();
+    let (other, _seed) = Log::create(&AuditConfig::new(there.path().join("other")), &ctx).await.unwrap();
+    for committed in contract::history(9, 0..30) {
+        other.append(&committed.record.entry).await.unwrap();
+    }
+    assert!(place.publish(&other.checkpoint().await.unwrap()).await.is_err(), "it is another history");
+    ctx.shutdown.stop();
+    ctx.shutdown.finished().await;
 }

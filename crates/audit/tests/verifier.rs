@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use buttress_audit::{AuditConfig, Entry, FssSeed, Log, Value};
+use buttress_audit::merkle::verify_inclusion;
+use buttress_audit::query::{Filter, find};
+use buttress_audit::{AuditConfig, Entry, FssSeed, Log, LogReader, LogTree, Value};
 use buttress_core::{ByteSize, Ctx, Outcome, Random, unique_number};
 
 fn verify(folder: &Path, seed: &FssSeed, elsewhere: Option<&Path>) -> Result<(), String> {
@@ -137,4 +139,41 @@ async fn a_second_verifier_agrees_and_finds_what_was_done() {
     let other_seed = log(&other, &elsewhere).await;
     assert!(verify(&other, &seed, None).is_err());
     assert!(verify(&other, &other_seed, Some(&outside)).is_err());
+}
+
+#[tokio::test]
+async fn what_retention_leaves_is_good_and_what_else_is_missing_is_found() {
+    let there = tempfile::tempdir().unwrap();
+    let folder = there.path().join("log");
+    let mut config = AuditConfig::new(&folder);
+    config.segment = ByteSize::kib(4);
+    config.keep_bytes = Some(ByteSize::kib(10));
+    let (log, seed) = Log::create(&config, &Ctx::default()).await.unwrap();
+    let mut early = None;
+    for n in 0..80 {
+        log.append(&entry(n)).await.unwrap();
+        if n == 20 {
+            early = Some(log.checkpoint().await.unwrap().to_string());
+        }
+    }
+    log.retain().await.unwrap();
+    for n in 80..90 {
+        log.append(&entry(n)).await.unwrap();
+    }
+    log.close().await.unwrap();
+    let outside = there.path().join("outside");
+    fs::write(&outside, early.unwrap()).unwrap();
+    verify(&folder, &seed, Some(&outside)).unwrap();
+
+    // Proofs of what is gone still come out of the tree, and what is asked for begins with what is there.
+    let tree = LogTree::open(&folder).unwrap();
+    let proof = tree.prove_inclusion(3, tree.size()).unwrap();
+    verify_inclusion(&proof.leaf, 3, proof.size, &proof.hashes, &proof.root).unwrap();
+    let reader = LogReader::open(&folder).unwrap();
+    let first = find(&reader, &Filter::default()).unwrap().next().unwrap().unwrap().0.sequence;
+    assert!(first > 3 && first == reader.first());
+
+    let segment = reader.segments().unwrap()[0].number;
+    fs::remove_file(folder.join(format!("{segment:010}.segment"))).unwrap();
+    assert!(verify(&folder, &seed, None).is_err(), "one more is gone than was said");
 }

@@ -1,13 +1,15 @@
 //! The log as objects: each batch a blob that is never changed, named by the sequences in it.
 
+use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buttress_connect::blobs::Blobs;
+use buttress_core::BoxFuture;
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
 use super::{Committed, Replica};
-use crate::{Error, json};
+use crate::{Error, SignedCheckpoint, Witness, json};
 
 /// Blobs `PREFIX/FIRST-END.jsonl`, each with the entries from sequence `FIRST` up to `END`, without it. A line is as that of
 /// [`LineSink`](super::LineSink), with `bytes` beside: the canonical bytes in base64, so that a copy of the log can be
@@ -116,6 +118,29 @@ impl Replica for BlobSink {
         }
         self.note(Some(name.end));
         Ok(())
+    }
+}
+
+/// Checkpoints beside the entries, each a blob `PREFIX/checkpoint-SIZE.note` that is never changed: with both, whoever can read the
+/// place can verify the log without its machine.
+impl Witness for BlobSink {
+    fn publish<'a>(
+        &'a self,
+        checkpoint: &'a SignedCheckpoint,
+    ) -> BoxFuture<'a, Result<(), Box<dyn StdError + Send + Sync>>> {
+        Box::pin(async move {
+            let size = checkpoint.checkpoint().size;
+            let name = format!("{}/checkpoint-{size:020}.note", self.prefix);
+            if self.blobs.put_new(&name, Bytes::from(checkpoint.to_string())).await? {
+                return Ok(());
+            }
+            let there = self.blobs.get(&name).await?;
+            let there: SignedCheckpoint = std::str::from_utf8(&there)?.parse()?;
+            if there.checkpoint() == checkpoint.checkpoint() {
+                return Ok(());
+            }
+            Err(Error::Diverged { sequence: size.saturating_sub(1) }.into())
+        })
     }
 }
 
