@@ -89,7 +89,7 @@ pub enum Action {
 /// let mut secret = Lifecycle { current: standing(1, made), previous: None, next: None };
 /// let policy = RotationPolicy::default(); // every 30 days, with 2 hours before and after the switch
 ///
-/// let day = |number| made + Duration::from_secs(86_400 * number);
+/// let day = |number: u64| made + Duration::from_secs(86_400 * number);
 /// assert_eq!(step(day(29), &secret, &policy), Action::Wait(Duration::from_secs(86_400)));
 /// assert_eq!(step(day(30), &secret, &policy), Action::Create);
 /// secret.next = Some(standing(2, day(30)));

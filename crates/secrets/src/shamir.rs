@@ -31,7 +31,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use self::field::{interpolate, value_at};
+use self::field::{interpolate, value_at, weights};
 use crate::Secret;
 
 /// The longest secret that is shared, in bytes: a key, not a file. Seal the file, and share the key.
@@ -226,9 +226,10 @@ pub fn combine(shares: &[Share]) -> Result<Secret, ShareError> {
     };
     let numbers: Vec<u8> = used.iter().map(Share::number).collect();
     let at = |place: u8| -> Zeroizing<Vec<u8>> {
+        let weights = weights(place, &numbers);
         let values = (0..first.values.len()).map(|byte| {
             let known = used.iter().map(|share| share.values.get(byte).copied().unwrap_or_default());
-            interpolate(place, &numbers, known)
+            interpolate(&weights, known)
         });
         Zeroizing::new(values.collect())
     };

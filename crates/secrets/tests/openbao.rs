@@ -12,6 +12,9 @@ use buttress_testkit::{FaultProxy, OpenBao};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// What makes a configuration wrong.
+type Change = fn(&mut OpenBaoConfig);
+
 struct Server {
     bao: OpenBao,
     folder: TempDir,
@@ -276,7 +279,6 @@ async fn a_wrong_set_up_says_what_would_do() {
     assert_eq!(error.class(), ErrorClass::Corrupt);
     assert!(error.to_string().contains("field") && !format!("{error:?}").contains("planted"), "{error}");
 
-    type Change = fn(&mut OpenBaoConfig);
     let changes: [(Change, &str); 4] = [
         (|config| config.address = "http://bao.internal:8200".to_owned(), "https://"),
         (|config| config.mount = "../sys".to_owned(), "mount"),

@@ -26,16 +26,19 @@ pub(super) fn value_at(x: u8, constant: u8, rest: &[u8]) -> u8 {
     multiply(rest.iter().rev().fold(0, |value, coefficient| multiply(value, x) ^ coefficient), x) ^ constant
 }
 
-/// The polynomial of lowest degree with `values` at the places `xs`, which differ, at `x` (Lagrange).
-pub(super) fn interpolate(x: u8, xs: &[u8], values: impl Iterator<Item = u8>) -> u8 {
-    xs.iter().zip(values).fold(0, |sum, (own, value)| {
-        // Places are no secret: they are the numbers of the shares.
-        let basis = xs
-            .iter()
-            .filter(|other| *other != own)
-            .fold(1, |product, other| multiply(product, multiply(x ^ other, inverse(own ^ other))));
-        sum ^ multiply(value, basis)
-    })
+/// How much the value at each of the places `xs`, which differ, counts in the value at `x` of the polynomial of lowest degree through
+/// them (Lagrange). Places are no secret: they are the numbers of the shares.
+pub(super) fn weights(x: u8, xs: &[u8]) -> Vec<u8> {
+    let weight = |own: &u8| {
+        let others = xs.iter().filter(|other| *other != own);
+        others.fold(1, |product, other| multiply(product, multiply(x ^ other, inverse(own ^ other))))
+    };
+    xs.iter().map(weight).collect()
+}
+
+/// The value of that polynomial.
+pub(super) fn interpolate(weights: &[u8], values: impl Iterator<Item = u8>) -> u8 {
+    weights.iter().zip(values).fold(0, |sum, (weight, value)| sum ^ multiply(value, *weight))
 }
 
 #[cfg(test)]
@@ -77,7 +80,7 @@ mod tests {
         let value = |x| value_at(x, 7, &[90, 200]);
         let xs = [3, 77, 250];
         for x in 0..=255 {
-            assert_eq!(interpolate(x, &xs, xs.into_iter().map(value)), value(x));
+            assert_eq!(interpolate(&weights(x, &xs), xs.into_iter().map(value)), value(x));
         }
     }
 }
