@@ -64,8 +64,9 @@ proptest! {
             if past.len() > usize::try_from(overlap.min(grace)).unwrap() {
                 past.pop_front();
             }
-            for user in &past {
-                for verifier in &past {
+            // Two that are both in the past were compared when the later of them was new.
+            for other in &past {
+                for (user, verifier) in [(&secret, other), (other, &secret)] {
                     let known = [Some(verifier.current), verifier.previous, verifier.next];
                     let accepted = known.into_iter().flatten().any(|known| known.version == user.current.version);
                     prop_assert!(accepted, "{:?} is not among {:?}", user.current, verifier);

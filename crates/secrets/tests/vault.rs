@@ -214,3 +214,42 @@ async fn the_files_of_format_1_open() {
         assert_eq!(odd.secret.expose(), [0, 255, 10]);
     }
 }
+
+/// Each state between two steps of a write, which a random kill meets too seldom.
+#[tokio::test]
+async fn what_a_killed_writer_leaves_at_each_step_opens_and_is_cleared_away() {
+    const BEFORE: &str = "before";
+    const AFTER: &str = "after";
+    let place = Place::new();
+    let vault = place.create().await;
+    put(&vault, "a", BEFORE).await;
+    let before = fs::read(place.at("vault")).unwrap();
+    put(&vault, "a", AFTER).await;
+    let after = fs::read(place.at("vault")).unwrap();
+    let part = &after[..after.len() / 2];
+    for (file, aside, previous, expected) in [
+        (Some(&before[..]), Some(part), None, BEFORE),
+        (Some(&before[..]), Some(&after[..]), None, BEFORE),
+        (Some(&before[..]), Some(&after[..]), Some(&before[..]), BEFORE),
+        (Some(&after[..]), None, Some(&before[..]), AFTER),
+        // What a file system that reorders, or a disk that fails, may make of it.
+        (Some(part), None, Some(&before[..]), BEFORE),
+        (None, Some(part), Some(&before[..]), BEFORE),
+    ] {
+        for (name, bytes) in [("vault", file), ("vault.new", aside), ("vault.previous", previous)] {
+            let _ = fs::remove_file(place.at(name));
+            if let Some(bytes) = bytes {
+                fs::write(place.at(name), bytes).unwrap();
+            }
+        }
+        let found = place.open().await.unwrap();
+        assert_eq!(current(&found, "a").await, expected);
+        put(&found, "b", "next").await;
+        let again = place.open().await.unwrap();
+        assert_eq!(
+            (current(&again, "a").await.as_str(), current(&again, "b").await.as_str()),
+            (expected, "next")
+        );
+        assert!(!place.at("vault.new").exists() && !place.at("vault.previous").exists());
+    }
+}
