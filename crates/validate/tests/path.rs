@@ -204,6 +204,15 @@ fn links_pipes_and_folders_are_no_files() {
     assert!(outside.path().join("secret").exists());
 }
 
+/// Stops the other thread, also when an expectation fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Somebody swaps a folder for a link to the outside, and back, as fast as it goes, while we read and write.
 #[test]
 fn a_link_that_comes_and_goes_leads_nowhere() {
@@ -222,6 +231,7 @@ fn a_link_that_comes_and_goes_leads_nowhere() {
                 base();
             }
         });
+        let stopping = Stop(&stop);
         let mut seen = [0_u32; 2];
         for round in 0..6000 {
             let root = &roots(folder.path())[round % 2];
@@ -237,7 +247,7 @@ fn a_link_that_comes_and_goes_leads_nowhere() {
                 let _ = root.remove(&path(&name));
             }
         }
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         assert!(seen[0] > 0 && seen[1] > 0, "both were met: {seen:?}");
     });
     assert_eq!(fs::read_dir(outside.path().join("deep")).unwrap().count(), 1, "nothing was made outside");

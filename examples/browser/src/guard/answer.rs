@@ -1,6 +1,6 @@
 //! Answers: the proxy's own, and the heads of servers' answers on their way to the client.
 
-use super::error::Reason;
+use super::Reason;
 
 /// The longest head of an answer, in bytes: as much as Chromium takes.
 const LONGEST_HEAD: usize = 256 << 10;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use buttress_core::{ByteSize, Validate, Violations, units};
 use serde::{Deserialize, Serialize};
 
-use super::rule::Rule;
+use super::Rule;
 
 /// Entries that `allow` or `deny` may have.
 const MOST_RULES: usize = 10_000;

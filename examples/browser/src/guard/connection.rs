@@ -10,8 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Host;
 
+use super::Reason;
 use super::answer;
-use super::error::{Error, Reason, Result};
+use super::error::{Error, Result};
 use super::head::{Ask, HeadError, HeadReader, RequestHead};
 use super::policy::target;
 use super::proxy::Shared;

@@ -5,7 +5,7 @@
 
 use url::Host;
 
-use super::rule::normal;
+use super::policy::normal;
 
 /// The longest head, in bytes, its empty line included.
 pub const LONGEST_HEAD: usize = 64 << 10;

@@ -21,27 +21,21 @@
 //! The proxy guards against pages, not against the machine's other users: whoever may connect to loopback may use it.
 //! It does not replace a firewall around the browser, should a page break out of the browser itself.
 
-mod address;
 mod answer;
 mod config;
 mod connection;
 mod error;
 mod head;
 mod policy;
-mod ports;
 mod proxy;
 mod refusals;
 mod relay;
-mod resolve;
-mod rule;
 
-pub use address::{Reach, classify};
+pub use buttress_validate::url::{Reach, Reason, Resolve, Rule, RuleError, SystemResolver, classify};
 pub use config::GuardConfig;
-pub use error::{Error, Reason, Result};
+pub use error::{Error, Result};
 pub use head::{Ask, HeadError, HeadReader, LONGEST_HEAD, RequestHead};
 pub use policy::Guard;
 pub use proxy::Proxy;
 pub use refusals::Refusal;
-pub use resolve::{Resolve, SystemResolver};
-pub use rule::{Rule, RuleError};
 pub use url::{Host, Url};

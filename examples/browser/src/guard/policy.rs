@@ -4,36 +4,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use buttress_core::Validate;
+use buttress_validate::url::{self as hosts, HostRules};
 use url::{Host, Url};
 
-use super::address::{Reach, carried, classify};
+use super::Reason;
 use super::config::GuardConfig;
-use super::error::{Error, Reason, Result};
-use super::ports;
-use super::rule::{is_below, normal};
+use super::error::{Error, Result};
 
 /// The longest URL, in bytes.
 const LONGEST_URL: usize = 32 << 10;
-
-/// Names, with all below them, that belong to networks and not to the internet: special-use names (RFC 6761, 6762,
-/// 8375), ICANN's `internal`, and what RFC 6762, appendix G, lists as in use.
-const LOCAL_NAMES: [&str; 10] = [
-    "localhost",
-    "localdomain",
-    "local",
-    "internal",
-    "intranet",
-    "private",
-    "corp",
-    "home",
-    "lan",
-    "home.arpa",
-];
 
 /// Decides by its configuration; asks nobody. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Guard {
     config: Arc<GuardConfig>,
+    rules: Arc<HostRules>,
 }
 
 impl Guard {
@@ -44,7 +29,13 @@ impl Guard {
     /// [`Error::Config`] when a field is out of its range.
     pub fn new(config: GuardConfig) -> Result<Self> {
         config.validate().map_err(Error::Config)?;
-        Ok(Self { config: Arc::new(config) })
+        let rules = HostRules {
+            only: Vec::new(),
+            allow: config.allow.clone(),
+            deny: config.deny.clone(),
+            ports: config.ports.clone(),
+        };
+        Ok(Self { config: Arc::new(config), rules: Arc::new(rules) })
     }
 
     /// What it decides by.
@@ -93,23 +84,7 @@ impl Guard {
     ///
     /// Why it is refused.
     pub fn check_target(&self, host: &Host, port: u16) -> Result<(), Reason> {
-        if !self.config.enabled {
-            return Ok(());
-        }
-        let Some(host) = normal(host.clone()) else { return Err(Reason::LocalName) };
-        match &host {
-            Host::Domain(name) => {
-                if self.config.deny.iter().any(|rule| rule.has_name_or_domain(name, port)) {
-                    return Err(Reason::Denied);
-                }
-                if is_local(name) && !self.allows_name(name, port) {
-                    return Err(Reason::LocalName);
-                }
-            }
-            Host::Ipv4(address) => self.check_address(&host, IpAddr::V4(*address), port)?,
-            Host::Ipv6(address) => self.check_address(&host, IpAddr::V6(*address), port)?,
-        }
-        self.check_port(&host, port)
+        if self.config.enabled { self.rules.check_host(as_host(host), port) } else { Ok(()) }
     }
 
     /// Judges one address that `host` resolved to.
@@ -118,51 +93,24 @@ impl Guard {
     ///
     /// Why it is refused.
     pub fn check_address(&self, host: &Host, address: IpAddr, port: u16) -> Result<(), Reason> {
-        if !self.config.enabled {
-            return Ok(());
-        }
-        let plain = address.to_canonical();
-        let denied = [plain, carried(address)];
-        if self.config.deny.iter().any(|rule| denied.iter().any(|address| rule.has_address(*address, port))) {
-            return Err(Reason::Denied);
-        }
-        match classify(address) {
-            Reach::Public => Ok(()),
-            Reach::Refused(_) if self.config.allow.iter().any(|rule| rule.has_address(plain, port)) => Ok(()),
-            Reach::Refused(reason) => match host {
-                Host::Domain(name) if reason.is_open_to_allowed_names() && self.allows_name(name, port) => {
-                    Ok(())
-                }
-                _ => Err(reason),
-            },
-        }
-    }
-
-    fn check_port(&self, host: &Host, port: u16) -> Result<(), Reason> {
-        let named = self.config.allow.iter().any(|rule| {
-            rule.names_port()
-                && match host {
-                    Host::Domain(name) => rule.has_name(name, port),
-                    Host::Ipv4(address) => rule.has_address(IpAddr::V4(*address), port),
-                    Host::Ipv6(address) => rule.has_address(IpAddr::V6(*address).to_canonical(), port),
-                }
-        });
-        let usual = match self.config.ports.as_slice() {
-            [] => !ports::is_refused(port),
-            only => only.contains(&port),
-        };
-        if named || usual { Ok(()) } else { Err(Reason::Port) }
-    }
-
-    fn allows_name(&self, name: &str, port: u16) -> bool {
-        self.config.allow.iter().any(|rule| rule.has_name(name, port))
+        if self.config.enabled { self.rules.check_address(as_host(host), address, port) } else { Ok(()) }
     }
 }
 
-/// Whether a name means something only inside of a network. A name of one label is looked up in the network's own
-/// domains first.
-fn is_local(name: &str) -> bool {
-    !name.contains('.') || LOCAL_NAMES.iter().any(|local| name == *local || is_below(local, name))
+fn as_host(host: &Host) -> hosts::Host<'_> {
+    match host {
+        Host::Domain(name) => hosts::Host::Name(name),
+        Host::Ipv4(address) => hosts::Host::Address((*address).into()),
+        Host::Ipv6(address) => hosts::Host::Address((*address).into()),
+    }
+}
+
+/// A host as it is compared: a name loses its final dot. `None` when a label is empty.
+pub(crate) fn normal(host: Host) -> Option<Host> {
+    let Host::Domain(name) = host else { return Some(host) };
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let sound = name.len() <= 253 && name.split('.').all(|label| !label.is_empty());
+    sound.then(|| Host::Domain(name.to_owned()))
 }
 
 /// `host:port`, for people.

@@ -9,12 +9,13 @@ use buttress_core::{Ctx, SharedClock, Shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use super::Reason;
 use super::config::GuardConfig;
 use super::connection;
-use super::error::{Error, Reason, Result};
+use super::error::{Error, Result};
 use super::policy::Guard;
 use super::refusals::{Refusal, Refusals};
-use super::resolve::{Resolve, SystemResolver};
+use super::{Resolve, SystemResolver};
 
 /// Clients that are told at once that there is no room; the next ones are cut off without an answer.
 const TURNED_AWAY: usize = 64;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use metrics::{counter, describe_counter};
 
-use super::error::Reason;
+use super::Reason;
 
 /// Refused connections by `reason`.
 const REFUSED: &str = "buttress_browser_guard_refused_total";
