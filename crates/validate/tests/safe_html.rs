@@ -262,6 +262,9 @@ fn limits_hold_before_anything_is_built() {
     let message = "the HTML makes more than 50000 elements; send fewer, and close them".to_owned();
     assert_eq!(refused(&repeated), (Code::TooMany, message));
     assert_eq!(refused(&"x".repeat(300_000)).0, Code::TooLong);
+    assert_eq!(refused(&"&amp;".repeat(10_000)).0, Code::TooMany);
+    let russian = article(&"&#1087;&#x440;".repeat(15_000));
+    assert_eq!(russian, "\u{43f}\u{440}".repeat(15_000));
     for nest in ["<svg><g>", "<ul><li>", "<table><tr><td>", "<template>", "<font><a>"] {
         assert!(SafeHtml::article(&nest.repeat(10_000)).is_err(), "{nest}");
     }

@@ -24,8 +24,20 @@
 //!
 //! Attacks behind the first `look_at` bytes, behind a long harmless beginning without a quote, in encodings that are not named
 //! above (base64, UTF-7, application formats), second-order attacks, payloads in parts, functions of databases and commands it does not
-//! know, JavaScript that calls by other names, and all other classes (templates, LDAP, `XPath`, `NoSQL`, logs). The rates are in the
-//! crate's tests.
+//! know, `JavaScript` that calls by other names, and all other classes (templates, LDAP, `XPath`, `NoSQL`, logs).
+//!
+//! # How often it is right
+//!
+//! At the default threshold, on the halves of the texts that its rules were not tuned on (`tests/detector.rs`). Most attacks there
+//! are made by a grammar of techniques and encodings that the readers' author knew: of unknown lists it finds less, as the last rows say.
+//!
+//! | texts | reported |
+//! |---|---|
+//! | 57,795 benign: this repository's prose and code, and what people type into forms in many scripts | 0.014 % |
+//! | 179,620 benign: lines and paragraphs of Debian's documentation in eight formats | 0.033 %: 60, of which 36 for markup |
+//! | SQL, traversal, commands, XSS, made by grammar (9,457) | 99.9 %, 100 %, 99.6 %, 100 % |
+//! | SQL, commands and XSS of another generator (108) | 100 % |
+//! | XSS lists of three projects (181) | 93 % |
 
 mod command;
 mod command_words;

@@ -120,7 +120,7 @@ fn steps(text: &[u8]) -> Option<Steps> {
         let mut run = Steps { start, end: start, count: 0, odd: false };
         loop {
             let rest = text.get(run.end..).unwrap_or_default();
-            let dots = rest.iter().take_while(|byte| **byte == b'.').count();
+            let dots = rest.iter().take(5).take_while(|byte| **byte == b'.').count();
             if dots < 2 {
                 break;
             }
@@ -138,7 +138,9 @@ fn steps(text: &[u8]) -> Option<Steps> {
             run.end += dots + usize::from(parameter) + separators;
             run.count += 1;
         }
-        at = run.end.max(start + 2);
+        // A row of dots is looked at once.
+        let dots = text.iter().skip(start).take_while(|byte| **byte == b'.').count();
+        at = run.end.max(start + dots);
         if begins && run.count > 0 && longest.as_ref().is_none_or(|longest| longest.count < run.count) {
             longest = Some(run);
         }

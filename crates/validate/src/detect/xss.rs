@@ -11,6 +11,9 @@ pub(super) fn read(text: &[u8], best: &mut Best) {
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr(b'<', rest)) {
         at += found + 1;
         tag(text, at - 1, best);
+        if best.0.as_ref().is_some_and(|best| best.score >= 88) {
+            break; // Nothing says more.
+        }
     }
     address(text, best);
     out_of_attribute(text, best);

@@ -3,6 +3,7 @@
 mod bounds;
 mod config;
 mod policy;
+mod references;
 mod style;
 mod vocabulary;
 

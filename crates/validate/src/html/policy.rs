@@ -10,11 +10,14 @@ use url::Url;
 use super::bounds::Bounds;
 use super::config::{HtmlConfig, HtmlPreset, ImageSource};
 use super::vocabulary::{self, BLOCKS, BY_TAG, GENERAL, INLINE, MAIL, MAIL_BY_TAG, WITH_CONTENT};
-use super::{SafeHtml, style};
+use super::{SafeHtml, references, style};
 use crate::{Code, Error, Invalid};
 
 /// What a value was to be, in errors.
 pub(super) const WHAT: &str = "HTML";
+
+/// Character references that are read one by one: `&amp;`, `&lt;` and their like. Of those to letters there may be any number.
+const MAX_REFERENCES: usize = 8_192;
 
 /// What may stand in a `data:` image. SVG is not among them: it is a document, not a picture.
 const PICTURES: [&str; 5] = ["png;", "jpeg;", "gif;", "webp;", "avif;"];
@@ -56,8 +59,13 @@ impl HtmlPolicy {
         if !markup.contains(['<', '>', '&', '\r', '\0', '\u{a0}']) {
             return Ok(SafeHtml(markup.to_owned())); // Nothing to parse, and nothing to escape.
         }
-        self.bounds.check(markup)?;
-        Ok(SafeHtml(self.cleaner.clean(markup).to_string()))
+        let markup = references::written_out(markup);
+        if references::count(&markup) > MAX_REFERENCES {
+            let problem = format!("has more than {MAX_REFERENCES} character references");
+            return Err(Invalid::new(WHAT, Code::TooMany, problem, "write the characters themselves"));
+        }
+        self.bounds.check(&markup)?;
+        Ok(SafeHtml(self.cleaner.clean(&markup).to_string()))
     }
 }
 
