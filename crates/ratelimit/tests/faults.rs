@@ -186,14 +186,19 @@ async fn outage(url: &str, keeps: bool, on_unavailable: OnUnavailable, mut serve
         scene.tells_of_it().await;
         server(Act::Mend);
         scene.recovers().await;
+        let alone = scene.metric(FALLBACK);
         let after = scene.ask_often().await;
         after.in_time();
+        // On a machine that is busy with other things an answer may come too late: what it hands out is lost.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        let late = (scene.metric(FALLBACK) - alone) as u32;
+        let lost = LEASED + lease_share.min(1) * (QUOTA / 8) * late;
         let local = if on_unavailable == OnUnavailable::Local { QUOTA } else { 0 };
         let leased = during.admitted() - local;
         let gone = if keeps { before.admitted() + leased } else { 0 };
         // What was asked for as the server went may have been handed out without an answer.
         let all = gone + after.admitted();
-        assert!(all <= QUOTA && all + LEASED >= QUOTA, "{lease_share}: {gone} + {}", after.admitted());
+        assert!(all <= QUOTA && all + lost >= QUOTA, "{lease_share}: {gone} + {}", after.admitted());
     }
 }
 
