@@ -72,7 +72,7 @@ fn tokens(criterion: &mut Criterion) {
         header.kid = Some(name.to_string());
         let mut group = criterion.benchmark_group(format!("{name} sign"));
         group.bench_function("buttress", |bencher| {
-            bencher.iter(|| subject.ours.sign(black_box(&claims)).unwrap())
+            bencher.iter(|| subject.ours.sign(black_box(&claims)).unwrap());
         });
         group.bench_function("jsonwebtoken", |bencher| {
             bencher.iter(|| rival::encode(&header, black_box(&theirs), &subject.signs).unwrap());

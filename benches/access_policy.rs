@@ -27,7 +27,7 @@ const CHAIN: usize = 10;
 const HELD: [usize; 3] = [0, 30, 60];
 
 fn parent(role: usize) -> Option<usize> {
-    ((role + 1) % CHAIN != 0).then_some(role + 1)
+    (!(role + 1).is_multiple_of(CHAIN)).then_some(role + 1)
 }
 
 fn ours(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {

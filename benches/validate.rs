@@ -64,7 +64,7 @@ fn json(c: &mut Criterion) {
         let bytes = body.as_bytes();
         group.bench_function("limits", |b| b.iter(|| check_json(black_box(bytes), &limits).unwrap()));
         group.bench_function("limits, names may repeat", |b| {
-            b.iter(|| check_json(black_box(bytes), &loose).unwrap())
+            b.iter(|| check_json(black_box(bytes), &loose).unwrap());
         });
         group.bench_function("limits + serde_json, tree", |b| {
             b.iter(|| from_json::<Value>(black_box(bytes), &limits).unwrap());
@@ -87,20 +87,20 @@ fn json(c: &mut Criterion) {
 fn types(c: &mut Criterion) {
     let mut group = c.benchmark_group("types");
     group.bench_function("SafePath", |b| {
-        b.iter(|| black_box("reports/2026/quarter 3.pdf").parse::<SafePath>().unwrap())
+        b.iter(|| black_box("reports/2026/quarter 3.pdf").parse::<SafePath>().unwrap());
     });
     group.bench_function("SafeFileName", |b| {
-        b.iter(|| black_box("quarter 3.pdf").parse::<SafeFileName>().unwrap())
+        b.iter(|| black_box("quarter 3.pdf").parse::<SafeFileName>().unwrap());
     });
     group.bench_function("SafeFileName::sanitize", |b| {
-        b.iter(|| SafeFileName::sanitize(black_box("../../a\u{202e}b.exe")))
+        b.iter(|| SafeFileName::sanitize(black_box("../../a\u{202e}b.exe")));
     });
     group.bench_function("Identifier", |b| b.iter(|| black_box("created_at").parse::<Identifier>().unwrap()));
     group.bench_function("SafeUrl", |b| {
-        b.iter(|| black_box("https://example.org/a?b=c").parse::<SafeUrl>().unwrap())
+        b.iter(|| black_box("https://example.org/a?b=c").parse::<SafeUrl>().unwrap());
     });
     group.bench_function("url::Url", |b| {
-        b.iter(|| url::Url::parse(black_box("https://example.org/a?b=c")).unwrap())
+        b.iter(|| url::Url::parse(black_box("https://example.org/a?b=c")).unwrap());
     });
     group.finish();
     let mut group = c.benchmark_group("text");

@@ -99,8 +99,8 @@ pub mod query;
 mod queue;
 mod reader;
 mod recover;
-mod retain;
 pub mod redact;
+mod retain;
 mod seal;
 #[doc(hidden)]
 pub mod segment;

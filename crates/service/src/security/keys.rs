@@ -74,8 +74,8 @@ fn made(issued: &IssuedKey) -> Response {
     (StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(shown)).into_response()
 }
 
-fn id(text: &str) -> Answer<KeyId> {
-    KeyId::parse(text).ok_or_else(|| Problem::new(ErrorClass::NotFound).detail("there is no such key"))
+fn no_such_key() -> Problem {
+    Problem::new(ErrorClass::NotFound).detail("there is no such key")
 }
 
 #[derive(Deserialize)]
@@ -86,7 +86,10 @@ struct ListQuery {
 }
 
 async fn list(State(keys): State<ApiKeys>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
-    let after = query.after.as_deref().map(id).transpose()?;
+    let after = match query.after {
+        Some(id) => Some(KeyId::parse(&id).ok_or_else(no_such_key)?),
+        None => None,
+    };
     let found = keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
     Ok(Json(found.iter().map(Shown::of).collect()))
 }
@@ -121,14 +124,15 @@ struct Rotation {
 
 async fn rotate(
     State(keys): State<ApiKeys>,
-    Path(text): Path<String>,
+    Path(id): Path<String>,
     Query(rotation): Query<Rotation>,
 ) -> Answer<Response> {
     const OVERLAP: Duration = Duration::from_hours(24);
-    Ok(made(&keys.rotate(id(&text)?, rotation.overlap.unwrap_or(OVERLAP)).await?))
+    let id = KeyId::parse(&id).ok_or_else(no_such_key)?;
+    Ok(made(&keys.rotate(id, rotation.overlap.unwrap_or(OVERLAP)).await?))
 }
 
-async fn revoke(State(keys): State<ApiKeys>, Path(text): Path<String>) -> Answer<StatusCode> {
-    keys.revoke(id(&text)?).await?;
+async fn revoke(State(keys): State<ApiKeys>, Path(id): Path<String>) -> Answer<StatusCode> {
+    keys.revoke(KeyId::parse(&id).ok_or_else(no_such_key)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
