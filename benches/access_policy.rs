@@ -1,19 +1,17 @@
 //! One decision by a policy of 100 roles and 1,000 rules: roles inherit in chains of ten, and the principal has three.
 //!
 //! `allowed` is found eight roles up, `denied` is asked for by no rule of the principal's roles, `condition` compares a number and an owner.
+//!
+//! There is no rival in it: Cedar would bring a hundred crates into every build, and casbin asks a script engine for each rule.
 
 #![allow(clippy::unwrap_used, missing_docs)] // a bench that cannot run should stop; criterion's macros have no docs
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 
 use buttress_access::policy::{Attributes, Permission, Policy, PolicyConfig, Request, Resource, decide};
 use buttress_access::{Names, Principal, PrincipalKind, TenantId};
-use cedar_policy::{
-    Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicySet, RestrictedExpression,
-};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 /// As in the services.
@@ -65,57 +63,9 @@ fn ours(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTi
     }
 }
 
-fn cedar(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>) {
-    let uid = |kind: &str, name: &str| EntityUid::from_str(&format!("{kind}::\"{name}\"")).unwrap();
-    let mut text = String::new();
-    for role in 0..ROLES {
-        for rule in 0..RULES {
-            let what = format!("resource in Kind::\"k{role}-{rule}\"");
-            writeln!(text, "permit (principal in Role::\"r{role:02}\", action == Action::\"read\", {what});")
-                .unwrap();
-        }
-    }
-    let what = "resource in Kind::\"k38-5\"";
-    let when = "resource.owner == principal && resource.size < 100";
-    writeln!(
-        text,
-        "permit (principal in Role::\"r38\", action == Action::\"write\", {what}) when {{ {when} }};"
-    )
-    .unwrap();
-    let policies = PolicySet::from_str(&text).unwrap();
-    let role = |role: usize| {
-        let parents = parent(role).map(|parent| uid("Role", &format!("r{parent:02}"))).into_iter().collect();
-        Entity::new_no_attrs(uid("Role", &format!("r{role:02}")), parents)
-    };
-    let held = HELD.map(|role| uid("Role", &format!("r{role:02}"))).into();
-    let ann = Entity::new_no_attrs(uid("User", "ann"), held);
-    let document = |kind: &str| {
-        let owner = RestrictedExpression::new_entity_uid(uid("User", "ann"));
-        let attributes =
-            [("owner".to_owned(), owner), ("size".to_owned(), RestrictedExpression::new_long(7))];
-        Entity::new(uid("Document", kind), attributes.into(), [uid("Kind", kind)].into()).unwrap()
-    };
-    let documents = ["k38-5", "k18-5"].map(document);
-    let entities = Entities::from_entities((0..ROLES).map(role).chain([ann]).chain(documents), None).unwrap();
-    let authorizer = Authorizer::new();
-    for (name, action, kind, expected) in [
-        ("allowed", "read", "k38-5", Decision::Allow),
-        ("denied", "read", "k18-5", Decision::Deny),
-        ("condition", "write", "k38-5", Decision::Allow),
-    ] {
-        let (who, action, what) = (uid("User", "ann"), uid("Action", action), uid("Document", kind));
-        let request = cedar_policy::Request::new(who, action, what, Context::empty(), None).unwrap();
-        assert_eq!(authorizer.is_authorized(&request, &policies, &entities).decision(), expected);
-        group.bench_function(format!("cedar-policy, {name}"), |bencher| {
-            bencher.iter(|| authorizer.is_authorized(black_box(&request), &policies, &entities).decision());
-        });
-    }
-}
-
 fn decisions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decision, 100 roles, 1000 rules");
     ours(&mut group);
-    cedar(&mut group);
     group.finish();
 }
 
