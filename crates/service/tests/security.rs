@@ -86,6 +86,14 @@ async fn who_asks_shows_a_key_may_what_its_role_may_and_it_is_written_down() {
     let ordered = service.ask("POST", "/v1/orders", clerk["key"].as_str().unwrap(), &Value::Null).await;
     assert_eq!(ordered.body, "ordered by cy");
 
+    // Who issues keys may issue those of any tenant, so that it is nothing for a tenant's own.
+    let wanted = json!({"owner": "di", "tenant": "acme", "roles": ["admin"]});
+    let tenants = service.ask("POST", "/v1/keys", admin, &wanted).await.json();
+    let theirs = tenants["key"].as_str().unwrap();
+    assert_eq!(service.ask("GET", "/v1/orders", theirs, &Value::Null).await.status, 200);
+    let wanted = json!({"owner": "di", "roles": ["admin"]});
+    assert_eq!(service.ask("POST", "/v1/keys", theirs, &wanted).await.status, 403);
+
     // Both keys are good for the overlap, and neither when both are taken back.
     let rotated = service.ask("POST", &format!("/v1/keys/{id}/rotate?overlap=1h"), admin, &Value::Null).await;
     let rotated = rotated.json();
@@ -116,7 +124,7 @@ async fn who_asks_shows_a_key_may_what_its_role_may_and_it_is_written_down() {
             .count()
     };
     assert_eq!(did("order.create", Some("cy")), 1, "{entries:#?}");
-    assert_eq!((did("access.decide", Some("bob")), did("api_key.issue", None)), (2, 3));
+    assert_eq!((did("access.decide", Some("bob")), did("api_key.issue", None)), (2, 4));
     assert_eq!((did("api_key.rotate", None), did("api_key.revoke", None)), (1, 2));
     assert!(did("secret.read", None) >= 1);
     let shown = format!("{entries:?}");

@@ -41,14 +41,12 @@ pub fn http(address: &str, method: &str, path: &str, body: &[u8]) -> io::Result<
     http_with(address, method, path, "", body)
 }
 
-/// As [`http`], with further lines of the head, each with its end.
-pub(crate) fn http_with(
-    address: &str,
-    method: &str,
-    path: &str,
-    lines: &str,
-    body: &[u8],
-) -> io::Result<Answer> {
+/// As [`http`], with further lines of the head, each with its end: `"authorization: Bearer …\r\n"`.
+///
+/// # Errors
+///
+/// As of [`http`].
+pub fn http_with(address: &str, method: &str, path: &str, lines: &str, body: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let length = body.len();

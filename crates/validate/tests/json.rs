@@ -253,6 +253,7 @@ fn what_a_type_refuses_is_said_with_its_place() {
     order(r#"{"file": "a.txt", "lines": [{"count": 1, "note": "x"}]}"#).unwrap();
     for (text, code, pointer, words) in [
         (r#"{"file": "../a", "lines": []}"#, Code::Rule, "/file", "leads out of its folder"),
+        (r#"{"lines": [], "file": "../a"}"#, Code::Rule, "/file", "leads out of its folder"),
         (
             r#"{"file": "a", "lines": [{"count": 1}, {"count": "hunter2"}]}"#,
             Code::Type,

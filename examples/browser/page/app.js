@@ -145,21 +145,65 @@ class Refused extends Error {
     const said = problem?.detail ?? problem?.title ?? `The service answered ${status}.`;
     super(wait ? `${said} Try again in ${wait} s.` : said);
     this.status = status;
-    this.errors = Array.isArray(problem?.errors) ? problem.errors : [];
+    const problems = (problem?.problems ?? []).map(({ pointer, message }) => ({ path: pointer, problem: message }));
+    this.errors = Array.isArray(problem?.errors) ? problem.errors : problems;
     this.more = problem?.more ?? 0;
   }
 }
 
+/** Where the API key is kept as long as this tab is. */
+const KEPT_KEY = "browser.key";
+let apiKey = sessionStorage.getItem(KEPT_KEY);
+/** Whoever was asked for the key and gave none is not asked again before the button is pressed. */
+let declined = false;
+let asking = null;
+
+function drawKey() {
+  document.body.dataset.key = apiKey ? "there" : declined ? "missing" : "none";
+  say($("#key-button"), apiKey ? "Forget the API key" : "Enter the API key");
+}
+
+/** Asks for the API key; all who need it wait for one answer. */
+function askKey(problem) {
+  asking ??= (async () => {
+    const dialog = $("#sign-in");
+    const input = $("#api-key");
+    for (let told = problem; ; told = "A key is one word of letters, digits and signs.") {
+      say($("#sign-in-problem"), told);
+      $("#sign-in-problem").hidden = !told;
+      dialog.returnValue = "no";
+      dialog.showModal();
+      await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
+      const given = input.value.trim();
+      input.value = "";
+      declined = dialog.returnValue !== "yes";
+      if (!declined && !/^[\x21-\x7e]+$/.test(given)) continue;
+      if (!declined) sessionStorage.setItem(KEPT_KEY, (apiKey = given));
+      drawKey();
+      return !declined;
+    }
+  })().finally(() => (asking = null));
+  return asking;
+}
+
 async function answer(path, options = {}, limit = 20_000) {
-  let response;
-  try {
-    response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(limit), ...options });
-  } catch (error) {
-    const detail = error.name === "TimeoutError" ? "The service took too long to answer." : "The service cannot be reached.";
-    throw new Refused(0, { detail });
+  for (;;) {
+    const used = apiKey;
+    const headers = { ...options.headers, ...(used && { authorization: `Bearer ${used}` }) };
+    let response;
+    try {
+      response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(limit), ...options, headers });
+    } catch (error) {
+      const detail = error.name === "TimeoutError" ? "The service took too long to answer." : "The service cannot be reached.";
+      throw new Refused(0, { detail });
+    }
+    if (response.ok) return response;
+    const refused = new Refused(response.status, await response.json().catch(() => null), response.headers.get("retry-after"));
+    if (refused.status !== 401) throw refused;
+    // It may have been given while this was on its way.
+    const isNew = apiKey !== used;
+    if (!isNew && (declined || !(await askKey(used ? "The service does not take this key." : "")))) throw refused;
   }
-  if (response.ok) return response;
-  throw new Refused(response.status, await response.json().catch(() => null), response.headers.get("retry-after"));
 }
 
 async function call(path, options, limit) {
@@ -554,6 +598,8 @@ function tickJob() {
 }
 
 const artifact = (file) => `/v1/jobs/${encodeURIComponent(shown)}/artifacts/${encodeURIComponent(file.name)}`;
+/** What was fetched with the key for the job that is shown, as addresses of this page's own. */
+let fetched = [];
 const GONE = "No longer kept: the space for files was needed.";
 
 async function whyNot(url) {
@@ -567,9 +613,36 @@ async function whyNot(url) {
   }
 }
 
+/** The content of a file, as an address: an image or a link cannot show the key. */
+async function contentOf(url, signal) {
+  const address = URL.createObjectURL(await (await answer(url, signal && { signal })).blob());
+  fetched.push(address);
+  return address;
+}
+
+/** Shows a picture that needs the key, once it is near to being seen. */
+function showWithKey(image, link, url) {
+  const watch = new IntersectionObserver(async ([{ isIntersecting }]) => {
+    if (!isIntersecting) return;
+    watch.disconnect();
+    try {
+      link.href = image.src = await contentOf(url);
+    } catch (error) {
+      link.replaceWith(element("span", { class: "gone" }, error.status === 410 ? GONE : error.message));
+    }
+  }, { rootMargin: "400px" });
+  watch.observe(link);
+}
+
 function pictures(list) {
   const one = (file) => {
     const url = artifact(file);
+    if (apiKey) {
+      const image = element("img", { alt: `Screenshot ${file.name}`, decoding: "async" });
+      const link = element("a", { target: "_blank", rel: "noopener" }, image);
+      showWithKey(image, link, url);
+      return element("li", {}, link, element("span", { class: "under", dir: "auto" }, `${file.name}, ${bytes(file.bytes)}`));
+    }
     const image = element("img", { src: url, alt: `Screenshot ${file.name}`, loading: "lazy", decoding: "async" });
     const link = element("a", { href: url, target: "_blank", rel: "noopener" }, image);
     image.addEventListener("error", async () => link.replaceWith(element("span", { class: "gone" }, (await whyNot(url)) ?? "It cannot be shown.")));
@@ -586,11 +659,20 @@ function fileLink(file) {
   const link = element("a", { href: url, dir: "auto", ...(shows ? { target: "_blank", rel: "noopener" } : { download: file.name }) }, file.name);
   let checked = false;
   link.addEventListener("click", async (event) => {
-    if (checked || event.ctrlKey || event.metaKey || event.shiftKey) {
+    if (checked || (!apiKey && (event.ctrlKey || event.metaKey || event.shiftKey))) {
       checked = false;
       return;
     }
     event.preventDefault();
+    if (apiKey) {
+      try {
+        // Not shown: what a page gave would be content of this page's own address.
+        element("a", { href: await contentOf(url), download: file.name }).click();
+      } catch (error) {
+        link.replaceWith(element("span", {}, file.name, element("span", { class: "problem" }, ` ${error.status === 410 ? GONE : error.message}`)));
+      }
+      return;
+    }
     const problem = await whyNot(url);
     if (problem) return link.replaceWith(element("span", {}, file.name, element("span", { class: "problem" }, ` ${problem}`)));
     checked = true;
@@ -654,6 +736,7 @@ function route() {
   if (shown && shown !== before) {
     job = null;
     drawn = new Map();
+    for (const address of fetched.splice(0)) URL.revokeObjectURL(address);
     for (const part of document.querySelectorAll("[data-slot]")) part.replaceChildren();
     for (const button of ["#again", "#cancel"]) $(button).hidden = true;
     say($("#job-title"), jobs.find((other) => other.id === shown)?.name ?? "…");
@@ -751,7 +834,8 @@ const flow = $("#flow");
 /** The text as the page put it there; what differs from it is somebody's work. */
 let given = "";
 
-const tenant = () => ($("#tenant").value.trim() ? { "x-tenant": $("#tenant").value.trim() } : {});
+/** A key says itself whose it is. */
+const tenant = () => (!apiKey && $("#tenant").value.trim() ? { "x-tenant": $("#tenant").value.trim() } : {});
 
 async function setFlow(text, inputs) {
   const typed = flow.value.trim() && flow.value !== given;
@@ -878,7 +962,8 @@ $("#cancel").addEventListener("click", () => cancel(job));
 
 // ---- live
 
-let source = null;
+/** Without a word for so long the connection is dead; the service says something every 15 seconds. */
+const SILENCE = 60_000;
 let wait = 1_000;
 let lostAt = null;
 let polling = null;
@@ -886,7 +971,7 @@ let polling = null;
 function link(state) {
   document.body.dataset.link = state;
   const when = lostAt?.toLocaleTimeString();
-  const words = { connecting: "Connecting", live: "Live", polling: "No live events; asking every 5 seconds", lost: `Connection lost at ${when}` };
+  const words = { connecting: "Connecting", live: "Live", polling: "No live events; asking every 5 seconds", lost: `Connection lost at ${when}`, locked: "Not signed in" };
   say($("#link"), words[state]);
   $("#lost").hidden = state !== "lost";
   say($("#lost"), state === "lost" ? `Connection lost at ${when}. What is shown is from then; trying again every few seconds.` : "");
@@ -929,38 +1014,89 @@ function silence() {
   link("lost");
 }
 
-function connect() {
-  source = new EventSource("/v1/events");
-  const on = (name, take) => source.addEventListener(name, (event) => {
-    try {
-      take(JSON.parse(event.data));
-    } catch {
-      reload().catch(() => {});
-    }
-  });
-  source.addEventListener("open", () => {
-    wait = 1_000;
-    lostAt = null;
-    clearInterval(polling);
-    polling = null;
-    link("live");
-    // What happened while nobody listened.
-    reload().catch((error) => say($("#empty"), error.message));
-  });
-  on("job", takeJob);
-  on("pool", takePool);
-  source.addEventListener("lagged", () => reload().catch(() => {}));
-  // Browsers give up after some answers, so that trying again is done here.
-  source.addEventListener("error", () => {
-    source.close();
-    if (!polling) {
-      polling = setInterval(poll, 5_000);
-      poll();
-    }
-    setTimeout(connect, wait * (0.75 + Math.random() / 2));
-    wait = Math.min(15_000, wait * 2);
-  });
+const takers = { job: takeJob, pool: takePool, lagged: () => reload().catch(() => {}) };
+
+function take(name, data) {
+  try {
+    takers[name]?.(JSON.parse(data));
+  } catch {
+    reload().catch(() => {});
+  }
 }
+
+function opened() {
+  wait = 1_000;
+  lostAt = null;
+  clearInterval(polling);
+  polling = null;
+  link("live");
+  // What happened while nobody listened.
+  reload().catch((error) => say($("#empty"), error.message));
+}
+
+/** Hears events until the stream ends. By `fetch`, since an `EventSource` cannot show a key. */
+async function listen() {
+  const stop = new AbortController();
+  let late;
+  const patience = () => {
+    clearTimeout(late);
+    late = setTimeout(() => stop.abort(), SILENCE);
+  };
+  try {
+    const response = await answer("/v1/events", { signal: stop.signal });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    opened();
+    let [rest, name, data] = ["", "", ""];
+    for (;;) {
+      patience();
+      const { value, done } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        if (line.startsWith("event:")) name = line.slice(6).trim();
+        else if (line.startsWith("data:")) data += line.slice(5).trim();
+        else if (line === "") {
+          if (name) take(name, data);
+          [name, data] = ["", ""];
+        }
+      }
+    }
+  } finally {
+    clearTimeout(late);
+    stop.abort();
+  }
+}
+
+async function connect() {
+  const began = Date.now();
+  try {
+    await listen();
+    // A stream that a key opened ends now and then, so that the key is looked at again.
+    if (Date.now() - began > SILENCE) return setTimeout(connect, 0);
+  } catch (error) {
+    if (error.status === 401 || error.status === 403) {
+      clearInterval(polling);
+      polling = null;
+      link("locked");
+      return say($("#empty"), error.status === 401 ? "Enter the API key to see jobs." : error.message);
+    }
+  }
+  if (!polling) {
+    polling = setInterval(poll, 5_000);
+    poll();
+  }
+  setTimeout(connect, wait * (0.75 + Math.random() / 2));
+  wait = Math.min(15_000, wait * 2);
+}
+
+$("#key-button").addEventListener("click", async () => {
+  if (apiKey) {
+    sessionStorage.removeItem(KEPT_KEY);
+    return location.reload();
+  }
+  if (await askKey("")) connect();
+});
 
 $("#filters").addEventListener("change", (event) => {
   filter = event.target.value;
@@ -988,6 +1124,7 @@ setInterval(tick, 1_000);
 
 if (!flow.value) flow.value = given = EXAMPLES["search a site"];
 number();
+drawKey();
 route();
 say($("#empty"), "Loading …");
 connect();

@@ -1,10 +1,11 @@
 //! What the browser service can be told.
 
+use buttress_access::policy::{PolicyConfig, RoleConfig, RuleConfig};
 use buttress_cache::CacheConfig;
 use buttress_connect::Address;
 use buttress_core::{Validate, Violations};
 use buttress_ratelimit::LimiterConfig;
-use buttress_service::{ServiceConfig, address_limits};
+use buttress_service::{SecurityConfig, ServiceConfig, address_limits};
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct BrowserConfig {
     pub language: LanguageConfig,
     /// How often clients may ask.
     pub limits: LimiterConfig,
+    /// Who may use the service; off, whoever reaches it may do everything. `browser init` makes what it needs, in `folder`, which is
+    /// below `jobs.folder` where it is relative.
+    pub security: SecurityConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
@@ -58,13 +62,41 @@ impl Default for BrowserConfig {
             jobs: JobsConfig::default(),
             language: LanguageConfig::default(),
             limits,
+            security: SecurityConfig::of("security", "browser", roles()),
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
     }
 }
 
+/// Each may do what the one before it may.
+fn roles() -> PolicyConfig {
+    let mut policy = PolicyConfig::default();
+    for (name, inherits, allow) in [
+        ("viewer", None, "job:read"),
+        ("operator", Some("viewer"), "job:write"),
+        ("admin", Some("operator"), "key:manage"),
+    ] {
+        let mut role = RoleConfig::default();
+        role.inherits = inherits.into_iter().map(str::to_owned).collect();
+        role.allow = vec![RuleConfig::new(allow)];
+        policy.roles.insert(name.to_owned(), role);
+    }
+    policy
+}
+
 impl BrowserConfig {
+    /// What protects the service, in its place.
+    #[must_use]
+    pub fn placed_security(&self) -> SecurityConfig {
+        let mut security = self.security.clone();
+        // One that is absolute stays what it is; none at all is refused.
+        if !security.folder.as_os_str().is_empty() {
+            security.folder = self.jobs.folder.join(security.folder);
+        }
+        security
+    }
+
     /// With `redis_url` wherever something can be shared and its own section does not say where.
     #[must_use]
     pub fn shared(mut self) -> Self {
@@ -87,7 +119,11 @@ impl Validate for BrowserConfig {
         wrong.nest("guard", &self.guard);
         wrong.nest("jobs", &self.jobs);
         wrong.nest("language", &self.language);
+        let key = self.language.key_secret.as_deref().filter(|_| !self.security.enabled);
+        let remedy = "needs `security.enabled`; without it, `language.key_file` says where the key is";
+        wrong.require(key.is_none(), "language.key_secret", key.unwrap_or_default(), remedy);
         wrong.nest("limits", &self.limits);
+        wrong.nest("security", &self.security);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()
@@ -97,6 +133,8 @@ impl Validate for BrowserConfig {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -119,6 +157,20 @@ mod tests {
             ("redis://two".to_owned(), "redis://one".to_owned())
         );
         assert_eq!(alone.limits.name, "browser", "another service on that server has limits of its own");
+    }
+
+    #[test]
+    fn security_is_below_the_jobs_unless_it_says_where() {
+        let mut config = BrowserConfig::default();
+        config.validate().unwrap();
+        config.jobs.folder = "/srv/jobs".into();
+        assert_eq!(config.placed_security().folder, Path::new("/srv/jobs/security"));
+        config.security.folder = "/etc/browser".into();
+        assert_eq!(config.placed_security().folder, Path::new("/etc/browser"));
+        config.security.folder = "".into();
+        config.language.key_secret = Some("language/key".to_owned());
+        let wrong = config.validate().unwrap_err().to_string();
+        assert!(wrong.contains("security.folder") && wrong.contains("needs `security.enabled`"), "{wrong}");
     }
 
     #[test]

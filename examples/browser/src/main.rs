@@ -4,6 +4,7 @@
 
 mod bench;
 mod command_line;
+mod init;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,17 @@ enum Command {
         /// Print the report as JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Makes what `security.enabled` needs, and an API key: a vault, an audit log, keys.
+    ///
+    /// Run again, it leaves what is there as it is and issues another key. The service must not run meanwhile.
+    Init {
+        /// Whose key it is: a name, as the audit log will have it.
+        #[arg(long, value_name = "NAME")]
+        owner: String,
+        /// What its owner may do: viewer, operator or admin, or a role of `security.policy`.
+        #[arg(long, default_value = "admin")]
+        role: String,
     },
     /// Runs the HTTP service, with its page at /.
     Serve,
@@ -114,6 +126,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Run { flow, out, allow, json } => {
             runtime.block_on(command_line::run(config, &flow, &out, &allow, json))
+        }
+        Command::Init { owner, role } => {
+            runtime.block_on(init::init(&config, owner, &role))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Serve => {
             runtime.block_on(browser::serve::run(config))?;

@@ -137,6 +137,23 @@ fn what_is_wrong_is_said_before_anything_runs() {
     assert_eq!(submit(json!({})).status, 400);
     assert_eq!(service.request("POST", "/v1/jobs", "{").status, 400);
     assert_eq!(service.request("GET", "/v1/jobs/none", "").status, 404);
+    let deep = format!(r#"{{"flow": "x", "inputs": {{"a": {}1{}}}}}"#, "[".repeat(64), "]".repeat(64));
+    for (path, body, status, pointer, code) in [
+        ("/v1/jobs", r#"{"command": "go to \u202emoc.elpmaxe"}"#, 400, "/command", "rule"),
+        ("/v1/commands", r#"{"text": "a\u0000b"}"#, 400, "/text", "rule"),
+        ("/v1/jobs", r#"{"command": "a", "command": "b"}"#, 400, "/command", "duplicate"),
+        ("/v1/jobs", r#"{"command": "a", "sudo": true}"#, 400, "/sudo", "unknown"),
+        ("/v1/jobs", &deep, 413, &format!("/inputs/a{}", "/0".repeat(62)), "too_deep"),
+    ] {
+        let wrong = service.request("POST", path, body);
+        let problem = &wrong.json()["problems"][0];
+        assert_eq!(
+            (wrong.status, &problem["pointer"], &problem["code"]),
+            (status, &json!(pointer), &json!(code)),
+            "{}",
+            wrong.text()
+        );
+    }
 
     let hostile = service.submit("  - goto: http://169.254.169.254/latest\n");
     let job = service.ended(&hostile);

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -13,6 +14,7 @@ use buttress_access::{Names, TenantId};
 use buttress_core::{ErrorClass, Key, units};
 use serde::{Deserialize, Serialize};
 
+use super::caller::Caller;
 use crate::problem::Problem;
 
 /// The most keys in one list.
@@ -25,7 +27,17 @@ pub(super) fn routes(keys: ApiKeys) -> Router {
         .route("/v1/keys", get(list).post(issue))
         .route("/v1/keys/{id}", delete(revoke))
         .route("/v1/keys/{id}/rotate", post(rotate))
+        .layer(from_fn(of_no_tenant))
         .with_state(keys)
+}
+
+/// Whoever may issue keys may issue those of any tenant, and of none: that is not for one of them.
+async fn of_no_tenant(caller: Caller, request: Request, next: Next) -> Answer<Response> {
+    if caller.principal.is_some_and(|principal| principal.tenant.is_some()) {
+        let detail = "API keys are managed with a key that belongs to no tenant";
+        return Err(Problem::new(ErrorClass::Forbidden).detail(detail));
+    }
+    Ok(next.run(request).await)
 }
 
 /// What may be known of a key.

@@ -127,7 +127,7 @@ impl Caller {
             Ok(_) => &metrics.answered,
             Err(failure) => match failure.error {
                 ModelError::Throttled { .. } => &metrics.throttled,
-                ModelError::Unavailable { .. } => &metrics.unavailable,
+                ModelError::Unavailable { .. } | ModelError::NoKey { .. } => &metrics.unavailable,
                 ModelError::TimedOut(_) => &metrics.timed_out,
                 ModelError::TooLarge | ModelError::Invalid { .. } => &metrics.invalid,
                 ModelError::Unauthenticated { .. } | ModelError::Refused { .. } => &metrics.refused,

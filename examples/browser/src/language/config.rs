@@ -6,6 +6,7 @@ use std::time::Duration;
 use buttress_connect::{Address, ConnectionConfig};
 use buttress_core::{Validate, Violations, units};
 use buttress_resilience::ResilienceConfig;
+use buttress_secrets::Name;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -20,6 +21,7 @@ use super::tokens;
 /// | `model` | `""` | the model's name there; needed with `url` |
 /// | `key_file` | none | a file that holds the API key, and nothing else |
 /// | `key_variable` | none | an environment variable that holds the API key |
+/// | `key_secret` | none | the secret of the vault that is the API key: `"language/key"`; a new version is used without a restart |
 /// | `calls` | 30 s for one try, 3 tries in 2 min, 16 calls at once and 64 that wait up to 5 s, a circuit breaker | see [`ResilienceConfig`] |
 /// | `max_answer_tokens` | 2000 | the longest answer |
 /// | `prompt_tokens` | 4000 | the longest prompt, by our estimate; the page is shrunk until it fits |
@@ -44,6 +46,8 @@ pub struct LanguageConfig {
     pub key_file: Option<PathBuf>,
     /// An environment variable that holds the API key.
     pub key_variable: Option<String>,
+    /// The name of the secret that is the API key.
+    pub key_secret: Option<String>,
     /// How long a call may take, how often it is tried, and how many there may be at once.
     pub calls: ResilienceConfig,
     /// The longest answer in tokens.
@@ -78,6 +82,7 @@ impl Default for LanguageConfig {
             model: String::new(),
             key_file: None,
             key_variable: None,
+            key_secret: None,
             calls: calls(),
             max_answer_tokens: 2_000,
             prompt_tokens: 4_000,
@@ -178,6 +183,14 @@ impl Validate for LanguageConfig {
         }
         let one = self.key_file.is_none() || self.key_variable.is_none();
         wrong.require(one, "key_variable", "given beside `key_file`", "must not be; keep one of the two");
+        if let Some(name) = &self.key_secret {
+            let one = self.key_file.is_none() && self.key_variable.is_none();
+            let remedy = "must not be beside `key_file` or `key_variable`; keep one of them";
+            wrong.require(one, "key_secret", name, remedy);
+            let named = Name::new(name);
+            let problem = named.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            wrong.require(named.is_ok(), "key_secret", format!("{name:?}"), problem);
+        }
         let shown = units::format_duration;
         wrong.nest("calls", &self.calls);
         let answer = (100..=100_000).contains(&self.max_answer_tokens);

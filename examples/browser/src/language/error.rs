@@ -138,12 +138,23 @@ impl Classify for Error {
 #[non_exhaustive]
 pub enum ModelError {
     /// It does not take our key.
-    #[error("the service refuses the API key ({status}); look at `key_file` or `key_variable`{}", Said(.said))]
+    #[error(
+        "the service refuses the API key ({status}); look at `key_file`, `key_variable` or `key_secret`{}",
+        Said(.said)
+    )]
     Unauthenticated {
         /// 401 or 403.
         status: u16,
         /// What it says.
         said: String,
+    },
+    /// Our key cannot be had.
+    #[error("the secret {name}, which is the API key, cannot be used: {problem}")]
+    NoKey {
+        /// The name of the secret.
+        name: String,
+        /// Why not. Never the key.
+        problem: String,
     },
     /// It is asked too often.
     #[error("the service is asked too often (429){}", Said(.said))]
@@ -196,7 +207,7 @@ impl Classify for ModelError {
     /// For those who give commands: that our key is refused is no fault of theirs.
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Throttled { .. } | Self::Unavailable { .. } => ErrorClass::Unavailable,
+            Self::Throttled { .. } | Self::Unavailable { .. } | Self::NoKey { .. } => ErrorClass::Unavailable,
             Self::TimedOut(_) => ErrorClass::Timeout,
             Self::Unauthenticated { .. } | Self::Refused { .. } | Self::TooLarge | Self::Invalid { .. } => {
                 ErrorClass::Internal

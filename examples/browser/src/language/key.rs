@@ -1,14 +1,63 @@
-//! The API key: read once, sent, and shown to nobody.
+//! The API key: read once, or from the secrets each time; sent, and shown to nobody.
 
 use std::fmt;
 use std::io::Read;
 
+use buttress_secrets::Secrets;
 use reqwest::header::HeaderValue;
 
 use super::config::LanguageConfig;
-use super::error::{Error, Result};
+use super::error::{Error, ModelError, Result};
 
 const MOST: u64 = 16 << 10;
+
+/// Where the API key comes from.
+#[derive(Debug)]
+pub(crate) enum KeySource {
+    /// The service wants none.
+    None,
+    /// The configuration says it.
+    Known(ApiKey),
+    /// The current version of a secret.
+    Secret { secrets: Secrets, name: String },
+}
+
+impl KeySource {
+    /// What the configuration speaks of. A secret is looked at, so that a missing one is told at the start.
+    pub(crate) async fn open(config: &LanguageConfig, secrets: Option<&Secrets>) -> Result<Self> {
+        let Some(name) = &config.key_secret else {
+            return Ok(ApiKey::read(config)?.map_or(Self::None, Self::Known));
+        };
+        let missing = |problem| Error::Key { from: format!("the secret {name}"), problem };
+        let Some(secrets) = secrets else {
+            return Err(missing("there are no secrets without `security.enabled`".to_owned()));
+        };
+        let source = Self::Secret { secrets: secrets.reader("language"), name: name.clone() };
+        source.now().await.map_err(|error| missing(error.to_string()))?;
+        Ok(source)
+    }
+
+    /// The key to use now.
+    pub(crate) async fn now(&self) -> Result<Option<ApiKey>, ModelError> {
+        match self {
+            Self::None => Ok(None),
+            Self::Known(key) => Ok(Some(key.clone())),
+            Self::Secret { secrets, name } => {
+                let told = |problem| ModelError::NoKey { name: name.clone(), problem };
+                let secret = secrets.current(name).await.map_err(|error| told(error.to_string()))?;
+                let text = secret.text().map_err(|error| told(error.to_string()))?;
+                ApiKey::new(text.trim()).map(Some).map_err(told)
+            }
+        }
+    }
+
+    /// The key that the vault has by now, if it is another than one that was refused.
+    pub(crate) async fn instead_of(&self, refused: &ApiKey) -> Option<ApiKey> {
+        let Self::Secret { secrets, name } = self else { return None };
+        secrets.forget(name);
+        self.now().await.ok().flatten().filter(|key| key.text != refused.text)
+    }
+}
 
 /// An API key, 8 to 16,384 printable ASCII characters without spaces.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use buttress_core::{Classify, ErrorClass, SharedClock, timeout};
+use buttress_secrets::Secrets;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::crypto::{CryptoProvider, ring};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::config::LanguageConfig;
 use super::error::{Error, ModelError, Result};
-use super::key::ApiKey;
+use super::key::{ApiKey, KeySource};
 use super::optimise::Message;
 use super::scan::plain;
 
@@ -28,7 +29,7 @@ pub(crate) struct Model {
     client: Client,
     address: String,
     pub(crate) name: String,
-    key: Option<ApiKey>,
+    key: KeySource,
     clock: SharedClock,
     timeout: Duration,
     max_answer_tokens: u64,
@@ -79,9 +80,13 @@ impl Classify for Failure {
 
 impl Model {
     /// The model of the configuration, if it names one.
-    pub(crate) fn open(config: &LanguageConfig, clock: SharedClock) -> Result<Option<Self>> {
+    pub(crate) async fn open(
+        config: &LanguageConfig,
+        secrets: Option<&Secrets>,
+        clock: SharedClock,
+    ) -> Result<Option<Self>> {
         let Some(url) = &config.url else { return Ok(None) };
-        let key = ApiKey::read(config)?;
+        let key = KeySource::open(config, secrets).await?;
         if CryptoProvider::get_default().is_none() {
             // Somebody was quicker: then that is the default.
             let _ = ring::default_provider().install_default();
@@ -107,6 +112,23 @@ impl Model {
     }
 
     async fn ask_unlimited(&self, messages: &[Message]) -> Result<Answer, Failure> {
+        let key = self.key.now().await.map_err(passing)?;
+        let refused = match self.ask_with(key.as_ref(), messages).await {
+            Err(failure) if matches!(failure.error, ModelError::Unauthenticated { .. }) => failure,
+            outcome => return outcome,
+        };
+        // It may have been rotated since it was looked at.
+        let newer = match &key {
+            Some(key) => self.key.instead_of(key).await,
+            None => None,
+        };
+        match newer {
+            Some(newer) => self.ask_with(Some(&newer), messages).await,
+            None => Err(refused),
+        }
+    }
+
+    async fn ask_with(&self, key: Option<&ApiKey>, messages: &[Message]) -> Result<Answer, Failure> {
         let body = Body {
             model: &self.name,
             messages,
@@ -115,7 +137,7 @@ impl Model {
             response_format: Format { r#type: "json_object" },
         };
         let mut request = self.client.post(&self.address).json(&body);
-        if let Some(key) = &self.key {
+        if let Some(key) = key {
             request = request.header(AUTHORIZATION, key.header());
         }
         let mut response = request.send().await.map_err(|error| Failure {
@@ -124,49 +146,47 @@ impl Model {
             ..passing(unavailable(&error))
         })?;
         if !response.status().is_success() {
-            return Err(self.refusal(response).await);
+            return Err(refusal(key, response).await);
         }
         let body = read(&mut response, MOST_BODY).await?;
         let body = body.ok_or(Failure { is_passing: false, ..lost(ModelError::TooLarge) })?;
         Answer::read(&body).map_err(|error| Failure { is_passing: false, ..lost(error) })
     }
+}
 
-    async fn refusal(&self, mut response: Response) -> Failure {
-        let status = response.status();
-        let retry_after = retry_after(response.headers());
-        // What it says is only for people; that it cannot be read changes nothing.
-        let said = read(&mut response, MOST_ERROR).await.ok().flatten().unwrap_or_default();
-        let said = self.said(&said);
-        let error = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                ModelError::Unauthenticated { status: status.as_u16(), said }
-            }
-            StatusCode::TOO_MANY_REQUESTS => ModelError::Throttled { retry_after, said },
-            status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-                let said = if said.is_empty() { said } else { format!(", and it says: {said}") };
-                ModelError::Unavailable { problem: format!("it answered {}{said}", status.as_u16()) }
-            }
-            status => ModelError::Refused { status: status.as_u16(), said },
-        };
-        let is_passing = matches!(error, ModelError::Throttled { .. } | ModelError::Unavailable { .. });
-        Failure { error, may_cost: false, retry_after, is_passing }
-    }
+async fn refusal(key: Option<&ApiKey>, mut response: Response) -> Failure {
+    let status = response.status();
+    let retry_after = retry_after(response.headers());
+    // What it says is only for people; that it cannot be read changes nothing.
+    let said = read(&mut response, MOST_ERROR).await.ok().flatten().unwrap_or_default();
+    let said = what_is_said(key, &said);
+    let error = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            ModelError::Unauthenticated { status: status.as_u16(), said }
+        }
+        StatusCode::TOO_MANY_REQUESTS => ModelError::Throttled { retry_after, said },
+        status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+            let said = if said.is_empty() { said } else { format!(", and it says: {said}") };
+            ModelError::Unavailable { problem: format!("it answered {}{said}", status.as_u16()) }
+        }
+        status => ModelError::Refused { status: status.as_u16(), said },
+    };
+    let is_passing = matches!(error, ModelError::Throttled { .. } | ModelError::Unavailable { .. });
+    Failure { error, may_cost: false, retry_after, is_passing }
+}
 
-    /// What an answer says, on one line, cut, without the key.
-    fn said(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(body);
-        let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-        let message = json.as_ref().and_then(|json| {
-            ["/error/message", "/error", "/message", "/detail"]
-                .iter()
-                .find_map(|at| json.pointer(at)?.as_str())
-        });
-        let said = message.unwrap_or(&text);
-        // The key goes before the cut: half of it would not be found.
-        let said = plain(said, MOST_ERROR);
-        let said = self.key.as_ref().map_or(said.clone(), |key| key.redact(&said));
-        said.chars().take(MOST_SAID).collect()
-    }
+/// What an answer says, on one line, cut, without the key.
+fn what_is_said(key: Option<&ApiKey>, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    let message = json.as_ref().and_then(|json| {
+        ["/error/message", "/error", "/message", "/detail"].iter().find_map(|at| json.pointer(at)?.as_str())
+    });
+    let said = message.unwrap_or(&text);
+    // The key goes before the cut: half of it would not be found.
+    let said = plain(said, MOST_ERROR);
+    let said = key.map_or(said.clone(), |key| key.redact(&said));
+    said.chars().take(MOST_SAID).collect()
 }
 
 /// The body, if it has at most `most` bytes.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use buttress_core::{BoxFuture, Ctx, DynProbe, Validate};
 use buttress_resilience::Policy;
+use buttress_secrets::Secrets;
 use serde::Serialize;
 
 use super::answer::Plan;
@@ -131,8 +132,22 @@ impl Translator {
     ///
     /// Outside of a tokio runtime.
     pub async fn open(config: &LanguageConfig, ctx: &Ctx) -> Result<Self> {
+        Self::open_with(config, None, ctx).await
+    }
+
+    /// As [`open`](Self::open), with the secrets that `key_secret` is one of. Its current version is sent, so that it can be rotated
+    /// while this runs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn open_with(config: &LanguageConfig, secrets: Option<&Secrets>, ctx: &Ctx) -> Result<Self> {
         config.validate().map_err(Error::Config)?;
-        let model = Model::open(config, Arc::clone(&ctx.clock))?;
+        let model = Model::open(config, secrets, Arc::clone(&ctx.clock)).await?;
         let helper = match model {
             Some(model) => Some(Helper::open(model, config, ctx).await?),
             None => None,

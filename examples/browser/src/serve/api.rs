@@ -6,28 +6,32 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use buttress_core::{ErrorClass, Key};
-use buttress_service::Problem;
+use buttress_core::{ByteSize, ErrorClass, Key};
+use buttress_service::{Error as ServiceError, Problem, Security};
+use buttress_validate::PlainText;
+use buttress_validate::json::{JsonLimits, from_json};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::runner::Runner;
 use super::state;
+use super::tenancy::{Asker, Tenancy};
 use crate::flow::{Compiled, Flow, FlowErrors};
 use crate::jobs::{Filter, Job, JobId, NewJob, State as JobState, Summary};
 use crate::language::{Request, Translation, Translator};
 
 /// The largest request body: a workflow, its inputs and what JSON adds.
 const BODY: usize = 2 << 20;
-/// Whose a job is whose request does not say.
-const NOBODY: &str = "default";
+/// How deep it may be: workflows stand in one another, and inputs are anything.
+const DEPTH: usize = 64;
 
 /// What every handler works on.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) runner: Runner,
     pub(crate) translator: Translator,
+    pub(crate) tenancy: Tenancy,
     /// What the model is called, if there is one.
     pub(crate) model: String,
 }
@@ -35,24 +39,32 @@ pub(crate) struct Api {
 type Answer<T> = Result<T, Problem>;
 
 /// The routes below `/v1` that answer soon.
-pub(crate) fn routes(api: Api) -> Router {
-    Router::new()
-        .route("/v1/jobs", post(submit).get(list))
+pub(crate) fn routes(api: Api, security: &Security) -> Result<Router, ServiceError> {
+    let read = Router::new()
+        .route("/v1/jobs", get(list))
         .route("/v1/jobs/{id}", get(show))
-        .route("/v1/jobs/{id}/cancel", post(cancel))
         .route("/v1/jobs/{id}/artifacts/{name}", get(artifact))
         .route("/v1/flows/check", post(check))
         .route("/v1/pool", get(pool))
-        .layer(DefaultBodyLimit::max(BODY))
-        .with_state(api)
+        .route_layer(security.require("job:read")?);
+    let write = Router::new()
+        .route("/v1/jobs", post(submit))
+        .route("/v1/jobs/{id}/cancel", post(cancel))
+        .route_layer(security.require("job:write")?);
+    let routes = read.merge(write).layer(DefaultBodyLimit::max(BODY)).with_state(api);
+    Ok(security.authenticate(routes))
 }
 
 /// The routes below `/v1` that take as long as the other side does: events, and a model that thinks.
-pub(crate) fn long_routes(api: Api) -> Router {
-    Router::new()
+pub(crate) fn long_routes(api: Api, security: &Security) -> Result<Router, ServiceError> {
+    let command = Router::new()
         .route("/v1/commands", post(command))
+        .layer(DefaultBodyLimit::max(BODY))
+        .route_layer(security.require("job:write")?);
+    let events = Router::new()
         .route("/v1/events", get(super::events::events))
-        .with_state(api)
+        .route_layer(security.require("job:read")?);
+    Ok(security.authenticate(command.merge(events).with_state(api)))
 }
 
 /// A workflow, as an object or as its text.
@@ -80,31 +92,17 @@ impl AnyFlow {
 #[serde(deny_unknown_fields)]
 struct Submission {
     flow: Option<AnyFlow>,
-    command: Option<String>,
+    command: Option<PlainText>,
     #[serde(default)]
     inputs: Map<String, Value>,
     key: Option<String>,
 }
 
-async fn submit(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answer<Response> {
-    let submission: Submission = read(&body)?;
-    let tenant = tenant(&headers)?.map_or_else(|| Key::new(NOBODY), Ok)?;
-    let Submission { flow, command, inputs, key } = submission;
-    let (flow, text) = match (flow, command) {
-        (Some(flow), None) => flow.compile().map_err(wrong_flow)?,
-        (None, Some(command)) => {
-            let translation = api.translate(command, &tenant).await?;
-            (Compiled::new(&translation.flow).map_err(wrong_flow)?, text_of(&translation.flow)?)
-        }
-        _ => {
-            let detail = "give either `flow`, a workflow, or `command`, a plain sentence";
-            return Err(Problem::new(ErrorClass::Invalid).detail(detail));
-        }
-    };
-    flow.bind(inputs.clone()).map_err(wrong_flow)?;
-    let key = key.map(Key::new).transpose()?;
-    let job = NewJob { tenant, flow: text, name: flow.name().to_owned(), inputs, key };
-    let (job, new) = api.runner.store.submit(job).await?;
+async fn submit(State(api): State<Api>, asker: Asker, body: Bytes) -> Answer<Response> {
+    let answer = api.accept(&asker, &body).await;
+    let target = answer.as_ref().map_or_else(|_| "job".to_owned(), |(job, _)| format!("job/{}", job.id));
+    asker.did(&api.runner.ctx, "job.submit", &target, &answer);
+    let (job, new) = answer?;
     let status = if new { StatusCode::ACCEPTED } else { StatusCode::OK };
     let location = format!("/v1/jobs/{}", job.id);
     Ok((status, [(header::LOCATION, location)], Json(WholeJob::from(job))).into_response())
@@ -122,13 +120,9 @@ struct Jobs {
     jobs: Vec<Summary>,
 }
 
-async fn list(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Query<ListQuery>,
-) -> Answer<Json<Jobs>> {
+async fn list(State(api): State<Api>, asker: Asker, Query(query): Query<ListQuery>) -> Answer<Json<Jobs>> {
     let filter = Filter {
-        tenant: tenant(&headers)?,
+        tenant: asker.seen().cloned(),
         state: query.state,
         before: query.before.as_deref().map(id).transpose()?,
         limit: Some(query.limit.unwrap_or(50)),
@@ -152,50 +146,81 @@ impl From<Job> for WholeJob {
     }
 }
 
-async fn show(State(api): State<Api>, headers: HeaderMap, Path(job): Path<String>) -> Answer<Json<WholeJob>> {
-    let job = api.runner.store.get(id(&job)?, tenant(&headers)?.as_ref()).await?;
+async fn show(State(api): State<Api>, asker: Asker, Path(job): Path<String>) -> Answer<Json<WholeJob>> {
+    let job = api.runner.store.get(id(&job)?, asker.seen()).await?;
     Ok(Json(job.into()))
 }
 
-async fn cancel(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Path(job): Path<String>,
-) -> Answer<Json<WholeJob>> {
-    let job = api.runner.store.cancel(id(&job)?, tenant(&headers)?.as_ref()).await?;
-    Ok(Json(job.into()))
+async fn cancel(State(api): State<Api>, asker: Asker, Path(job): Path<String>) -> Answer<Json<WholeJob>> {
+    let answer = async { Ok(api.runner.store.cancel(id(&job)?, asker.seen()).await?) }.await;
+    asker.did(&api.runner.ctx, "job.cancel", &format!("job/{job}"), &answer);
+    Ok(Json(answer?.into()))
 }
 
 async fn artifact(
     State(api): State<Api>,
+    asker: Asker,
     headers: HeaderMap,
     Path((job, name)): Path<(String, String)>,
 ) -> Answer<Response> {
-    let job = api.runner.store.get(id(&job)?, tenant(&headers)?.as_ref()).await?;
-    let named = job.report.iter().flat_map(|report| &report.artifacts).find(|artifact| artifact.name == name);
-    let Some(artifact) = named else {
-        return Err(Problem::new(ErrorClass::NotFound).detail(format!("the job has no artifact {name}")));
-    };
-    let tag = format!("\"{}\"", artifact.hash);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    let answer = api.artifact(&asker, &headers, &job, &name).await;
+    asker.did(&api.runner.ctx, "artifact.read", &format!("job/{job}/{name}"), &answer);
+    answer
+}
+
+impl Api {
+    /// Takes a job, and tells whether it is new.
+    async fn accept(&self, asker: &Asker, body: &[u8]) -> Answer<(Job, bool)> {
+        let submission: Submission = read(body)?;
+        let tenant = asker.own()?.clone();
+        let Submission { flow, command, inputs, key } = submission;
+        let (flow, text) = match (flow, command) {
+            (Some(flow), None) => flow.compile().map_err(wrong_flow)?,
+            (None, Some(command)) => {
+                let translation = self.translate(command, &tenant).await?;
+                (Compiled::new(&translation.flow).map_err(wrong_flow)?, text_of(&translation.flow)?)
+            }
+            _ => {
+                let detail = "give either `flow`, a workflow, or `command`, a plain sentence";
+                return Err(Problem::new(ErrorClass::Invalid).detail(detail));
+            }
+        };
+        flow.bind(inputs.clone()).map_err(wrong_flow)?;
+        let key = key.map(Key::new).transpose()?;
+        let job = NewJob { tenant, flow: text, name: flow.name().to_owned(), inputs, key };
+        Ok(self.runner.store.submit(job).await?)
     }
-    let Some(content) = api.runner.artifacts.get(&artifact.hash).await? else {
-        let detail = "the artifact gave way to newer ones; `jobs.artifacts` keeps more";
-        return Err(Problem::new(ErrorClass::NotFound).status(StatusCode::GONE).detail(detail));
-    };
-    // What a page gave may be anything: only what this service made itself is shown.
-    let shown = matches!(artifact.media_type.as_str(), "image/png" | "application/pdf");
-    let disposition = if shown { "inline" } else { "attachment" };
-    let headers = [
-        (header::CONTENT_TYPE, artifact.media_type.clone()),
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("{disposition}; filename=\"{name}\"")),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
-    ];
-    Ok((headers, content).into_response())
+
+    async fn artifact(&self, asker: &Asker, headers: &HeaderMap, job: &str, name: &str) -> Answer<Response> {
+        let job = self.runner.store.get(id(job)?, asker.seen()).await?;
+        let named =
+            job.report.iter().flat_map(|report| &report.artifacts).find(|artifact| artifact.name == name);
+        let Some(artifact) = named else {
+            return Err(Problem::new(ErrorClass::NotFound).detail(format!("the job has no artifact {name}")));
+        };
+        let tag = format!("\"{}\"", artifact.hash);
+        if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+        }
+        let Some(content) = self.runner.artifacts.get(&artifact.hash).await? else {
+            let detail = "the artifact gave way to newer ones; `jobs.artifacts` keeps more";
+            return Err(Problem::new(ErrorClass::NotFound).status(StatusCode::GONE).detail(detail));
+        };
+        // What a page gave may be anything: only what this service made itself is shown.
+        let shown = matches!(artifact.media_type.as_str(), "image/png" | "application/pdf");
+        let disposition = if shown { "inline" } else { "attachment" };
+        let headers = [
+            (header::CONTENT_TYPE, artifact.media_type.clone()),
+            (header::ETAG, tag),
+            (header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned()),
+            // Who has another key is not shown what was kept for this one.
+            (header::VARY, "authorization, x-api-key, x-tenant".to_owned()),
+            (header::CONTENT_DISPOSITION, format!("{disposition}; filename=\"{name}\"")),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
+        ];
+        Ok((headers, content).into_response())
+    }
 }
 
 #[derive(Deserialize)]
@@ -221,13 +246,17 @@ async fn check(body: Bytes) -> Answer<Json<Checked>> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Command {
-    text: String,
+    text: PlainText,
 }
 
-async fn command(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Answer<Json<Translation>> {
-    let command: Command = read(&body)?;
-    let tenant = tenant(&headers)?.map_or_else(|| Key::new(NOBODY), Ok)?;
-    Ok(Json(api.translate(command.text, &tenant).await?))
+async fn command(State(api): State<Api>, asker: Asker, body: Bytes) -> Answer<Json<Translation>> {
+    let answer = async {
+        let Command { text } = read(&body)?;
+        api.translate(text, asker.own()?).await
+    };
+    let answer = answer.await;
+    asker.did(&api.runner.ctx, "command.translate", "command", &answer);
+    Ok(Json(answer?))
 }
 
 async fn pool(State(api): State<Api>) -> Answer<Json<state::Pool>> {
@@ -235,8 +264,8 @@ async fn pool(State(api): State<Api>) -> Answer<Json<state::Pool>> {
 }
 
 impl Api {
-    async fn translate(&self, text: String, tenant: &Key) -> Answer<Translation> {
-        let request = Request::new(text).tenant(tenant.as_str());
+    async fn translate(&self, text: PlainText, tenant: &Key) -> Answer<Translation> {
+        let request = Request::new(text.as_str()).tenant(tenant.as_str());
         Ok(self.translator.translate(&request).await?)
     }
 
@@ -248,17 +277,16 @@ impl Api {
     }
 }
 
-/// The body of a request, which is JSON whatever its header says.
+/// The body of a request, which is JSON whatever its header says. What is wrong is told with its place.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Answer<T> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::new(ErrorClass::Invalid).detail(format!("the body does not read: {error}")))
-}
-
-/// Whose request it is, if it says so.
-fn tenant(headers: &HeaderMap) -> Answer<Option<Key>> {
-    let Some(name) = headers.get("x-tenant") else { return Ok(None) };
-    let name = name.to_str().map_err(|_| Problem::new(ErrorClass::Invalid).detail("x-tenant is no text"))?;
-    Ok(Some(Key::new(name)?))
+    let mut limits = JsonLimits::default();
+    (limits.bytes, limits.depth) = (ByteSize::b(BODY as u64), DEPTH);
+    // A workflow may be one text.
+    limits.string_bytes = limits.bytes;
+    from_json(body, &limits).map_err(|problems| {
+        let list = serde_json::to_value(&problems).unwrap_or_default();
+        Problem::from(problems).with("problems", list)
+    })
 }
 
 fn id(text: &str) -> Answer<JobId> {

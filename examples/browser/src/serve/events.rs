@@ -1,23 +1,34 @@
 //! What happens, as it happens: server-sent events.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use buttress_core::Key;
 use futures_util::{Stream, stream};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::api::Api;
 use super::state::Pool;
+use super::tenancy::Asker;
 use crate::jobs::{Change, Summary};
 
 /// How often the pool is looked at for a listener.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// For how long somebody listens who had to show a key: then it is shown anew, and may have been revoked.
+const KEY_HOLDS: Duration = Duration::from_mins(5);
+
 /// Changes of jobs as they come, and of the pool at most once a second, until the service drains.
-pub(super) async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let listener = Listener { changes: api.runner.store.changes(), api, shown: None };
+pub(super) async fn events(
+    State(api): State<Api>,
+    asker: Asker,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let key = asker.caller.principal.as_ref();
+    let until = key.map(|_| api.runner.ctx.clock.now() + KEY_HOLDS);
+    let seen = key.and_then(|_| asker.seen().cloned());
+    let listener = Listener { changes: api.runner.store.changes(), api, seen, until, shown: None };
     let events = stream::unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -28,6 +39,9 @@ pub(super) async fn events(State(api): State<Api>) -> Sse<impl Stream<Item = Res
 struct Listener {
     api: Api,
     changes: tokio::sync::broadcast::Receiver<Change>,
+    /// Whose jobs it hears of; none: everybody's.
+    seen: Option<Key>,
+    until: Option<Instant>,
     /// The pool as it was told last.
     shown: Option<Pool>,
 }
@@ -37,6 +51,9 @@ impl Listener {
     async fn next(&mut self) -> Option<Event> {
         let (clock, shutdown) = (self.api.runner.ctx.clock.clone(), self.api.runner.ctx.shutdown.clone());
         loop {
+            if self.until.is_some_and(|until| clock.now() >= until) {
+                return None;
+            }
             if self.shown.is_none()
                 && let Some(event) = self.pool().await
             {
@@ -46,9 +63,10 @@ impl Listener {
                 // What has happened is told before the end.
                 biased;
                 change = self.changes.recv() => match change {
+                    Ok(change) if self.seen.as_ref().is_some_and(|seen| seen.as_str() != change.tenant) => {}
                     Ok(change) => {
                         // Forgotten meanwhile: there is nothing to tell.
-                        let Ok(job) = self.api.runner.store.get(change.id, None).await else { continue };
+                        let Ok(job) = self.api.runner.store.get(change.id, self.seen.as_ref()).await else { continue };
                         return Event::default().event("job").json_data(Summary::from(&job)).ok();
                     }
                     Err(RecvError::Lagged(_)) => return Some(Event::default().event("lagged").data("{}")),

@@ -5,13 +5,14 @@ mod events;
 mod page;
 mod runner;
 mod state;
+mod tenancy;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use buttress_core::{Ctx, DynProbe, Probe, Vitality};
 use buttress_health::Check;
-use buttress_service::{RateLimit, Service};
+use buttress_service::{RateLimit, Security, Service};
 use buttress_telemetry::Telemetry;
 use tokio::sync::Semaphore;
 
@@ -22,6 +23,7 @@ use crate::jobs::{Artifacts, Store};
 use crate::language::Translator;
 use api::Api;
 use runner::Runner;
+use tenancy::Tenancy;
 
 /// Runs the service until it is asked to stop.
 ///
@@ -33,6 +35,16 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     let ctx = Ctx::default();
     let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
     telemetry.build_info("browser", env!("CARGO_PKG_VERSION"));
+    let settings = config.placed_security();
+    // Before all others: what they do is in its log.
+    let (security, ctx) = Security::open("browser", &settings, ctx)
+        .await
+        .context("cannot open what `security` names; `browser init --owner NAME` makes it")?;
+    let listen = config.service.listen;
+    if !settings.enabled && !listen.ip().is_loopback() {
+        tracing::warn!(%listen, "whoever reaches this address may do everything; `security.enabled` asks for API keys");
+    }
+    let tenancy = Tenancy::new(&settings).context("cannot use `security.policy`")?;
     // First: what is wrong with it is known before a browser is started.
     let limits = RateLimit::open(&config.limits, &ctx).await;
     let limits = limits
@@ -47,7 +59,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     if language.folder.is_relative() {
         language.folder = folder.join(language.folder);
     }
-    let translator = Translator::open(&language, &ctx).await?;
+    let translator = Translator::open_with(&language, security.secrets(), &ctx).await?;
     let mut chromium = config.chromium;
     // Browsers of a process that was killed are found here and ended.
     chromium.leftovers.get_or_insert_with(|| folder.join("browsers"));
@@ -63,19 +75,21 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
         ctx: ctx.clone(),
     };
     let answers = translator.probe();
-    let api = Api { runner: runner.clone(), translator, model: language.model };
+    let api = Api { runner: runner.clone(), translator, tenancy, model: language.model };
     let [browsers, tabs] = fleet.probes();
-    let mut service =
-        Service::new("browser", config.service, ctx, telemetry).with(limits.clone()).with(runner);
+    // The last that stops.
+    let service = Service::new("browser", config.service, ctx, telemetry).with(security.clone());
+    let mut service = service.with(limits.clone()).with(runner);
     if let Some(answers) = answers {
         service = service.check(Check::ready(Named("answers", answers)));
     }
     service
         .check(Check::ready(Named("browsers", browsers)))
         .check(Check::ready(Named("tabs", tabs)))
-        .routes(api::routes(api.clone()).layer(limits.layer()))
+        .routes(api::routes(api.clone(), &security)?.layer(limits.layer()))
+        .routes(security.routes()?.layer(limits.layer()))
         .routes(page::routes())
-        .long_routes(api::long_routes(api).layer(limits.layer()))
+        .long_routes(api::long_routes(api, &security)?.layer(limits.layer()))
         .run()
         .await?;
     Ok(())

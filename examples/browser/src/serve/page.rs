@@ -5,9 +5,8 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get};
 
-/// Nothing from elsewhere, nothing inline.
-const POLICY: &str =
-    "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// Nothing from elsewhere, nothing inline. Pictures that need a key are fetched by the page, and shown as its own.
+const POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 pub(crate) fn routes() -> Router {
     Router::new()
