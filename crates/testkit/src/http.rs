@@ -42,13 +42,11 @@ pub fn http(address: &str, method: &str, path: &str, body: &[u8]) -> io::Result<
 }
 
 /// As [`http`], with further lines of the head, each with its end.
-pub(crate) fn http_with(
-    address: &str,
-    method: &str,
-    path: &str,
-    lines: &str,
-    body: &[u8],
-) -> io::Result<Answer> {
+///
+/// # Errors
+///
+/// As there.
+pub fn http_with(address: &str, method: &str, path: &str, lines: &str, body: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let length = body.len();

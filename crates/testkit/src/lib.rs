@@ -55,7 +55,7 @@ mod wait;
 
 pub use chromium::{Chromium, Page};
 pub use fault_proxy::FaultProxy;
-pub use http::{Answer, http};
+pub use http::{Answer, http, http_with};
 pub use nats::Nats;
 pub use openbao::OpenBao;
 pub use postgres::Postgres;

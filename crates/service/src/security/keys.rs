@@ -10,9 +10,10 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use buttress_access::keys::{ApiKeys, IssuedKey, KeyId, KeyRecord, NewKey};
 use buttress_access::{Names, TenantId};
-use buttress_core::{ErrorClass, Key, units};
+use buttress_core::{Ctx, ErrorClass, Key, Outcome, units};
 use serde::{Deserialize, Serialize};
 
+use super::Caller;
 use crate::problem::Problem;
 
 /// The most keys in one list.
@@ -20,12 +21,27 @@ const LONGEST_LIST: usize = 500;
 
 type Answer<T> = Result<T, Problem>;
 
-pub(super) fn routes(keys: ApiKeys) -> Router {
+/// What handlers work on.
+#[derive(Clone)]
+struct Managed {
+    keys: ApiKeys,
+    ctx: Ctx,
+}
+
+impl Managed {
+    /// Says by whom: the keys themselves tell only what became of them.
+    fn did<T>(&self, caller: &Caller, action: &'static str, id: &str, done: &Result<T, impl Sized>) {
+        let outcome = if done.is_ok() { Outcome::Success } else { Outcome::Failure };
+        caller.did(&self.ctx, action, id, outcome);
+    }
+}
+
+pub(super) fn routes(keys: ApiKeys, ctx: Ctx) -> Router {
     Router::new()
         .route("/v1/keys", get(list).post(issue))
         .route("/v1/keys/{id}", delete(revoke))
         .route("/v1/keys/{id}/rotate", post(rotate))
-        .with_state(keys)
+        .with_state(Managed { keys, ctx })
 }
 
 /// What may be known of a key.
@@ -85,9 +101,9 @@ struct ListQuery {
     after: Option<String>,
 }
 
-async fn list(State(keys): State<ApiKeys>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
+async fn list(State(managed): State<Managed>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
     let after = query.after.as_deref().map(id).transpose()?;
-    let found = keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
+    let found = managed.keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
     Ok(Json(found.iter().map(Shown::of).collect()))
 }
 
@@ -105,10 +121,17 @@ struct Wanted {
     lifetime: Option<Duration>,
 }
 
-async fn issue(State(keys): State<ApiKeys>, Json(wanted): Json<Wanted>) -> Answer<Response> {
+async fn issue(
+    State(managed): State<Managed>,
+    caller: Caller,
+    Json(wanted): Json<Wanted>,
+) -> Answer<Response> {
     let mut key = NewKey::of(Key::new(wanted.owner)?).roles(wanted.roles).label(wanted.label);
     (key.tenant, key.lifetime) = (wanted.tenant, wanted.lifetime);
-    Ok(made(&keys.issue(key).await?))
+    let issued = managed.keys.issue(key).await;
+    let id = issued.as_ref().map_or_else(|_| "none".to_owned(), |issued| issued.record().id.to_string());
+    managed.did(&caller, "key.issue", &id, &issued);
+    Ok(made(&issued?))
 }
 
 #[derive(Default, Deserialize)]
@@ -120,15 +143,24 @@ struct Rotation {
 }
 
 async fn rotate(
-    State(keys): State<ApiKeys>,
+    State(managed): State<Managed>,
+    caller: Caller,
     Path(text): Path<String>,
     Query(rotation): Query<Rotation>,
 ) -> Answer<Response> {
     const OVERLAP: Duration = Duration::from_hours(24);
-    Ok(made(&keys.rotate(id(&text)?, rotation.overlap.unwrap_or(OVERLAP)).await?))
+    let rotated = managed.keys.rotate(id(&text)?, rotation.overlap.unwrap_or(OVERLAP)).await;
+    managed.did(&caller, "key.rotate", &text, &rotated);
+    Ok(made(&rotated?))
 }
 
-async fn revoke(State(keys): State<ApiKeys>, Path(text): Path<String>) -> Answer<StatusCode> {
-    keys.revoke(id(&text)?).await?;
+async fn revoke(
+    State(managed): State<Managed>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Answer<StatusCode> {
+    let revoked = managed.keys.revoke(id(&text)?).await;
+    managed.did(&caller, "key.revoke", &text, &revoked);
+    revoked?;
     Ok(StatusCode::NO_CONTENT)
 }
