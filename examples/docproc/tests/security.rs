@@ -120,7 +120,7 @@ fn what_kill_9_leaves_verifies_and_goes_on() {
     let mut acknowledged = BTreeSet::new();
     for run in 0..3 {
         let mut service = secured.start(dir.path(), &[]);
-        for number in 0..random.below(8) + 1 {
+        for number in 0..=random.below(8) {
             let (status, id) = upload(&service, &secured.key, &format!("Document {number} of run {run}."));
             assert_eq!(status, 202);
             acknowledged.insert(id);
@@ -219,7 +219,7 @@ fn names_are_made_safe_and_what_inflates_too_far_is_refused() {
 
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..32 {
-        bomb.write_all(&[0; 1 << 20]).unwrap();
+        bomb.write_all(&vec![0; 1 << 20]).unwrap();
     }
     let bomb = bomb.finish().unwrap();
     let refused = service.upload("bomb.gz", &bomb).unwrap();
