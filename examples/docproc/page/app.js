@@ -12,8 +12,55 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// ---- who asks
+
+// Kept until the tab is closed, and out of the reach of other sites.
+const KEY = "docproc-key";
+let asked = null;
+
+function askForKey(message) {
+  asked ??= new Promise((given) => {
+    const form = $("#key-form");
+    $("#key-message").textContent = message;
+    $("#key").hidden = false;
+    $("#key-text").focus();
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      const text = $("#key-text").value.trim();
+      // Others cannot be in a header.
+      if (!/^[\x21-\x7e]+$/.test(text)) return;
+      sessionStorage.setItem(KEY, text);
+      form.reset();
+      $("#key").hidden = true;
+      asked = null;
+      given();
+    };
+  });
+  return asked;
+}
+
+// `fetch` with the key, which is asked for where the service wants one.
+async function ask(path, options = {}) {
+  for (;;) {
+    const key = sessionStorage.getItem(KEY);
+    $("#forget").hidden = !key;
+    const headers = key ? { authorization: `Bearer ${key}` } : {};
+    const response = await fetch(path, { ...options, headers });
+    if (response.status !== 401) return response;
+    // Another request may have been given a new one meanwhile.
+    if (sessionStorage.getItem(KEY) === key) {
+      await askForKey(key ? "The service does not take this key. Another?" : "The service asks for an API key.");
+    }
+  }
+}
+
+$("#forget").addEventListener("click", () => {
+  sessionStorage.removeItem(KEY);
+  location.reload();
+});
+
 async function call(path, options) {
-  const response = await fetch(path, options);
+  const response = await ask(path, options);
   const body = response.status === 204 ? null : await response.json().catch(() => null);
   if (!response.ok) throw new Error(body?.detail ?? body?.title ?? `The service answered ${response.status}.`);
   return body;
@@ -248,20 +295,55 @@ async function search(query) {
 
 // ---- live
 
-const events = new EventSource("/v1/events");
-events.addEventListener("document", (event) => {
-  const item = JSON.parse(event.data);
-  put(item);
-  if (item.id === shown && ["done", "failed"].includes(item.status)) show(shown);
-});
-events.addEventListener("stats", (event) => {
-  const { queued, running, done, failed } = JSON.parse(event.data);
-  $("#stats").textContent = `${done} read, ${running} in work, ${queued} waiting, ${failed} failed`;
-});
 const refresh = () => list().catch((error) => complain(error.message));
-events.addEventListener("lagged", refresh);
-// Also after the service was away.
-events.addEventListener("open", refresh);
+
+const hear = {
+  document(data) {
+    const item = JSON.parse(data);
+    put(item);
+    if (item.id === shown && ["done", "failed"].includes(item.status)) show(shown);
+  },
+  stats(data) {
+    const { queued, running, done, failed } = JSON.parse(data);
+    $("#stats").textContent = `${done} read, ${running} in work, ${queued} waiting, ${failed} failed`;
+  },
+  lagged: refresh,
+};
+
+// Server-sent events, as this service writes them. An EventSource sends no key.
+async function listen(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const events = (rest + value).split("\n\n");
+    rest = events.pop();
+    for (const event of events) {
+      const [name, data] = ["event", "data"].map((field) => new RegExp(`^${field}: ?(.*)$`, "m").exec(event)?.[1]);
+      hear[name]?.(data);
+    }
+  }
+}
+
+async function follow() {
+  const wait = 3000;
+  for (;;) {
+    try {
+      const response = await ask("/v1/events");
+      if (response.status === 403) return complain("This key may not read documents.");
+      if (response.ok) {
+        // Also after the service was away.
+        refresh();
+        await listen(response.body);
+      }
+    } catch {
+      // It is away; the next turn tells whether it is back.
+    }
+    await new Promise((resume) => setTimeout(resume, wait));
+  }
+}
 
 $("#more").addEventListener("click", () => list(next));
+follow();
 show(location.hash.slice(1));

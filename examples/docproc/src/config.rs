@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use buttress_access::policy::{PolicyConfig, RoleConfig, RuleConfig};
 use buttress_connect::Address;
 use buttress_connect::blobs::BlobsConfig;
 use buttress_core::{ByteSize, Validate, Violations};
@@ -10,7 +11,7 @@ use buttress_docpipeline::{PipelineConfig, WorkersConfig};
 use buttress_queue::QueueConfig;
 use buttress_ratelimit::LimiterConfig;
 use buttress_resilience::{Part, ResilienceConfig};
-use buttress_service::{ServiceConfig, address_limits};
+use buttress_service::{SecurityConfig, ServiceConfig, address_limits};
 use buttress_telemetry::TelemetryConfig;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,8 @@ pub struct DocprocConfig {
     pub remote: ResilienceConfig,
     /// How often clients may ask.
     pub limits: LimiterConfig,
+    /// Who may use the service; off, whoever reaches it may do everything. `docproc init` makes what it needs.
+    pub security: SecurityConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
@@ -56,6 +59,7 @@ impl Default for DocprocConfig {
         let mut limits = address_limits();
         // The name of what is shared: another service may have limits on the same server.
         "docproc".clone_into(&mut limits.name);
+        let security = SecurityConfig::of(store.folder.join("security"), "docproc", roles());
         Self {
             redis_url: None,
             pipeline: PipelineConfig::default(),
@@ -65,6 +69,7 @@ impl Default for DocprocConfig {
             blobs,
             remote: remote(),
             limits,
+            security,
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
@@ -79,6 +84,22 @@ fn remote() -> ResilienceConfig {
     remote.parts = vec![Part::Retry];
     (remote.retry.attempts, remote.retry.first) = (30, Duration::from_millis(200));
     remote
+}
+
+/// Each may do what the one before it may.
+fn roles() -> PolicyConfig {
+    let mut policy = PolicyConfig::default();
+    for (name, inherits, allow) in [
+        ("reader", None, &["document:read"][..]),
+        ("writer", Some("reader"), &["document:write"]),
+        ("admin", Some("writer"), &["document:delete", "key:manage"]),
+    ] {
+        let mut role = RoleConfig::default();
+        role.inherits = inherits.into_iter().map(str::to_owned).collect();
+        role.allow = allow.iter().copied().map(RuleConfig::new).collect();
+        policy.roles.insert(name.to_owned(), role);
+    }
+    policy
 }
 
 impl DocprocConfig {
@@ -103,6 +124,7 @@ impl Validate for DocprocConfig {
         wrong.nest("blobs", &self.blobs);
         wrong.nest("remote", &self.remote);
         wrong.nest("limits", &self.limits);
+        wrong.nest("security", &self.security);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()

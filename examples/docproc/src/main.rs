@@ -1,6 +1,7 @@
 //! The command line of docproc.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A program for people, who read what it prints.
 
+mod init;
 mod queue_commands;
 
 use std::net::SocketAddr;
@@ -58,6 +59,17 @@ enum Command {
     Retry {
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Makes what `security.enabled=true` needs, and an API key: a vault, an audit log, keys.
+    ///
+    /// Run again, it leaves what is there as it is and issues another key. The service must not run meanwhile.
+    Init {
+        /// Whose key it is: a name, as it will stand in the audit log.
+        #[arg(long, value_name = "NAME")]
+        owner: String,
+        /// What its owner may do: reader, writer or admin, or a role of `security.policy`.
+        #[arg(long, default_value = "admin")]
+        role: String,
     },
     /// Runs the HTTP service, with its page at /.
     Serve,
@@ -191,6 +203,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let summary = runtime
                 .block_on(interruptible(|ctx| async move { run.bench(&paths, passes, &ctx).await }))?;
             report(&summary, true)
+        }
+        Command::Init { owner, role } => {
+            runtime.block_on(init::init(&config.security, owner, &role))?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Serve => {
             runtime.block_on(docproc::serve::run(config))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use buttress_testkit::Chromium;
 use common::folder;
+use common::secured::init;
 use common::service::Service;
 use tempfile::tempdir;
 
@@ -68,4 +69,43 @@ fn text_of_documents_is_never_markup() {
     page.wait_for("document.querySelector('#text').innerText.includes('in plain text')", SOON);
     assert_eq!(page.evaluate("document.querySelectorAll('img, #text script').length"), 0);
     assert!(page.evaluate("window.hurt").is_null());
+}
+
+/// What a browser does when a person gives a key.
+fn giving(key: &str) -> String {
+    format!(
+        "{{ document.querySelector('#key-text').value = '{key}'; document.querySelector('#key-form').requestSubmit() }}"
+    )
+}
+
+#[test]
+fn a_key_is_asked_for_where_the_service_wants_one() {
+    let dir = tempdir().unwrap();
+    let secured = init(dir.path());
+    let service = secured.start(dir.path(), &[]);
+    let browser = Chromium::start();
+    let mut page = browser.open(&format!("http://{}/", service.address));
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    page.wait_for("document.querySelector('#key').innerText.includes('asks for an API key')", SOON);
+    page.screenshot(&pictures.join("docproc-key.png"));
+    page.evaluate(&giving("docproc_forged"));
+    page.wait_for("document.querySelector('#key').innerText.includes('does not take this key')", SOON);
+    page.evaluate(&giving(&secured.key));
+    page.wait_for("document.querySelector('#stats').innerText.includes('0 read')", SOON);
+    page.wait_for("document.querySelector('#key').hidden", SOON);
+
+    // Events come with the key too: the list is of them.
+    page.set_files("#files", &[&folder("samples/pdf/harbour.pdf")]);
+    page.wait_for("document.querySelectorAll('#documents [data-status=done]').length === 1", SOON);
+    page.wait_for("document.querySelector('#text').innerText.includes('one to deliver a piano')", SOON);
+    page.wait_for("document.querySelector('#stats').innerText.includes('1 read')", SOON);
+    page.screenshot(&pictures.join("docproc-secured.png"));
+
+    // It is there in this tab until it is forgotten.
+    page.evaluate("location.reload()");
+    page.wait_for("document.querySelectorAll('#documents [data-status=done]').length === 1", SOON);
+    page.evaluate("document.querySelector('#forget').click()");
+    page.wait_for("document.querySelector('#key')?.innerText.includes('asks for an API key')", SOON);
+    assert!(page.evaluate("sessionStorage.getItem('docproc-key')").is_null());
+    assert_eq!(page.evaluate("document.querySelectorAll('#documents li').length"), 0);
 }

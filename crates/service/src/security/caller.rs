@@ -26,10 +26,16 @@ pub struct Caller {
 impl Caller {
     /// Emits what was done: `noun.verb`, to what, and how it ended.
     pub fn did(&self, ctx: &Ctx, action: &'static str, target: &str, outcome: Outcome) {
-        let mut event = Event::new(ctx.clock.wall(), action, outcome).target(target);
+        ctx.events.emit(self.event(ctx, action, outcome).target(target));
+    }
+
+    /// What was done by it now, for those who have more to say of it and emit it themselves.
+    #[must_use]
+    pub fn event(&self, ctx: &Ctx, action: &'static str, outcome: Outcome) -> Event {
+        let mut event = Event::new(ctx.clock.wall(), action, outcome);
         event.actor = Some(self.to_string());
         event.request_id = self.request_id.as_ref().map(ToString::to_string);
-        ctx.events.emit(event);
+        event
     }
 }
 

@@ -11,10 +11,11 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use buttress_access::keys::{ApiKeys, IssuedKey, KeyId, KeyRecord, NewKey};
 use buttress_access::{Names, TenantId};
-use buttress_core::{ErrorClass, Key, units};
+use buttress_core::{Ctx, ErrorClass, Key, Outcome, units};
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
+use super::Caller;
 use crate::problem::Problem;
 
 /// The most keys in one list.
@@ -22,13 +23,29 @@ const LONGEST_LIST: usize = 500;
 
 type Answer<T> = Result<T, Problem>;
 
-pub(super) fn routes(keys: ApiKeys) -> Router {
+/// What handlers work on.
+#[derive(Clone)]
+struct Managed {
+    keys: ApiKeys,
+    ctx: Ctx,
+}
+
+impl Managed {
+    /// Says by whom: the keys themselves tell only what became of them.
+    fn did<T>(&self, caller: &Caller, action: &'static str, id: &str, done: &Result<T, impl Sized>) {
+        let outcome = if done.is_ok() { Outcome::Success } else { Outcome::Failure };
+        caller.did(&self.ctx, action, id, outcome);
+    }
+}
+
+pub(super) fn routes(keys: ApiKeys, ctx: Ctx) -> Router {
     Router::new()
         .route("/v1/keys", get(list).post(issue))
         .route("/v1/keys/{id}", delete(revoke))
         .route("/v1/keys/{id}/rotate", post(rotate))
         .layer(from_fn(of_no_tenant))
         .with_state(keys)
+        .with_state(Managed { keys, ctx })
 }
 
 /// Whoever may issue keys may issue those of any tenant, and of none: that is not for one of them.
@@ -103,6 +120,9 @@ async fn list(State(keys): State<ApiKeys>, Query(query): Query<ListQuery>) -> An
         None => None,
     };
     let found = keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
+async fn list(State(managed): State<Managed>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
+    let after = query.after.as_deref().map(id).transpose()?;
+    let found = managed.keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
     Ok(Json(found.iter().map(Shown::of).collect()))
 }
 
@@ -120,10 +140,17 @@ struct Wanted {
     lifetime: Option<Duration>,
 }
 
-async fn issue(State(keys): State<ApiKeys>, Json(wanted): Json<Wanted>) -> Answer<Response> {
+async fn issue(
+    State(managed): State<Managed>,
+    caller: Caller,
+    Json(wanted): Json<Wanted>,
+) -> Answer<Response> {
     let mut key = NewKey::of(Key::new(wanted.owner)?).roles(wanted.roles).label(wanted.label);
     (key.tenant, key.lifetime) = (wanted.tenant, wanted.lifetime);
-    Ok(made(&keys.issue(key).await?))
+    let issued = managed.keys.issue(key).await;
+    let id = issued.as_ref().map_or_else(|_| "none".to_owned(), |issued| issued.record().id.to_string());
+    managed.did(&caller, "key.issue", &id, &issued);
+    Ok(made(&issued?))
 }
 
 #[derive(Default, Deserialize)]
@@ -146,5 +173,24 @@ async fn rotate(
 
 async fn revoke(State(keys): State<ApiKeys>, Path(id): Path<String>) -> Answer<StatusCode> {
     keys.revoke(KeyId::parse(&id).ok_or_else(no_such_key)?).await?;
+    State(managed): State<Managed>,
+    caller: Caller,
+    Path(text): Path<String>,
+    Query(rotation): Query<Rotation>,
+) -> Answer<Response> {
+    const OVERLAP: Duration = Duration::from_hours(24);
+    let rotated = managed.keys.rotate(id(&text)?, rotation.overlap.unwrap_or(OVERLAP)).await;
+    managed.did(&caller, "key.rotate", &text, &rotated);
+    Ok(made(&rotated?))
+}
+
+async fn revoke(
+    State(managed): State<Managed>,
+    caller: Caller,
+    Path(text): Path<String>,
+) -> Answer<StatusCode> {
+    let revoked = managed.keys.revoke(id(&text)?).await;
+    managed.did(&caller, "key.revoke", &text, &revoked);
+    revoked?;
     Ok(StatusCode::NO_CONTENT)
 }

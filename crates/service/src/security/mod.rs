@@ -123,7 +123,8 @@ impl Security {
     /// None that this crate could cause.
     pub fn routes(&self) -> Result<Router, Error> {
         let Some(on) = &self.0 else { return Ok(Router::new()) };
-        Ok(self.authenticate(keys::routes(on.keys.clone()).layer(self.require("key:manage")?)))
+        Ok(self
+            .authenticate(keys::routes(on.keys.clone(), on.ctx.clone()).layer(self.require("key:manage")?)))
     }
 
     /// Secrets of the service; none where security is off.

@@ -8,18 +8,19 @@ use axum::extract::{FromRequest, Multipart, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use buttress_core::{Ctx, ErrorClass, Rejection, RejectionReason};
+use buttress_core::{Ctx, ErrorClass, Outcome, Rejection, RejectionReason};
 use buttress_docpipeline::Document;
-use buttress_service::Problem;
+use buttress_service::{Caller, Error, Problem, Security};
+use buttress_validate::SafeFileName;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::queue::Queue;
 use super::records::{Accepted, Counts, DocumentSummary, Hit, Near, Status};
 use super::store::Store;
-use super::upload::{self, Upload, UploadError};
+use super::upload::{self, Bounds, Upload, UploadError};
 use crate::config::StoreConfig;
 
 /// The most documents in one list.
@@ -36,31 +37,39 @@ pub(crate) struct Api {
     pub(crate) config: Arc<StoreConfig>,
     /// Digest of the pipeline's configuration.
     pub(crate) digest: Arc<str>,
-    /// The largest document.
-    pub(crate) input_limit: u64,
+    /// What a document may not be more than.
+    pub(crate) bounds: Bounds,
     pub(crate) ctx: Ctx,
 }
 
 type Answer<T> = Result<T, Problem>;
 
+const READ: &str = "document:read";
+const WRITE: &str = "document:write";
+const DELETE: &str = "document:delete";
+
 /// The routes below `/v1`, all of which answer soon.
-pub(crate) fn routes(api: Api) -> Router {
-    Router::new()
+pub(crate) fn routes(api: Api, security: &Security) -> Result<Router, Error> {
+    let read = Router::new()
         .route("/v1/documents", get(list))
-        .route("/v1/documents/{id}", get(show).delete(remove))
+        .route("/v1/documents/{id}", get(show))
         .route("/v1/documents/{id}/text", get(text))
         .route("/v1/documents/{id}/near", get(near))
-        .route("/v1/documents/{id}/retry", post(retry))
         .route("/v1/search", get(search))
-        .with_state(api)
+        .route_layer(security.require(READ)?);
+    let write =
+        Router::new().route("/v1/documents/{id}/retry", post(retry)).route_layer(security.require(WRITE)?);
+    let delete =
+        Router::new().route("/v1/documents/{id}", delete(remove)).route_layer(security.require(DELETE)?);
+    Ok(security.authenticate(read.merge(write).merge(delete).with_state(api)))
 }
 
 /// The routes below `/v1` that take as long as the other side does: uploads and the stream of events.
-pub(crate) fn long_routes(api: Api) -> Router {
-    Router::new()
-        .route("/v1/documents", post(upload_documents))
-        .route("/v1/events", get(events))
-        .with_state(api)
+pub(crate) fn long_routes(api: Api, security: &Security) -> Result<Router, Error> {
+    let write =
+        Router::new().route("/v1/documents", post(upload_documents)).route_layer(security.require(WRITE)?);
+    let read = Router::new().route("/v1/events", get(events)).route_layer(security.require(READ)?);
+    Ok(security.authenticate(write.merge(read).with_state(api)))
 }
 
 #[derive(Serialize)]
@@ -83,6 +92,14 @@ struct RefusedUpload {
     problem: Problem,
 }
 
+/// A document as somebody hands it in.
+struct Offer<'a> {
+    caller: &'a Caller,
+    name: SafeFileName,
+    /// Its media type, as its sender says.
+    mime: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct UploadQuery {
     /// The file name of a body that is one document.
@@ -93,26 +110,33 @@ struct UploadQuery {
 async fn upload_documents(
     State(api): State<Api>,
     Query(query): Query<UploadQuery>,
+    caller: Caller,
     request: Request,
 ) -> Answer<Response> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.map(str::to_owned);
+    // The name that was sent is kept nowhere.
+    let offer = |name: &str, mime| Offer { caller: &caller, name: SafeFileName::sanitize(name), mime };
     let mut uploaded = Uploaded { documents: Vec::new(), refused: Vec::new() };
-    if content_type.is_some_and(|kind| kind.starts_with("multipart/form-data")) {
+    if content_type.as_ref().is_some_and(|kind| kind.starts_with("multipart/form-data")) {
         let mut form = Multipart::from_request(request, &()).await.map_err(|error| broken(&error))?;
         while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
             // A form may have other fields; only files are documents.
-            let Some(name) = field.file_name().map(str::to_owned) else { continue };
+            let Some(name) = field.file_name() else { continue };
+            let offer = offer(name, field.content_type().map(str::to_owned));
             let body = field.map_err(|error| UploadError::Broken { problem: error.body_text() });
-            match api.take(name.clone(), body).await {
+            match api.take(&offer, body).await {
                 Ok(document) => uploaded.documents.push(document),
-                Err(problem) => uploaded.refused.push(RefusedUpload { name, problem }),
+                Err(problem) => {
+                    uploaded.refused.push(RefusedUpload { name: offer.name.to_string(), problem });
+                }
             }
         }
     } else {
-        let name = query.name.unwrap_or_else(|| "document".to_owned());
+        let offer = offer(query.name.as_deref().unwrap_or("document"), content_type);
         let body = request.into_body().into_data_stream();
         let body = body.map_err(|error| UploadError::Broken { problem: error.to_string() });
-        uploaded.documents.push(api.take(name, body).await?);
+        uploaded.documents.push(api.take(&offer, body).await?);
     }
     match (uploaded.documents.is_empty(), uploaded.refused.pop()) {
         (true, None) => Err(Problem::new(ErrorClass::Invalid)
@@ -131,18 +155,43 @@ fn broken(error: &impl std::fmt::Display) -> Problem {
 }
 
 impl Api {
-    /// Receives one document and brings it to the disk; then it is accepted.
+    /// Takes one document, or not, and emits which.
     async fn take(
         &self,
-        name: String,
+        offer: &Offer<'_>,
+        body: impl Stream<Item = Result<bytes::Bytes, UploadError>>,
+    ) -> Answer<UploadedDocument> {
+        let mut belied = None;
+        let taken = self.accept(offer, &mut belied, body).await;
+        // Names of documents may tell of people, and what is logged stays: it says ids alone.
+        let (target, outcome) = match &taken {
+            Ok(taken) => (taken.document.id.as_str(), Outcome::Success),
+            Err(problem) if problem.status_code().is_client_error() => ("document", Outcome::Denied),
+            Err(_) => ("document", Outcome::Failure),
+        };
+        let mut event = offer.caller.event(&self.ctx, "document.upload", outcome).target(target);
+        event.detail = taken.as_ref().err().map(|problem| problem.class().to_string()).or(belied);
+        self.ctx.events.emit(event);
+        taken
+    }
+
+    /// Receives one document and brings it to the disk; then it is accepted.
+    async fn accept(
+        &self,
+        offer: &Offer<'_>,
+        belied: &mut Option<String>,
         body: impl Stream<Item = Result<bytes::Bytes, UploadError>>,
     ) -> Answer<UploadedDocument> {
         self.has_room().await?;
         let folder = self.store.incoming();
-        let upload = upload::receive(pin!(body), &folder, self.input_limit).await?;
-        let (digest, now) = (Arc::clone(&self.digest), self.ctx.clock.wall());
+        let upload = upload::receive(pin!(body), &offer.name, &folder, &self.bounds).await?;
+        *belied = upload.kind.and_then(|kind| upload::belied(kind, &offer.name, offer.mime.as_deref()));
+        if let Some(belied) = belied {
+            tracing::info!(target: "docproc", content = %upload.content, "an upload's content is of another kind: {belied}");
+        }
+        let (digest, now, name) = (Arc::clone(&self.digest), self.ctx.clock.wall(), offer.name.to_string());
         let accepted = self.store.run(move |store| {
-            let Upload { path, content, bytes } = &upload;
+            let Upload { path, content, bytes, .. } = &upload;
             store.accept(path, &name, content, &digest, *bytes, now)
         });
         let Accepted { document, seen_before } = accepted.await?;
@@ -220,20 +269,35 @@ async fn near(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Nea
     Ok(Json(NearList { near: near.ok_or_else(no_such_document)? }))
 }
 
+/// Emits what became of the document of this id, as far as it is one.
+fn did<T>(api: &Api, caller: &Caller, action: &'static str, id: &str, done: &Answer<T>) {
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let outcome = if done.is_ok() { Outcome::Success } else { Outcome::Failure };
+    caller.did(&api.ctx, action, if is_id { id } else { "no id" }, outcome);
+}
+
 async fn retry(
     State(api): State<Api>,
     Path(id): Path<String>,
+    caller: Caller,
 ) -> Answer<(StatusCode, Json<DocumentSummary>)> {
-    let document = api.store.run(move |store| store.retry(&id)).await?.ok_or_else(no_such_document)?;
+    let again = id.clone();
+    let found = api.store.run(move |store| store.retry(&again)).await.map_err(Problem::from);
+    let found = found.and_then(|found| found.ok_or_else(no_such_document));
+    did(&api, &caller, "document.retry", &id, &found);
+    let document = found?;
     if document.status == Status::Queued {
         api.queue.notify(&document);
     }
     Ok((StatusCode::ACCEPTED, Json(api.queue.now(document))))
 }
 
-async fn remove(State(api): State<Api>, Path(id): Path<String>) -> Answer<StatusCode> {
-    let removed = api.store.run(move |store| store.remove(&id)).await?;
-    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(no_such_document()) }
+async fn remove(State(api): State<Api>, Path(id): Path<String>, caller: Caller) -> Answer<StatusCode> {
+    let gone = id.clone();
+    let removed = api.store.run(move |store| store.remove(&gone)).await.map_err(Problem::from);
+    let removed = removed.and_then(|removed| removed.then_some(()).ok_or_else(no_such_document));
+    did(&api, &caller, "document.delete", &id, &removed);
+    removed.map(|()| StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

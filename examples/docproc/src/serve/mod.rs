@@ -13,13 +13,14 @@ use anyhow::{Context, Result};
 use buttress_core::{Ctx, Probe, Vitality};
 use buttress_docpipeline::Workers;
 use buttress_health::Check;
-use buttress_service::{BoxError, Component, RateLimit, Service};
+use buttress_service::{BoxError, Component, RateLimit, Security, Service};
 use buttress_telemetry::Telemetry;
 
 use crate::config::DocprocConfig;
 use api::Api;
 use queue::Queue;
 use store::Store;
+use upload::Bounds;
 
 /// Runs the service until it is asked to stop.
 ///
@@ -31,6 +32,17 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
     let ctx = Ctx::default();
     let telemetry = Telemetry::init(&config.telemetry, &ctx)?;
     telemetry.build_info("docproc", env!("CARGO_PKG_VERSION"));
+    let security = Security::open("docproc", &config.security, ctx).await;
+    let (security, ctx) = security.context("`docproc init` makes what `security.enabled` needs")?;
+    if !config.security.enabled && !config.service.listen.ip().is_loopback() {
+        let address = config.service.listen;
+        tracing::warn!(
+            target: "docproc",
+            %address,
+            "whoever reaches this address may read, add and delete documents; `docproc init` and \
+             `security.enabled=true` ask for API keys"
+        );
+    }
     // First: what is wrong with it is known at once.
     let limits = RateLimit::open(&config.limits, &ctx).await;
     let limits = limits
@@ -44,17 +56,20 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
         store: store.clone(),
         queue: queue.clone(),
         digest: config.pipeline.digest().into(),
-        input_limit: config.pipeline.limits.input_bytes.bytes(),
+        bounds: Bounds::of(&config.pipeline.limits),
         config: Arc::new(config.store),
         ctx: ctx.clone(),
     };
+    let routes = api::routes(api.clone(), &security)?.merge(security.routes()?).layer(limits.layer());
+    let long_routes = api::long_routes(api, &security)?.layer(limits.layer());
     Service::new("docproc", config.service, ctx, telemetry)
+        .with(security)
         .with(limits.clone())
         .with(store)
         .with(queue)
-        .routes(api::routes(api.clone()).layer(limits.layer()))
+        .routes(routes)
         .routes(page::routes())
-        .long_routes(api::long_routes(api).layer(limits.layer()))
+        .long_routes(long_routes)
         .run()
         .await?;
     Ok(())

@@ -29,6 +29,7 @@ CREATE INDEX IF NOT EXISTS documents_by_status ON documents (status, seq);
 CREATE VIRTUAL TABLE IF NOT EXISTS document_text USING fts5 (
     name, title, text, content = 'documents', content_rowid = 'seq', tokenize = 'unicode61 remove_diacritics 2'
 );
+INSERT INTO document_text (document_text, rank) VALUES ('secure-delete', 1);
 CREATE TRIGGER IF NOT EXISTS document_text_insert AFTER INSERT ON documents BEGIN
     INSERT INTO document_text (rowid, name, title, text) VALUES (new.seq, new.name, new.title, new.text);
 END;

@@ -96,6 +96,8 @@ impl Store {
         // An acknowledged document outlives the machine's power, not just this process.
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
+        // What is removed is overwritten, in the index too.
+        connection.pragma_update(None, "secure_delete", "ON")?;
         connection.execute_batch(include_str!("schema.sql"))?;
         let store = Self(Arc::new(Inner { connection: Mutex::new(connection), folder: folder.to_owned() }));
         store.clear_orphans()?;
@@ -323,7 +325,7 @@ impl Store {
         self.summary(id)
     }
 
-    /// Removes a document and all that is known of it. Whether there was one.
+    /// Removes a document and all that is known of it, also from the free room in the store's files. Whether there was one.
     ///
     /// # Errors
     ///
@@ -335,6 +337,8 @@ impl Store {
             .optional()?;
         if let Some(content) = &content {
             self.let_go(content)?;
+            // The log of what was written still has it.
+            self.connection().query_row("PRAGMA wal_checkpoint (TRUNCATE)", [], |_| Ok(()))?;
         }
         Ok(content.is_some())
     }

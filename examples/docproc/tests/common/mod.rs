@@ -1,6 +1,7 @@
 //! What the tests of the program share.
 #![allow(dead_code)] // Each test program uses a part of it.
 
+pub(crate) mod secured;
 pub(crate) mod service;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use buttress_testkit::{Answer, ProcessGroup, http, wait_until};
+use buttress_testkit::{Answer, ProcessGroup, http, http_with, wait_until};
 use serde_json::Value;
 
 use super::docproc;
@@ -42,6 +42,12 @@ impl Service {
 
     pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> std::io::Result<Answer> {
         http(&self.address, method, path, body)
+    }
+
+    /// As [`request`](Self::request), by whoever has `key`.
+    pub(crate) fn ask(&self, key: &str, method: &str, path: &str, body: &[u8]) -> Answer {
+        let line = format!("authorization: Bearer {key}\r\n");
+        http_with(&self.address, method, path, &line, body).unwrap()
     }
 
     /// Waits until a document is done with, and gives what became of it.
