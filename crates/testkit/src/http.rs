@@ -46,11 +46,6 @@ pub fn http(address: &str, method: &str, path: &str, body: &[u8]) -> io::Result<
 /// # Errors
 ///
 /// As of [`http`].
-/// As [`http`], with further lines of the head, each with its end.
-///
-/// # Errors
-///
-/// As there.
 pub fn http_with(address: &str, method: &str, path: &str, lines: &str, body: &[u8]) -> io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -14,7 +14,6 @@ use buttress_access::{Names, TenantId};
 use buttress_core::{Ctx, ErrorClass, Key, Outcome, units};
 use serde::{Deserialize, Serialize};
 
-use super::caller::Caller;
 use super::Caller;
 use crate::problem::Problem;
 
@@ -44,7 +43,6 @@ pub(super) fn routes(keys: ApiKeys, ctx: Ctx) -> Router {
         .route("/v1/keys/{id}", delete(revoke))
         .route("/v1/keys/{id}/rotate", post(rotate))
         .layer(from_fn(of_no_tenant))
-        .with_state(keys)
         .with_state(Managed { keys, ctx })
 }
 
@@ -114,14 +112,11 @@ struct ListQuery {
     after: Option<String>,
 }
 
-async fn list(State(keys): State<ApiKeys>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
+async fn list(State(managed): State<Managed>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
     let after = match query.after {
         Some(id) => Some(KeyId::parse(&id).ok_or_else(no_such_key)?),
         None => None,
     };
-    let found = keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
-async fn list(State(managed): State<Managed>, Query(query): Query<ListQuery>) -> Answer<Json<Vec<Shown>>> {
-    let after = query.after.as_deref().map(id).transpose()?;
     let found = managed.keys.list(query.tenant.as_ref(), after, LONGEST_LIST).await?;
     Ok(Json(found.iter().map(Shown::of).collect()))
 }
@@ -162,35 +157,25 @@ struct Rotation {
 }
 
 async fn rotate(
-    State(keys): State<ApiKeys>,
+    State(managed): State<Managed>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(rotation): Query<Rotation>,
 ) -> Answer<Response> {
     const OVERLAP: Duration = Duration::from_hours(24);
-    let id = KeyId::parse(&id).ok_or_else(no_such_key)?;
-    Ok(made(&keys.rotate(id, rotation.overlap.unwrap_or(OVERLAP)).await?))
-}
-
-async fn revoke(State(keys): State<ApiKeys>, Path(id): Path<String>) -> Answer<StatusCode> {
-    keys.revoke(KeyId::parse(&id).ok_or_else(no_such_key)?).await?;
-    State(managed): State<Managed>,
-    caller: Caller,
-    Path(text): Path<String>,
-    Query(rotation): Query<Rotation>,
-) -> Answer<Response> {
-    const OVERLAP: Duration = Duration::from_hours(24);
-    let rotated = managed.keys.rotate(id(&text)?, rotation.overlap.unwrap_or(OVERLAP)).await;
-    managed.did(&caller, "key.rotate", &text, &rotated);
+    let key = KeyId::parse(&id).ok_or_else(no_such_key)?;
+    let rotated = managed.keys.rotate(key, rotation.overlap.unwrap_or(OVERLAP)).await;
+    managed.did(&caller, "key.rotate", &id, &rotated);
     Ok(made(&rotated?))
 }
 
 async fn revoke(
     State(managed): State<Managed>,
     caller: Caller,
-    Path(text): Path<String>,
+    Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    let revoked = managed.keys.revoke(id(&text)?).await;
-    managed.did(&caller, "key.revoke", &text, &revoked);
+    let revoked = managed.keys.revoke(KeyId::parse(&id).ok_or_else(no_such_key)?).await;
+    managed.did(&caller, "key.revoke", &id, &revoked);
     revoked?;
     Ok(StatusCode::NO_CONTENT)
 }
