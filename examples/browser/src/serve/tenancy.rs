@@ -58,7 +58,7 @@ impl Tenancy {
             None => principal.id.clone(),
         };
         let all = rules.sees_all(principal, ctx);
-        let asker = Asker { all, own, said, caller };
+        let asker = Asker { caller, own, said, all };
         if !all {
             asker.own()?;
         }
