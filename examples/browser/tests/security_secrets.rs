@@ -106,7 +106,9 @@ fn the_models_key_is_rotated_while_the_service_runs_and_no_secret_is_shown_anywh
     assert!(service.process.wait().success());
 
     let mut config = vec!["config", "--set", "security.enabled=true"];
-    settings.iter().for_each(|setting| config.extend(["--set", setting]));
+    for setting in &settings {
+        config.extend(["--set", setting]);
+    }
     for words in [
         config.as_slice(),
         &["--help"],
