@@ -50,6 +50,8 @@ enum Body {
     Other(Kind),
 }
 
+/// How much is taken between two looks at the ratio: a bomb is found before more than some dozens of MiB were inflated for nothing.
+const STRIDE: u64 = 64 << 10;
 /// The longest media type that is looked at.
 const LONGEST_MIME: usize = 256;
 
@@ -96,7 +98,22 @@ impl UploadCheck {
         taken
     }
 
-    fn take(&mut self, piece: &[u8]) -> Result<(), Invalid> {
+    /// Judges the ratio at the same places of the content, however it is cut into pieces.
+    fn take(&mut self, mut piece: &[u8]) -> Result<(), Invalid> {
+        while !piece.is_empty() {
+            let until = STRIDE - self.count.sent % STRIDE;
+            let part = usize::try_from(until).unwrap_or(usize::MAX).min(piece.len());
+            let (part, rest) = piece.split_at_checked(part).unwrap_or((piece, &[]));
+            self.take_part(part)?;
+            if self.count.sent.is_multiple_of(STRIDE) {
+                self.count.check_ratio()?;
+            }
+            piece = rest;
+        }
+        Ok(())
+    }
+
+    fn take_part(&mut self, piece: &[u8]) -> Result<(), Invalid> {
         self.count.sent += piece.len() as u64;
         if self.count.sent > self.policy.max_bytes.bytes() {
             let problem = format!("is larger than {}", self.policy.max_bytes);
@@ -224,6 +241,7 @@ impl UploadCheck {
         };
         self.check_kind(kind)?;
         self.check_notes()?;
+        self.count.check_ratio()?;
         let (bytes, inflated) = (self.count.sent, self.count.inflated);
         Ok(Upload { name: self.name, kind, bytes, inflated, notes: self.notes })
     }

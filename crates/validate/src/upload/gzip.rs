@@ -23,6 +23,11 @@ impl Count {
         if self.inflated > self.max_inflated {
             return Err(wrong(Code::TooLong, "inflates to more than the limit", "send less"));
         }
+        Ok(())
+    }
+
+    /// Compares what was inflated with what was sent so far.
+    pub(super) fn check_ratio(&self) -> Result<(), Invalid> {
         if self.inflated > SMALL && self.inflated > self.sent.saturating_mul(self.max_ratio) {
             return Err(wrong(
                 Code::Ratio,
