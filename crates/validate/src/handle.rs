@@ -41,24 +41,16 @@ impl Handle {
         if text.len() > 4 * LONGEST || text.chars().count() > LONGEST {
             return Err(fail(Code::TooLong, "is longer than 64 characters", "choose a shorter one"));
         }
-        let mut between = false;
-        for (at, c) in text.char_indices() {
-            if let Some(code) = chars::fault(c) {
-                let (problem, remedy) = chars::told(code);
-                return Err(fail(code, problem, remedy).at_byte(at));
-            }
-            let letter =
-                c.is_alphanumeric() && c.identifier_allowed() || chars::is_mark(c) && at > 0 && !is_joint(c);
-            if !(letter || is_joint(c) && between) {
-                let remedy = "use letters and digits, and `_`, `-` or `.` between them";
-                return Err(fail(Code::Character, "has a character that is not allowed", remedy).at_byte(at));
-            }
-            between = letter;
-        }
-        if !between {
-            return Err(fail(Code::Character, "ends with punctuation", "end with a letter or digit"));
-        }
+        check_signs(text)?;
+        // What is kept has to hold as well: letters that are allowed apart may become one that is not.
         let plain: String = text.nfc().collect();
+        if let (true, Err(invalid)) = (plain != text, check_signs(&plain)) {
+            return Err(fail(
+                invalid.code(),
+                "has characters that become one that is not allowed",
+                "use other letters",
+            ));
+        }
         let restricted = plain.chars().filter(|c| !is_joint(*c)).collect::<String>();
         let scripts_fit = restricted.is_single_script()
             || restricted.as_str().check_restriction_level(RestrictionLevel::HighlyRestrictive);
@@ -79,6 +71,30 @@ impl Handle {
     pub fn skeleton(&self) -> String {
         let lower = self.0.to_lowercase();
         skeleton(&lower).collect()
+    }
+}
+
+/// Letters and digits, with punctuation between them.
+fn check_signs(text: &str) -> Result<(), Invalid> {
+    let fail = |code, problem, remedy| Invalid::new(WHAT, code, problem, remedy);
+    let mut between = false;
+    for (at, c) in text.char_indices() {
+        if let Some(code) = chars::fault(c) {
+            let (problem, remedy) = chars::told(code);
+            return Err(fail(code, problem, remedy).at_byte(at));
+        }
+        let letter =
+            c.is_alphanumeric() && c.identifier_allowed() || chars::is_mark(c) && at > 0 && !is_joint(c);
+        if !(letter || is_joint(c) && between) {
+            let remedy = "use letters and digits, and `_`, `-` or `.` between them";
+            return Err(fail(Code::Character, "has a character that is not allowed", remedy).at_byte(at));
+        }
+        between = letter;
+    }
+    if between {
+        Ok(())
+    } else {
+        Err(fail(Code::Character, "ends with punctuation", "end with a letter or digit"))
     }
 }
 

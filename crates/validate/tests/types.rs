@@ -370,3 +370,9 @@ mod email {
         assert_eq!(code::<Email>(&format!("a@{}.org", "a.".repeat(130))), Some(Code::TooLong));
     }
 }
+
+#[test]
+fn letters_that_become_one_are_judged_as_that_one() {
+    // K and an acute accent are letters that handles may have; the letter that NFC makes of them is not in use.
+    assert_eq!(code::<Handle>("k\u{301}o"), code::<Handle>("\u{1e31}o"));
+}
