@@ -145,7 +145,7 @@ impl FromStr for NoteVerifier {
             parts.next().ok_or_else(wrong)?,
             parts.next().ok_or_else(wrong)?,
         );
-        let key = BASE64.decode(key.as_bytes()).map_err(|_| wrong())?;
+        let key = crate::wire::from_base64(key).ok_or_else(wrong)?;
         let key: [u8; 32] = match key.split_first() {
             Some((&ALGORITHM, key)) => key.try_into().map_err(|_| wrong())?,
             _ => return Err(wrong()),
@@ -229,7 +229,7 @@ fn signature(line: &str) -> Result<Signature, Error> {
     let wrong = || Error::malformed("a signature is not `\u{2014} NAME BASE64`");
     let (name, bytes) =
         line.strip_prefix("\u{2014} ").and_then(|rest| rest.split_once(' ')).ok_or_else(wrong)?;
-    let bytes = BASE64.decode(bytes.as_bytes()).map_err(|_| wrong())?;
+    let bytes = crate::wire::from_base64(bytes).ok_or_else(wrong)?;
     let (key_id, bytes) = bytes.split_first_chunk().ok_or_else(wrong)?;
     if !good_name(name) || bytes.is_empty() {
         return Err(wrong());
@@ -302,6 +302,19 @@ mod tests {
         let other = NoteSigner::from_seed("example.com/audit", &[8; 32]).unwrap();
         assert!(read.verify(&other.verifier()).is_err());
         assert!(!format!("{:?}", signer()).contains("pair"));
+    }
+
+    #[test]
+    fn a_signature_is_written_in_one_way() {
+        let note = signer().sign(checkpoint()).to_string();
+        let whole = note.trim_end().to_owned();
+        // The same bytes in two padded pieces, which some decoders take.
+        let (head, _) = whole.rsplit_once(' ').unwrap();
+        let bytes = signature(whole.lines().last().unwrap()).unwrap();
+        let bytes = [&bytes.key_id[..], &bytes.bytes].concat();
+        let (one, other) = bytes.split_at(10);
+        let pieces = format!("{head} {}{}\n", BASE64.encode(one), BASE64.encode(other));
+        assert!(note.parse::<SignedCheckpoint>().is_ok() && pieces.parse::<SignedCheckpoint>().is_err());
     }
 
     #[test]

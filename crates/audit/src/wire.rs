@@ -112,3 +112,9 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::malformed("something follows its end")) }
     }
 }
+
+/// Base 64 as it would be written: the decoder by itself takes several texts for the same bytes, one padded piece after the other.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let bytes = data_encoding::BASE64.decode(text.as_bytes()).ok()?;
+    (data_encoding::BASE64.encode(&bytes) == text).then_some(bytes)
+}

@@ -72,7 +72,7 @@ impl Hash {
     ///
     /// [`Error::Malformed`] for anything but 32 bytes in canonical Base64.
     pub fn from_base64(text: &str) -> Result<Self, Error> {
-        let bytes = BASE64.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        let bytes = crate::wire::from_base64(text).and_then(|bytes| bytes.try_into().ok());
         bytes.map(Self).ok_or_else(|| Error::malformed("a hash is not 32 bytes in Base64"))
     }
 }

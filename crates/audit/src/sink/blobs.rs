@@ -65,7 +65,7 @@ impl BlobSink {
             .map(|line| {
                 let fields: Json = serde_json::from_slice(line).map_err(|_| wrong())?;
                 let bytes = fields.get("bytes").and_then(Json::as_str).ok_or_else(wrong)?;
-                Committed::decode(data_encoding::BASE64.decode(bytes.as_bytes()).map_err(|_| wrong())?)
+                Committed::decode(crate::wire::from_base64(bytes).ok_or_else(wrong)?)
             })
             .collect()
     }
