@@ -26,6 +26,46 @@ pub struct SetUp {
     pub key: IssuedKey,
 }
 
+impl SetUp {
+    /// What `program` shows of it on a terminal, with the secrets, and what to do next.
+    #[must_use]
+    pub fn told(&self, program: &str, config: &SecurityConfig) -> String {
+        let (folder, record) = (config.folder.display(), self.key.record());
+        let seed = self.seed.as_ref().map_or_else(
+            || "The audit log is there already, and its seed was shown when it was made.".to_owned(),
+            |seed| {
+                format!(
+                    "Seed of the audit log. It is shown only now; keep it on paper or on another machine. With it\n\
+                     `audit verify --seed-file` finds what somebody changed who had everything on this one:\n\n    {}",
+                    *seed.reveal()
+                )
+            },
+        );
+        let vault = if config.secrets.is_none() {
+            format!(
+                "Keep a copy of {folder}/secrets.key apart from the rest: it opens the vault beside it.\n\n"
+            )
+        } else {
+            String::new()
+        };
+        let next = if config.enabled {
+            format!("Start the service: {program} serve")
+        } else {
+            format!(
+                "Switch it on: {program} serve --set security.enabled=true\n\
+                 or in {program}.toml:\n\n    [security]\n    enabled = true"
+            )
+        };
+        format!(
+            "Security of {program} is set up in {folder}.\n\n\
+             API key of {}, role {}. It is shown only now:\n\n    {}\n\n{seed}\n\n{vault}{next}",
+            record.owner,
+            record.roles.joined(),
+            self.key.expose(),
+        )
+    }
+}
+
 impl Security {
     /// Makes what is missing of vault, pepper and audit log, and issues an API key with a role. What is there is left as it is.
     ///
