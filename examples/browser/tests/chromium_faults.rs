@@ -224,30 +224,23 @@ fn all_stopped(group: i32) -> bool {
 
 /// A browser that outlived its owner. It would end by itself soon; stopped, it does not.
 async fn orphan(journal: &Path) -> i32 {
-    loop {
-        let number = journal.with_extension("group");
-        let mut owner = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "owns_a_browser", "--ignored"])
-            .envs([("LEFTOVERS", journal), ("GROUP", &number)])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        until("the owner has its browser", || number.exists()).await;
-        let group: i32 = std::fs::read_to_string(&number).unwrap().parse().unwrap();
-        owner.kill().unwrap();
-        owner.wait().unwrap();
-        // Stopped any earlier, it would be continued by the kernel when its owner dies.
-        let _gone_already = kill_process_group(Pid::from_raw(group).unwrap(), Signal::STOP);
-        // One that was already on its way out is not stopped, and is there for a moment yet.
-        until("the browser stops or ends", || process(group).is_none() || all_stopped(group)).await;
-        if process(group).is_some() {
-            return group;
-        }
-        // It was faster.
-        let _gone_already = kill_process_group(Pid::from_raw(group).unwrap(), Signal::KILL);
-        std::fs::remove_file(number).unwrap();
-        std::fs::remove_dir_all(journal).unwrap();
-    }
+    // Orphans come to this process, which shares their session. Under a process 1 that shares it too, the kernel would
+    // hang up on a stopped group as soon as its leader dies, and continue it.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let number = journal.with_extension("group");
+    let mut owner = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "owns_a_browser", "--ignored"])
+        .envs([("LEFTOVERS", journal), ("GROUP", &number)])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the owner has its browser", || number.exists()).await;
+    let group: i32 = std::fs::read_to_string(&number).unwrap().parse().unwrap();
+    signal(group, Signal::STOP);
+    until("the browser stops", || all_stopped(group)).await;
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    group
 }
 
 #[tokio::test(flavor = "multi_thread")]
