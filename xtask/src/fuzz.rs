@@ -1,8 +1,11 @@
 //! `cargo xtask fuzz`: throw mutated input at the parsers.
 
-use std::fs;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::{fs, iter, thread};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -12,7 +15,7 @@ use crate::setup::nightly_is_there;
 use crate::tools::Tool;
 use crate::workspace::{self, Workspace, succeeds};
 
-/// Build the fuzz targets with a nightly compiler and run them, each from its committed seeds.
+/// Build the fuzz targets with a nightly compiler and run them, each from its committed seeds, one on each processor.
 ///
 /// Seeds lie in `fuzz/corpus/TARGET` and are only read; what a run finds goes to a scratch folder in `target`. An
 /// input that crashes stays in `fuzz/artifacts/TARGET`, and is shown with the command that runs it again.
@@ -82,7 +85,26 @@ fn fuzz(args: &Args, workspace: &Workspace) -> Result<Vec<Fuzzed>> {
     if !succeeds(build.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO"))? {
         bail!("the fuzz targets do not build");
     }
-    targets.into_iter().map(|target| fuzz_target(target, args.seconds, workspace)).collect()
+    side_by_side(targets, |target| fuzz_target(target, args.seconds, workspace))
+}
+
+/// Does the work for every item, as many at once as there are processors; the results are in the order of the items.
+fn side_by_side<I: Send, O: Send>(items: Vec<I>, work: impl Fn(I) -> Result<O> + Sync) -> Result<Vec<O>> {
+    let items = Mutex::new(items.into_iter().enumerate());
+    // The lock is let go before the work begins.
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || iter::from_fn(next).map(|(place, item)| Ok((place, work(item)?))).collect();
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect::<Result<Vec<Vec<_>>>>()
+    })?;
+    let mut done: Vec<(usize, O)> = parts.into_iter().flatten().collect();
+    done.sort_by_key(|(place, _)| *place);
+    Ok(done.into_iter().map(|(_, output)| output).collect())
 }
 
 fn fuzz_target(target: String, seconds: u64, workspace: &Workspace) -> Result<Fuzzed> {
@@ -155,8 +177,26 @@ fn triple() -> Result<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::statistic;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::{side_by_side, statistic};
+
+    #[test]
+    fn each_item_is_worked_on_once_and_results_keep_their_order() {
+        let calls = AtomicUsize::new(0);
+        let squares = side_by_side((0..50_u64).collect(), |n| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis((50 - n) % 3));
+            Ok(n * n)
+        });
+        assert_eq!(squares.unwrap(), (0..50).map(|n| n * n).collect::<Vec<_>>());
+        assert_eq!(calls.into_inner(), 50);
+        let odd = |n: u64| if n == 30 { anyhow::bail!("no thirty") } else { Ok(n) };
+        assert_eq!(side_by_side((0..50).collect(), odd).unwrap_err().to_string(), "no thirty");
+    }
 
     #[test]
     fn a_statistic_is_found_by_its_whole_name() {
