@@ -96,6 +96,20 @@ impl Address {
         &self.text
     }
 
+    /// The same place with another login; `None` for a file, which has none, and for a list of whole addresses.
+    #[must_use]
+    pub fn with_login(&self, user: &str, password: &str) -> Option<Self> {
+        let (scheme, rest) = self.text.split_once("://")?;
+        if self.backend == Backend::Sqlite || rest.contains("://") {
+            return None;
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let hosts = authority.rsplit_once('@').map_or(authority, |(_, hosts)| hosts);
+        let text =
+            format!("{scheme}://{}:{}@{hosts}{path}", percent_encoded(user), percent_encoded(password));
+        Some(Self { text, backend: self.backend })
+    }
+
     /// The file of a [`Backend::Sqlite`] address.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
@@ -140,6 +154,20 @@ impl FromStr for Address {
         }
         Ok(Self { text: text.to_owned(), backend })
     }
+}
+
+/// As a part of a URL: what RFC 3986 leaves free stays, every other byte becomes `%XX`.
+fn percent_encoded(text: &str) -> String {
+    use fmt::Write as _;
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _infallible = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 /// `text` with the password of every `user:password@` hidden. Where it is doubtful where one ends, too much is hidden.
@@ -225,6 +253,24 @@ mod tests {
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_login_takes_the_place_of_another() {
+        for (before, after) in [
+            (
+                "postgres://old:pw@one,two:5433/db?sslmode=require",
+                "postgres://a%20b:c%40%2F@one,two:5433/db?sslmode=require",
+            ),
+            ("redis://cache", "redis://a%20b:c%40%2F@cache"),
+            ("postgres://host?host=@x", "postgres://a%20b:c%40%2F@host?host=@x"),
+        ] {
+            let address: Address = before.parse().unwrap();
+            assert_eq!(address.with_login("a b", "c@/").unwrap().expose(), after);
+        }
+        for other in ["sqlite:queue.db", "nats://one:4222,nats://two:4222"] {
+            assert_eq!(other.parse::<Address>().unwrap().with_login("a", "b"), None);
         }
     }
 

@@ -32,6 +32,7 @@
 //! | `sqlite` | no | `sqlite::Sqlite`, compiled in |
 
 mod address;
+mod address_source;
 pub mod blobs;
 mod config;
 mod error;
@@ -49,5 +50,6 @@ pub mod sqlite;
 mod tls;
 
 pub use address::{Address, Backend};
+pub use address_source::AddressSource;
 pub use config::ConnectionConfig;
 pub use error::{BoxError, Error};

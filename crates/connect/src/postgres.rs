@@ -2,20 +2,21 @@
 //! of them for what needs one of its own.
 
 mod connections;
+mod dialer;
 
 use std::sync::Arc;
 
-use buttress_core::{Classify, Ctx, ErrorClass, Probe, SharedClock, Vitality, timeout};
+use buttress_core::{Ctx, ErrorClass, Probe, Vitality};
 use tokio::sync::Mutex;
 pub use tokio_postgres as client;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Row};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Row};
 
 pub use self::connections::{Connection, Connections, Reset};
+use self::dialer::{Dialer, settings};
 use crate::error::Told;
-use crate::{Address, ConnectionConfig, Error, tls};
+use crate::{Address, AddressSource, ConnectionConfig, Error};
 
 /// A connection to PostgreSQL. Cheap to clone: statements of clones travel down the same connection, one behind the
 /// other, without waiting for each other's answers.
@@ -26,17 +27,13 @@ use crate::{Address, ConnectionConfig, Error, tls};
 pub struct Postgres(Arc<Shared>);
 
 struct Shared {
-    address: Address,
-    config: Config,
-    tls: MakeRustlsConnect,
-    clock: SharedClock,
-    limit: std::time::Duration,
+    dialer: Dialer,
     client: Mutex<Option<Arc<Client>>>,
 }
 
 impl std::fmt::Debug for Postgres {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Postgres({})", self.0.address)
+        write!(f, "Postgres({})", self.0.dialer.place())
     }
 }
 
@@ -48,15 +45,22 @@ impl Postgres {
     /// [`Error::Address`] for an address that PostgreSQL's client does not take, [`Error::Failed`] when the server
     /// cannot be reached or does not let us in.
     pub async fn connect(address: &Address, config: &ConnectionConfig, ctx: &Ctx) -> Result<Self, Error> {
-        let (client, tls) = settings(address, config)?;
-        let postgres = Self(Arc::new(Shared {
-            address: address.clone(),
-            config: client,
-            tls,
-            clock: ctx.clock.clone(),
-            limit: config.timeout,
-            client: Mutex::default(),
-        }));
+        settings(address)?;
+        Self::connect_by(address.clone(), config, ctx).await
+    }
+
+    /// Connects to where `source` says, also when the connection is made again.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); [`Error::Failed`] when the source does not say.
+    pub async fn connect_by(
+        source: impl AddressSource,
+        config: &ConnectionConfig,
+        ctx: &Ctx,
+    ) -> Result<Self, Error> {
+        let dialer = Dialer::new(source, config, ctx)?;
+        let postgres = Self(Arc::new(Shared { dialer, client: Mutex::default() }));
         postgres.client().await?;
         Ok(postgres)
     }
@@ -69,10 +73,7 @@ impl Postgres {
     /// may have been carried out.
     pub async fn query(&self, sql: &str, values: &[(&(dyn ToSql + Sync), Type)]) -> Result<Vec<Row>, Error> {
         let client = self.client().await?;
-        let answer = timeout(&*self.0.clock, self.0.limit, client.query_typed(sql, values)).await;
-        answer
-            .map_err(|elapsed| failed(&self.0.address, elapsed.class(), elapsed))?
-            .map_err(|error| refused(&self.0.address, &error))
+        self.0.dialer.within_limit(client.query_typed(sql, values)).await
     }
 
     /// Runs statements without values, as a schema has them.
@@ -82,10 +83,7 @@ impl Postgres {
     /// As [`query`](Postgres::query).
     pub async fn execute(&self, sql: &str) -> Result<(), Error> {
         let client = self.client().await?;
-        let answer = timeout(&*self.0.clock, self.0.limit, client.batch_execute(sql)).await;
-        answer
-            .map_err(|elapsed| failed(&self.0.address, elapsed.class(), elapsed))?
-            .map_err(|error| refused(&self.0.address, &error))
+        self.0.dialer.within_limit(client.batch_execute(sql)).await
     }
 
     /// The connection, a new one if the last was lost.
@@ -94,36 +92,13 @@ impl Postgres {
         if let Some(client) = current.as_ref().filter(|client| !client.is_closed()) {
             return Ok(Arc::clone(client));
         }
-        let connecting = self.0.config.connect(self.0.tls.clone());
-        let connected = timeout(&*self.0.clock, self.0.limit, connecting).await;
-        let (client, connection) = connected
-            .map_err(|elapsed| failed(&self.0.address, elapsed.class(), elapsed))?
-            .map_err(|error| refused(&self.0.address, &error))?;
-        // Ends by itself once the client is dropped, and tells the client when the server hangs up.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::warn!(target: "buttress::connect", %error, "PostgreSQL hung up");
-            }
-        });
-        let client = Arc::new(client);
+        let client = Arc::new(self.0.dialer.dial().await?);
         *current = Some(Arc::clone(&client));
         Ok(client)
     }
 }
 
-/// How to connect to `address`.
-fn settings(address: &Address, config: &ConnectionConfig) -> Result<(Config, MakeRustlsConnect), Error> {
-    let mut settings: Config = address.expose().parse().map_err(|error: tokio_postgres::Error| {
-        Error::Address { address: address.to_string(), problem: explain(&error) }
-    })?;
-    settings.connect_timeout(config.timeout);
-    if settings.get_application_name().is_none() {
-        settings.application_name("buttress");
-    }
-    Ok((settings, MakeRustlsConnect::new(tls::client(config.ca_file.as_deref())?)))
-}
-
-fn refused(address: &Address, error: &tokio_postgres::Error) -> Error {
+fn refused(place: String, error: &tokio_postgres::Error) -> Error {
     let class = match error.code() {
         None => ErrorClass::Unavailable,
         Some(&SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
@@ -138,15 +113,11 @@ fn refused(address: &Address, error: &tokio_postgres::Error) -> Error {
             _ => ErrorClass::Internal,
         },
     };
-    failed(address, class, Told(explain(error)))
+    failed(place, class, Told(explain(error)))
 }
 
-fn failed(
-    address: &Address,
-    class: ErrorClass,
-    source: impl std::error::Error + Send + Sync + 'static,
-) -> Error {
-    Error::Failed { backend: "PostgreSQL", place: address.to_string(), class, source: source.into() }
+fn failed(place: String, class: ErrorClass, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Failed { backend: "PostgreSQL", place, class, source: source.into() }
 }
 
 /// What the server said, in one line: the client's own text is only "db error".

@@ -112,6 +112,16 @@ pub enum Error {
         /// What it said.
         source: Source,
     },
+    /// The login in use is none of those that take turns.
+    #[error("`{name}` logs in as `{user}`, which takes no turns: the roles that do are {roles}")]
+    Login {
+        /// The secret with the address.
+        name: Name,
+        /// Who it logs in as.
+        user: String,
+        /// Who takes turns.
+        roles: String,
+    },
     /// The cryptographic library refused; with the lengths that are used here it never does.
     #[error("the cryptographic library refused to work")]
     Crypto,
@@ -140,7 +150,7 @@ impl Error {
 impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Config(_) | Self::Name | Self::NotText => ErrorClass::Invalid,
+            Self::Config(_) | Self::Name | Self::NotText | Self::Login { .. } => ErrorClass::Invalid,
             Self::NotCompiled { .. } | Self::ReadOnly { .. } => ErrorClass::Unsupported,
             Self::NotFound { .. } => ErrorClass::NotFound,
             Self::TooLarge { .. } => ErrorClass::TooLarge,

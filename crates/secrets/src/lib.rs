@@ -59,6 +59,7 @@
 //! |---|---|---|
 //! | `cli` | no | the program `secrets`, for vault files: `init`, `set`, `get`, `rotate`, `rekey`, `verify`, `export`, `recover` |
 //! | `openbao` | no | a store in `OpenBao` or Vault (KV version 2), by HTTPS |
+//! | `postgres` | no | `postgres`: a database's login that rotates under load, and connections that follow it |
 //! | `test-util` | no | `contract`: what every store promises, as tests; `vault::read_any`, for fuzzers |
 //! | `vault` | no | `vault`: the encrypted file; Argon2id for its passphrase |
 //!
@@ -74,6 +75,8 @@ mod generate;
 mod lifecycle;
 pub mod metrics;
 mod name;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rotation;
 mod rotator;
 pub mod seal;

@@ -2,14 +2,13 @@
 
 use std::ops::{Deref, DerefMut};
 
-use buttress_core::{Classify, Ctx, SharedClock, timeout};
+use buttress_core::Ctx;
 use buttress_pool::{Condition, Manager, Pool, PoolConfig};
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Client, Config};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::Client;
 
-use super::{failed, refused, settings};
-use crate::{Address, ConnectionConfig, Error};
+use super::dialer::{Dialer, settings};
+use crate::{Address, AddressSource, ConnectionConfig, Error};
 
 /// What becomes of a connection's session when it goes back to its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -46,11 +45,7 @@ pub enum Reset {
 /// # }
 /// ```
 pub struct Connections {
-    address: Address,
-    config: Config,
-    tls: MakeRustlsConnect,
-    clock: SharedClock,
-    limit: std::time::Duration,
+    dialer: Dialer,
     reset: Reset,
 }
 
@@ -62,15 +57,17 @@ impl Connections {
     /// [`Error::Address`] for an address that PostgreSQL's client does not take, [`Error::File`] for certificates that
     /// cannot be read.
     pub fn new(address: &Address, config: &ConnectionConfig, ctx: &Ctx) -> Result<Self, Error> {
-        let (settings, tls) = settings(address, config)?;
-        Ok(Self {
-            address: address.clone(),
-            config: settings,
-            tls,
-            clock: ctx.clock.clone(),
-            limit: config.timeout,
-            reset: Reset::default(),
-        })
+        settings(address)?;
+        Self::by(address.clone(), config, ctx)
+    }
+
+    /// Connections to where `source` says, which is asked for each. Nothing is opened yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] for certificates that cannot be read.
+    pub fn by(source: impl AddressSource, config: &ConnectionConfig, ctx: &Ctx) -> Result<Self, Error> {
+        Ok(Self { dialer: Dialer::new(source, config, ctx)?, reset: Reset::default() })
     }
 
     /// What becomes of a session after use.
@@ -90,16 +87,13 @@ impl Connections {
     }
 
     async fn run(&self, client: &Client, sql: &str) -> Result<(), Error> {
-        let answer = timeout(&*self.clock, self.limit, client.batch_execute(sql)).await;
-        answer
-            .map_err(|elapsed| failed(&self.address, elapsed.class(), elapsed))?
-            .map_err(|error| refused(&self.address, &error))
+        self.dialer.within_limit(client.batch_execute(sql)).await
     }
 }
 
 impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Connections({})", self.address)
+        write!(f, "Connections({})", self.dialer.place())
     }
 }
 
@@ -131,18 +125,7 @@ impl Manager for Connections {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        let connecting = self.config.connect(self.tls.clone());
-        let (client, connection) = timeout(&*self.clock, self.limit, connecting)
-            .await
-            .map_err(|elapsed| failed(&self.address, elapsed.class(), elapsed))?
-            .map_err(|error| refused(&self.address, &error))?;
-        // Ends by itself once the client is dropped, and tells the client when the server hangs up.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(target: "buttress::connect", %error, "PostgreSQL hung up");
-            }
-        });
-        Ok(Connection(client))
+        self.dialer.dial().await.map(Connection)
     }
 
     async fn check(&self, connection: &mut Connection) -> Result<(), Error> {
