@@ -57,18 +57,26 @@ impl TextPolicy {
 
     fn check(&self, text: &str) -> Result<Box<str>, Invalid> {
         self.check_length(text)?;
-        let plain: Box<str> = match is_nfc_quick(text.chars()) {
-            IsNormalized::Yes if !text.contains('\r') => {
-                self.check_chars(text)?;
-                return Ok(text.into());
-            }
-            _ => text.replace("\r\n", "\n").nfc().collect::<String>().into(),
-        };
+        if self.is_plainly_right(text) {
+            return Ok(text.into());
+        }
+        if is_nfc(text) && !text.contains('\r') {
+            self.check_chars(text)?;
+            return Ok(text.into());
+        }
+        let plain: Box<str> = text.replace("\r\n", "\n").nfc().collect::<String>().into();
         self.check_length(&plain)?;
         // What is wrong is looked for in the text as it came first, so that its place is right.
         self.check_chars(&text.replace("\r\n", " \n"))?;
         self.check_chars(&plain)?;
         Ok(plain)
+    }
+
+    /// Whether there is nothing but printable ASCII, as in most texts. Looked at in pieces, which the compiler makes vectors of.
+    fn is_plainly_right(&self, text: &str) -> bool {
+        let lines = self.lines;
+        let is_right = |byte: u8| matches!(byte, b' '..=b'~') | (lines & matches!(byte, b'\n' | b'\t'));
+        text.as_bytes().chunks(64).all(|piece| piece.iter().fold(true, |right, byte| right & is_right(*byte)))
     }
 
     fn check_length(&self, text: &str) -> Result<(), Invalid> {
@@ -90,6 +98,10 @@ impl TextPolicy {
         let mut marks = 0_usize;
         let mut rest = text.char_indices();
         while let Some((at, c)) = rest.next() {
+            if matches!(c, ' '..='~') {
+                (marks, before) = (0, Some(c));
+                continue;
+            }
             if let Some(code) = chars::fault(c) {
                 let allowed = match code {
                     Code::Control => self.lines && matches!(c, '\n' | '\t'),
@@ -110,6 +122,11 @@ impl TextPolicy {
         }
         Ok(())
     }
+}
+
+/// Whether a text is certainly in NFC. No code point below `U+0300` takes part in a composition with one before it.
+fn is_nfc(text: &str) -> bool {
+    text.chars().all(|c| c < '\u{300}') || is_nfc_quick(text.chars()) == IsNormalized::Yes
 }
 
 fn refused(code: Code) -> Invalid {

@@ -103,6 +103,15 @@ proptest! {
         }
     }
 
+    /// Text of plain letters takes a shorter way; a letter behind it leads it to the longer one.
+    #[test]
+    fn plain_letters_are_judged_as_all_letters(text in prop_oneof![text(), "[ -~\n\t\r]{0,200}", "[\\x00-\\x7f]{0,130}"], lines: bool) {
+        let policy = if lines { TextPolicy::default() } else { TextPolicy::line(300) };
+        let (short, long) = (policy.parse(&text), policy.parse(&format!("{text}Ω中")));
+        let same = long.map(|plain| plain.as_str().trim_end_matches("Ω中").to_owned());
+        prop_assert_eq!(short.map(|plain| plain.to_string()), same);
+    }
+
     #[test]
     fn a_file_name_is_one_name(text in text()) {
         if let Some(name) = holds::<SafeFileName>(&text) {
