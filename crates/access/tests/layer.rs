@@ -73,7 +73,7 @@ async fn whoever_does_not_is_told_how_and_not_why() {
     assert_eq!(nothing.status(), 401);
     assert_eq!(nothing.headers()["www-authenticate"], "Bearer realm=\"documents\"");
     assert_eq!(nothing.headers()["content-type"], "application/problem+json");
-    let expected = r#"{"type":"about:blank","title":"A credential is required","status":401,"code":"credential_required"}"#;
+    let expected = r#"{"type":"urn:buttress:problem:unauthenticated","title":"Unauthorized","status":401,"class":"unauthenticated","code":"credential_required"}"#;
     assert_eq!(nothing.body(), expected);
     let other = ask(&layer, &[("authorization", "Basic dXNlcjpwYXNz")]).await;
     assert_eq!(other.body(), expected, "of another scheme");

@@ -1,10 +1,11 @@
 //! What a client is told whose request does not pass.
 
 use buttress_core::{Classify, ErrorClass};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::Error;
+use crate::problem::problem;
 
 /// Why a request does not pass, as far as its sender may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,17 +26,14 @@ impl Problem {
     }
 
     pub(super) fn response<R: From<String>>(self, realm: &str) -> Response<R> {
-        let (status, code, title) = match self {
-            Self::Missing => (StatusCode::UNAUTHORIZED, "credential_required", "A credential is required"),
-            Self::Refused => {
-                (StatusCode::UNAUTHORIZED, "invalid_credential", "The credential is not accepted")
+        let mut response = match self {
+            Self::Missing => unauthenticated("credential_required"),
+            Self::Refused => unauthenticated("invalid_credential"),
+            Self::Several => problem(StatusCode::BAD_REQUEST, ErrorClass::Invalid, "several_credentials"),
+            Self::Unavailable => {
+                let (status, class) = (StatusCode::SERVICE_UNAVAILABLE, ErrorClass::Unavailable);
+                problem(status, class, "authentication_unavailable")
             }
-            Self::Several => (StatusCode::BAD_REQUEST, "several_credentials", "Send one credential"),
-            Self::Unavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "authentication_unavailable",
-                "Credentials cannot be checked now",
-            ),
         };
         // RFC 6750, section 3: without a credential no error is told.
         let challenge = match self {
@@ -44,16 +42,13 @@ impl Problem {
             Self::Several => Some(format!("Bearer realm=\"{realm}\", error=\"invalid_request\"")),
             Self::Unavailable => None,
         };
-        let number = status.as_u16();
-        let body = format!(r#"{{"type":"about:blank","title":"{title}","status":{number},"code":"{code}"}}"#);
-        let mut response = Response::new(R::from(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }
+}
+
+fn unauthenticated<R: From<String>>(code: &'static str) -> Response<R> {
+    problem(StatusCode::UNAUTHORIZED, ErrorClass::Unauthenticated, code)
 }

@@ -1,5 +1,6 @@
 //! What a client is told: `application/problem+json` (RFC 9457).
 
+use buttress_core::ErrorClass;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -19,9 +20,10 @@ pub(super) struct Refusal {
 
 #[derive(Serialize)]
 struct Answer<'a> {
-    r#type: &'static str,
+    r#type: String,
     title: &'static str,
     status: u16,
+    class: &'static str,
     detail: &'a str,
     code: Code,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -40,11 +42,22 @@ impl Refusal {
         Self { status, code: problem.code, detail, problem: Some(Box::new(problem)) }
     }
 
+    fn class(&self) -> ErrorClass {
+        match self.status {
+            StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => ErrorClass::TooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorClass::Unsupported,
+            _ => ErrorClass::Invalid,
+        }
+    }
+
     pub(super) fn answer<R: From<String>>(&self) -> Response<R> {
         let answer = Answer {
-            r#type: "about:blank",
+            r#type: format!("urn:buttress:problem:{}", self.class()),
             title: self.status.canonical_reason().unwrap_or("Refused"),
             status: self.status.as_u16(),
+            class: self.class().as_str(),
             detail: &self.detail,
             code: self.code,
             errors: self.problem.as_deref().map(std::slice::from_ref).unwrap_or_default(),
