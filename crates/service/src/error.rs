@@ -1,6 +1,7 @@
 //! Why a service did not run, or did not stop in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use buttress_core::{Classify, ErrorClass, Violations};
 
@@ -40,6 +41,12 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// A service runs on what is to be set up, and has its audit log to itself.
+    #[error("a service is running on {}; stop it, or have it issue API keys, by POST /v1/keys", folder.display())]
+    InUse {
+        /// The folder of `security`.
+        folder: PathBuf,
+    },
     /// A component did not start. Those started before it have been stopped.
     #[error("`{component}` did not start")]
     Start {
@@ -71,7 +78,7 @@ impl Classify for Error {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Config(_) => ErrorClass::Invalid,
-            Self::Bind { .. } => ErrorClass::Conflict,
+            Self::Bind { .. } | Self::InUse { .. } => ErrorClass::Conflict,
             Self::Interrupted => ErrorClass::Cancelled,
             Self::Unfinished { .. } => ErrorClass::Timeout,
             Self::Signals(_)

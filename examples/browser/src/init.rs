@@ -9,11 +9,7 @@ use buttress_service::Security;
 pub(crate) async fn init(config: &BrowserConfig, owner: String, role: &str) -> Result<()> {
     let owner = Key::new(owner).context("--owner must be a name, such as ann")?;
     let security = config.placed_security();
-    let folder = security.folder.display();
-    let made = Security::set_up(&security, owner, role, &Ctx::default()).await;
-    let made = made.with_context(|| {
-        format!("{folder} cannot be set up; if a service uses it, stop that, or issue keys by POST /v1/keys")
-    })?;
+    let made = Security::set_up(&security, owner, role, &Ctx::default()).await?;
     println!("{}", made.told("browser", &security));
     Ok(())
 }

@@ -274,7 +274,7 @@ fn who_has_not_set_it_up_is_told_how() {
         String::from_utf8(output.stderr).unwrap()
     };
     let busy = init(&["--owner", "bob"]);
-    assert!(busy.contains("stop it, or have it make keys, by POST /v1/keys"), "{busy}");
+    assert!(busy.contains("stop it, or have it issue API keys, by POST /v1/keys"), "{busy}");
     let unknown = init(&["--owner", "bob", "--role", "boss"]);
     assert!(unknown.contains("no role `boss`; it has admin, reader, writer"), "{unknown}");
 }
@@ -282,7 +282,7 @@ fn who_has_not_set_it_up_is_told_how() {
 #[test]
 fn a_service_for_everybody_says_so() {
     let dir = tempdir().unwrap();
-    let warning = "whoever reaches this address may read, add and delete documents";
+    let warning = "whoever reaches this address may do everything";
     let open = Service::start(dir.path(), &["--set", "service.listen=0.0.0.0:0"]);
     assert!(open.process.output().contains(warning), "{}", open.process.output());
     drop(open);

@@ -5,6 +5,7 @@ mod config;
 mod keys;
 mod set_up;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,6 +126,17 @@ impl Security {
         let Some(on) = &self.0 else { return Ok(Router::new()) };
         Ok(self
             .authenticate(keys::routes(on.keys.clone(), on.ctx.clone()).layer(self.require("key:manage")?)))
+    }
+
+    /// Warns when nothing is asked for although others than this machine reach the address.
+    pub fn warn_if_open(&self, listen: SocketAddr) {
+        if self.0.is_none() && !listen.ip().is_loopback() {
+            tracing::warn!(
+                target: "buttress::service",
+                %listen,
+                "whoever reaches this address may do everything; `init` makes an API key, and `security.enabled = true` asks for it"
+            );
+        }
     }
 
     /// Secrets of the service; none where security is off.

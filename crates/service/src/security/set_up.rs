@@ -73,7 +73,7 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// [`Error::Security`] names what cannot be made.
+    /// [`Error::InUse`] while the service runs; [`Error::Security`] names what cannot be made.
     ///
     /// # Panics
     ///
@@ -98,7 +98,10 @@ impl Security {
             Err(AuditError::Exists { .. }) => (Log::open(&config.log(), ctx).await, None),
             Err(error) => (Err(error), None),
         };
-        let log = log.map_err(|error| cannot("make", "the audit log", error))?;
+        let log = log.map_err(|error| match error {
+            AuditError::Locked { .. } => Error::InUse { folder: config.folder.clone() },
+            error => cannot("make", "the audit log", error),
+        })?;
         let on = On::open("set-up", config, log, ctx.clone()).await?;
         let key = on.keys.issue(NewKey::of(owner).roles(roles)).await;
         let closed = on.log.close().await;

@@ -40,10 +40,7 @@ pub async fn run(config: BrowserConfig) -> Result<()> {
     let (security, ctx) = Security::open("browser", &settings, ctx)
         .await
         .context("cannot open what `security` names; `browser init --owner NAME` makes it")?;
-    let listen = config.service.listen;
-    if !settings.enabled && !listen.ip().is_loopback() {
-        tracing::warn!(%listen, "whoever reaches this address may do everything; `security.enabled` asks for API keys");
-    }
+    security.warn_if_open(config.service.listen);
     let tenancy = Tenancy::new(&settings).context("cannot use `security.policy`")?;
     // First: what is wrong with it is known before a browser is started.
     let limits = RateLimit::open(&config.limits, &ctx).await;

@@ -34,15 +34,7 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
     telemetry.build_info("docproc", env!("CARGO_PKG_VERSION"));
     let security = Security::open("docproc", &config.security, ctx).await;
     let (security, ctx) = security.context("`docproc init` makes what `security.enabled` needs")?;
-    if !config.security.enabled && !config.service.listen.ip().is_loopback() {
-        let address = config.service.listen;
-        tracing::warn!(
-            target: "docproc",
-            %address,
-            "whoever reaches this address may read, add and delete documents; `docproc init` and \
-             `security.enabled=true` ask for API keys"
-        );
-    }
+    security.warn_if_open(config.service.listen);
     // First: what is wrong with it is known at once.
     let limits = RateLimit::open(&config.limits, &ctx).await;
     let limits = limits
