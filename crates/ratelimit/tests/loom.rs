@@ -83,12 +83,12 @@ impl Setting {
         Ask { plan, identity, metrics, now: NOW, consume: true, blame: true }
     }
 
-    fn shard(&self, subject: Subject<'_>) -> u64 {
-        (self.identity.subject(subject, &self.plan).shard >> 32) & 1
+    fn shard(&self, subject: Subject<'_>) -> usize {
+        self.identity.subject(subject, &self.plan).shard(2)
     }
 
     /// A user and an address; that of the user in the first shard or in the second, that of the address in the other.
-    fn crossing(&self, user_in: u64) -> (String, IpAddr) {
+    fn crossing(&self, user_in: usize) -> (String, IpAddr) {
         let user = (0..1_000)
             .map(|number| format!("user-{number}"))
             .find(|user| self.shard(Subject::User(user)) == user_in);

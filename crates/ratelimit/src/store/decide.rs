@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Store;
 use super::shard::{Entry, Rulebook, Shard};
-use super::slot::Logs;
+use super::slot::{Logs, Slot};
 use super::targets::{Identity, MOST, SUBJECTS, Target, Targets};
 use crate::algorithm::{Nanos, Verdict};
 use crate::decision::{Decision, Quota};
@@ -75,6 +75,61 @@ impl Step<'_> {
         }
     }
 
+    /// Decides on an entry that no other goes with, and consumes what it admits.
+    #[inline]
+    fn decide(
+        &self,
+        part: &Part,
+        entry: &mut Entry,
+        logs: &mut Logs,
+        windows: &mut impl Windows,
+    ) -> Decided {
+        let penalties = self.ask.plan.penalties.as_ref();
+        if let Some(decision) = self.standing(penalties, entry) {
+            let challenged = matches!(decision, Decision::Challenge { .. });
+            let ban = if challenged { self.blame(penalties, entry) } else { 0 };
+            return Decided { decision, bans: [ban, 0, 0] };
+        }
+        entry.reshape(part, logs, &self.ask.plan.shapes);
+        let (allowed, quota) = match (&part.windows, &mut entry.slots) {
+            ([Some(window), None], [slot, _]) => {
+                let verdict = slot.decide(&window.rule, logs, self.now, self.cost);
+                windows.note(window, &verdict);
+                (verdict.allowed, Quota::of(window, &verdict))
+            }
+            (_, slots) => {
+                let mut view = View::FREE;
+                self.peek(part, slots, logs, &mut view, windows);
+                if view.allowed {
+                    self.take(part, slots, logs);
+                }
+                (view.allowed, view.quota)
+            }
+        };
+        if allowed {
+            return Decided { decision: Decision::Admitted(quota), bans: [0; SUBJECTS] };
+        }
+        let ban = self.blame(penalties, entry);
+        Decided { decision: Decision::Limited(quota), bans: [ban, 0, 0] }
+    }
+
+    /// What [`decide`](Step::decide) would say. Nothing changes.
+    #[inline(never)]
+    fn glance(
+        &self,
+        part: &Part,
+        entry: &mut Entry,
+        logs: &mut Logs,
+        windows: &mut impl Windows,
+    ) -> Decided {
+        let decision = self.standing(self.ask.plan.penalties.as_ref(), entry).unwrap_or_else(|| {
+            let mut view = View::FREE;
+            self.look(part, entry, logs, &mut view, windows);
+            if view.allowed { Decision::Admitted(view.quota) } else { Decision::Limited(view.quota) }
+        });
+        Decided { decision, bans: [0; SUBJECTS] }
+    }
+
     /// What the limits of a part say.
     #[inline]
     fn look(
@@ -85,16 +140,25 @@ impl Step<'_> {
         view: &mut View,
         windows: &mut impl Windows,
     ) {
-        // Whoever only looks leaves the entry as it is, also when it holds what other limits have counted.
-        let mut copy = *entry;
-        let entry = if self.ask.consume {
+        if self.ask.consume {
             entry.reshape(part, logs, &self.ask.plan.shapes);
-            entry
+            self.peek(part, &mut entry.slots, logs, view, windows);
         } else {
-            copy.pretend(part);
-            &mut copy
-        };
-        for (slot, window) in entry.slots.iter_mut().zip(&part.windows) {
+            // Whoever only looks leaves the entry as it is, also when it holds what other limits have counted.
+            self.peek(part, &mut entry.pretend(part), logs, view, windows);
+        }
+    }
+
+    #[inline]
+    fn peek(
+        &self,
+        part: &Part,
+        slots: &mut [Slot; 2],
+        logs: &mut Logs,
+        view: &mut View,
+        windows: &mut impl Windows,
+    ) {
+        for (slot, window) in slots.iter_mut().zip(&part.windows) {
             if let Some(window) = window {
                 let verdict = slot.peek(&window.rule, logs, self.now, self.cost);
                 view.add(window, &verdict);
@@ -104,8 +168,8 @@ impl Step<'_> {
     }
 
     #[inline]
-    fn take(&self, part: &Part, entry: &mut Entry, logs: &mut Logs) {
-        for (slot, window) in entry.slots.iter_mut().zip(&part.windows) {
+    fn take(&self, part: &Part, slots: &mut [Slot; 2], logs: &mut Logs) {
+        for (slot, window) in slots.iter_mut().zip(&part.windows) {
             if let Some(window) = window {
                 slot.take(&window.rule, logs, self.now, self.cost);
             }
@@ -133,7 +197,7 @@ impl Store {
     pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
         // Most requests name one subject, whose limits are in one entry.
         let (plan, tier) = (ask.plan, ask.tier(request.tier));
-        if (request.route.is_none() || plan.routes.is_empty()) && plan.global.is_empty() {
+        if (request.route.is_none() || plan.routes.is_empty()) && !plan.limits_all {
             let alone = match (request.user, request.api_key, request.ip) {
                 (Some(user), None, None) => Some((Subject::User(user), tier)),
                 (None, Some(key), None) => Some((Subject::ApiKey(key), tier)),
@@ -165,30 +229,15 @@ impl Store {
         cost: u32,
         windows: &mut impl Windows,
     ) -> Decided {
-        let penalties = ask.plan.penalties.as_ref();
         let Some(mut shard) = self.lock(self.index(print)) else { return Decided::free() };
         let now = shard.at(ask.now);
         let step = Step { ask, now, cost };
-        let decided = shard.touch(print, now, self.rulebook(ask.plan), ask.consume, |entry, logs| {
-            if let Some(decision) = step.standing(penalties, entry) {
-                let challenged = matches!(decision, Decision::Challenge { .. });
-                let ban = if challenged { step.blame(penalties, entry) } else { 0 };
-                return Decided { decision, bans: [ban, 0, 0] };
-            }
-            let mut view = View::FREE;
-            step.look(part, entry, logs, &mut view, windows);
-            if !view.allowed {
-                let ban = step.blame(penalties, entry);
-                return Decided { decision: Decision::Limited(view.quota), bans: [ban, 0, 0] };
-            }
-            if ask.consume {
-                step.take(part, entry, logs);
-            }
-            Decided { decision: Decision::Admitted(view.quota), bans: [0; SUBJECTS] }
-        });
-        if ask.consume {
-            shard.count(decided.decision.outcome(), ask.metrics, now);
+        let book = self.rulebook(ask.plan);
+        if !ask.consume {
+            return shard.touch(print, now, book, false, |entry, logs| step.glance(part, entry, logs, windows));
         }
+        let decided = shard.enter(print, now, book, |entry, logs| step.decide(part, entry, logs, windows));
+        shard.count(decided.decision.outcome(), ask.metrics, now);
         decided
     }
 
@@ -260,7 +309,7 @@ impl Store {
                 locked.touch(self, target, step.now, book, true, |entry, logs| {
                     // It is as it was, unless room had to be made for another of the same request.
                     entry.reshape(target.part, logs, book.shapes);
-                    step.take(target.part, entry, logs);
+                    step.take(target.part, &mut entry.slots, logs);
                 });
             }
         }

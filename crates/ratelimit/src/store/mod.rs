@@ -43,10 +43,7 @@ impl Store {
 
     #[inline]
     fn index(&self, print: Fingerprint) -> usize {
-        // There are a power of two of them; the index is cut off before it could be too large to convert.
-        #[allow(clippy::cast_possible_truncation)]
-        let high = (print.shard >> 32) as usize;
-        high & (self.shards.len() - 1)
+        print.shard(self.shards.len())
     }
 
     #[inline]

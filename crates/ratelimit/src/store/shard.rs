@@ -57,11 +57,9 @@ impl Entry {
         self.shape == part.shape
     }
 
-    /// Makes a copy look as [`reshape`](Entry::reshape) would make the entry.
-    pub(crate) fn pretend(&mut self, part: &Part) {
-        if self.shape != part.shape {
-            self.slots = Default::default();
-        }
+    /// A copy of the slots as [`reshape`](Entry::reshape) would make them.
+    pub(crate) fn pretend(&self, part: &Part) -> [Slot; 2] {
+        if self.shape == part.shape { self.slots } else { Default::default() }
     }
 
     fn close(&mut self, logs: &mut Logs, shapes: &Shapes) {
@@ -88,6 +86,13 @@ enum Worth {
     Something { banned: bool, noted: bool, reset_after: Nanos },
 }
 
+/// A time in units of about a second, for which nothing needs to be divided.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "two times in turn differ, whatever is cut off")]
+fn moment(now: Nanos) -> u32 {
+    (now >> 30) as u32
+}
+
 /// Entries looked at for being forgotten with each that comes. More than one, so that the table shrinks to what is in use.
 const SWEEP: usize = 4;
 /// Entries of which the least worth goes when the table is full.
@@ -101,7 +106,7 @@ pub(crate) struct Shard {
     table: HashTable<Entry>,
     /// The latest time that was seen here: two threads may come in another order than they read the clock.
     latest: Nanos,
-    /// When the metrics were told last, in seconds.
+    /// When the metrics were told last, in [moments](moment).
     told_at: u32,
     /// Requests admitted since then.
     admitted: u32,
@@ -156,13 +161,13 @@ impl Shard {
         book: Rulebook<'_>,
         work: impl FnOnce(&mut Entry, &mut Logs) -> T,
     ) -> T {
-        if let Some(entry) = self.table.find_mut(print.place, |entry| entry.print == print) {
-            return work(entry, &mut self.rest.logs);
+        // Once more when it has been made. So `work` is called in one place, and becomes a part of what calls this.
+        loop {
+            if let Some(entry) = self.table.find_mut(print.place, |entry| entry.print == print) {
+                return work(entry, &mut self.rest.logs);
+            }
+            self.make(print, now, book);
         }
-        self.make_room(now, book);
-        let entry = Entry { print, ..Entry::default() };
-        let mut made = self.table.insert_unique(print.place, entry, |entry| entry.print.place);
-        work(made.get_mut(), &mut self.rest.logs)
     }
 
     /// Does something with the entry of a key; where it is not there, it is made, or what is done is forgotten.
@@ -182,6 +187,12 @@ impl Shard {
     }
 
     #[cold]
+    fn make(&mut self, print: Fingerprint, now: Nanos, book: Rulebook<'_>) {
+        self.make_room(now, book);
+        let entry = Entry { print, ..Entry::default() };
+        self.table.insert_unique(print.place, entry, |entry| entry.print.place);
+    }
+
     fn make_room(&mut self, now: Nanos, book: Rulebook<'_>) {
         self.sweep(now, SWEEP, book);
         if self.table.len() >= book.most {
@@ -247,7 +258,7 @@ impl Shard {
         }
     }
 
-    /// Counts a decision. The metrics are told of it within a second or at the next check after that, since telling costs as much as
+    /// Counts a decision. The metrics are told of it within about a second or at the next check after that, since telling costs as much as
     /// deciding.
     #[inline]
     pub(crate) fn count(&mut self, outcome: Outcome, metrics: &Metrics, now: Nanos) {
@@ -256,14 +267,14 @@ impl Shard {
         } else if let Some(count) = self.rest.untold.get_mut(outcome as usize) {
             *count = count.saturating_add(1);
         }
-        if second(now) != self.told_at {
+        if moment(now) != self.told_at {
             self.tell(metrics, now);
         }
     }
 
     #[cold]
     pub(crate) fn tell(&mut self, metrics: &Metrics, now: Nanos) {
-        self.told_at = second(now);
+        self.told_at = moment(now);
         metrics.decided(Outcome::Admitted, std::mem::take(&mut self.admitted));
         for (outcome, count) in Outcome::ALL.into_iter().zip(&mut self.rest.untold) {
             metrics.decided(outcome, std::mem::take(count));

@@ -148,6 +148,26 @@ impl Slot {
         }
     }
 
+    /// Admits a request and consumes its cost, or refuses it and consumes nothing.
+    #[inline]
+    pub(crate) fn decide(&mut self, rule: &Counted, logs: &mut Logs, now: Nanos, cost: u32) -> Verdict {
+        match rule {
+            Counted::Counter(rule) => self.change(rule, now, cost),
+            Counted::Gcra(rule) => self.change(rule, now, cost),
+            Counted::Bucket(rule) => self.change(rule, now, cost),
+            Counted::Fixed(rule) => self.change(rule, now, cost),
+            Counted::Log(rule) => {
+                let verdict = self.look_at_log(rule, logs, now, cost);
+                if verdict.allowed
+                    && let Some(log) = logs.open(self)
+                {
+                    rule.take(now, log, cost);
+                }
+                verdict
+            }
+        }
+    }
+
     pub(crate) fn refund(&mut self, rule: &Counted, logs: &mut Logs, now: Nanos, cost: u32) {
         match rule {
             Counted::Counter(rule) => self.update(|state| rule.refund(now, state, cost)),
@@ -176,6 +196,14 @@ impl Slot {
         rule.settle(now, &mut state);
         *self = state.write();
         rule.peek(now, &state, cost)
+    }
+
+    #[inline]
+    fn change<R: Rule<State: Fits>>(&mut self, rule: &R, now: Nanos, cost: u32) -> Verdict {
+        let mut state = R::State::read(*self);
+        let verdict = rule.decide(now, &mut state, cost);
+        *self = state.write();
+        verdict
     }
 
     fn look_at_log(&self, rule: &SlidingLog, logs: &mut Logs, now: Nanos, cost: u32) -> Verdict {
