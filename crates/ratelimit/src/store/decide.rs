@@ -38,6 +38,25 @@ impl<'p> Ask<'p> {
         }
         rules
     }
+
+    /// Most requests name one subject, whose limits are in one entry: which they are.
+    #[inline]
+    fn alone<'r>(&self, request: &Request<'r>) -> Option<(Subject<'r>, &'p Part)> {
+        let (plan, tier) = (self.plan, self.tier(request.tier));
+        if plan.limits_all || (request.route.is_some() && !plan.routes.is_empty()) {
+            return None;
+        }
+        let (subject, rules) = match (request.user, request.api_key, request.ip) {
+            (Some(user), None, None) => (Subject::User(user), tier),
+            (None, Some(key), None) => (Subject::ApiKey(key), tier),
+            (None, None, Some(address)) => (Subject::Ip(address), &plan.anonymous),
+            _ => return None,
+        };
+        match &*rules.parts {
+            [part] if rules.at_home => Some((subject, part)),
+            _ => None,
+        }
+    }
 }
 
 /// What was decided, and for how many seconds which of the request's subjects are banned for it.
@@ -85,9 +104,10 @@ impl Step<'_> {
         windows: &mut impl Windows,
     ) -> Decided {
         let penalties = self.ask.plan.penalties.as_ref();
+        let blamed = penalties.filter(|_| self.ask.blame);
         if let Some(decision) = self.standing(penalties, entry) {
             let challenged = matches!(decision, Decision::Challenge { .. });
-            let ban = if challenged { self.blame(penalties, entry) } else { 0 };
+            let ban = if challenged { blame(blamed, self.now, entry) } else { 0 };
             return Decided { decision, bans: [ban, 0, 0] };
         }
         entry.reshape(part, logs, &self.ask.plan.shapes);
@@ -109,7 +129,7 @@ impl Step<'_> {
         if allowed {
             return Decided { decision: Decision::Admitted(quota), bans: [0; SUBJECTS] };
         }
-        let ban = self.blame(penalties, entry);
+        let ban = blame(blamed, self.now, entry);
         Decided { decision: Decision::Limited(quota), bans: [ban, 0, 0] }
     }
 
@@ -175,16 +195,16 @@ impl Step<'_> {
             }
         }
     }
+}
 
-    /// Holds a refusal against the caller. Returns for how many seconds it is banned.
-    #[cold]
-    fn blame(&self, penalties: Option<&Penalties>, entry: &mut Entry) -> u32 {
-        let Some(penalties) = penalties.filter(|_| self.ask.blame) else { return 0 };
-        let mut state = entry.penalty();
-        let ban = penalties.violation(self.now, &mut state);
-        entry.set_penalty(state);
-        in_seconds(ban)
-    }
+/// Holds a refusal against a caller. Returns for how many seconds it is banned.
+#[cold]
+fn blame(penalties: Option<&Penalties>, now: Nanos, entry: &mut Entry) -> u32 {
+    let Some(penalties) = penalties else { return 0 };
+    let mut state = entry.penalty();
+    let ban = penalties.violation(now, &mut state);
+    entry.set_penalty(state);
+    in_seconds(ban)
 }
 
 fn in_seconds(ban: Option<Duration>) -> u32 {
@@ -195,48 +215,33 @@ impl Store {
     /// Decides, for a request that is not exempt.
     #[inline]
     pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
-        // Most requests name one subject, whose limits are in one entry.
-        let (plan, tier) = (ask.plan, ask.tier(request.tier));
-        if (request.route.is_none() || plan.routes.is_empty()) && !plan.limits_all {
-            let alone = match (request.user, request.api_key, request.ip) {
-                (Some(user), None, None) => Some((Subject::User(user), tier)),
-                (None, Some(key), None) => Some((Subject::ApiKey(key), tier)),
-                (None, None, Some(address)) => Some((Subject::Ip(address), &plan.anonymous)),
-                _ => None,
-            };
-            if let Some((subject, rules)) = alone
-                && let [part] = &*rules.parts
-                && rules.at_home
-            {
-                return self.decide_one(
-                    ask,
-                    ask.identity.subject(subject, plan),
-                    part,
-                    request.cost,
-                    windows,
-                );
-            }
+        match ask.alone(request) {
+            Some((subject, part)) => self.decide_one(ask, subject, part, request.cost, windows),
+            None => self.decide_many(ask, request, windows),
         }
-        self.decide_many(ask, request, windows)
     }
 
+    /// Decides on one entry.
     #[inline]
     fn decide_one(
         &self,
         ask: Ask<'_>,
-        print: crate::fingerprint::Fingerprint,
+        subject: Subject<'_>,
         part: &Part,
         cost: u32,
         windows: &mut impl Windows,
     ) -> Decided {
+        let print = ask.identity.subject(subject, ask.plan);
         let Some(mut shard) = self.lock(self.index(print)) else { return Decided::free() };
         let now = shard.at(ask.now);
-        let step = Step { ask, now, cost };
         let book = self.rulebook(ask.plan);
         if !ask.consume {
+            let step = Step { ask, now, cost };
             return shard.touch(print, now, book, false, |entry, logs| step.glance(part, entry, logs, windows));
         }
-        let decided = shard.enter(print, now, book, |entry, logs| step.decide(part, entry, logs, windows));
+        let decided = shard.enter(print, now, book, |entry, logs| {
+            Step { ask, now, cost }.decide(part, entry, logs, windows)
+        });
         shard.count(decided.decision.outcome(), ask.metrics, now);
         decided
     }
@@ -267,10 +272,11 @@ impl Store {
         let (plan, book, consume) = (step.ask.plan, self.rulebook(step.ask.plan), step.ask.consume);
         let penalties = plan.penalties.as_ref();
         let mut bans = [0; SUBJECTS];
-        let mut blame = |locked: &mut Held<'_>, subjects: [bool; SUBJECTS]| {
+        let blamed = penalties.filter(|_| step.ask.blame);
+        let mut hold_against = |locked: &mut Held<'_>, subjects: [bool; SUBJECTS]| {
             for target in targets.iter().filter(|target| target.keeps_penalty && target.is_of(subjects)) {
                 let ban = locked
-                    .touch(self, target, step.now, book, consume, |entry, _| step.blame(penalties, entry));
+                    .touch(self, target, step.now, book, consume, |entry, _| blame(blamed, step.now, entry));
                 if let Some(place) = target.subject.and_then(|subject| bans.get_mut(usize::from(subject))) {
                     *place = ban;
                 }
@@ -288,7 +294,7 @@ impl Store {
         }
         if let Some(decision) = against {
             if matches!(decision, Decision::Challenge { .. }) {
-                blame(locked, challenged);
+                hold_against(locked, challenged);
             }
             return Decided { decision, bans };
         }
@@ -301,7 +307,7 @@ impl Store {
             mark(&mut refused, target, !own.allowed);
         }
         if !view.allowed {
-            blame(locked, refused);
+            hold_against(locked, refused);
             return Decided { decision: Decision::Limited(view.quota), bans };
         }
         if consume {
