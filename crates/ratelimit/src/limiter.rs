@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::penalty::{PenaltyState, Standing};
 use crate::plan::{Plan, Window};
 use crate::status::{Status, Totals, WindowStatus};
-use crate::store::{self, Ask, Identity, Store, Windows};
+use crate::store::{self, Ask, Identity, Tables, Windows};
 use crate::timeline::Timeline;
 use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 
@@ -42,7 +42,7 @@ pub struct Limiter {
 pub(crate) struct Inner {
     pub(crate) name: Box<str>,
     pub(crate) plan: Plan,
-    store: Store,
+    store: Tables,
     identity: Identity,
     pub(crate) timeline: Timeline,
     pub(crate) metrics: Metrics,
@@ -98,7 +98,7 @@ impl Limiter {
         Self {
             inner: Arc::new(Inner {
                 name: config.name.as_str().into(),
-                store: Store::new(config.max_keys),
+                store: Tables::new(config.max_keys, &plan),
                 identity: Identity::random(),
                 metrics: Metrics::new(&config.name),
                 events: ctx.events.clone(),

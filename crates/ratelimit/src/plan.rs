@@ -199,6 +199,11 @@ impl Plan {
         plan
     }
 
+    /// Whether an entry with one limit and no penalties will do.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.penalties.is_none() && self.shapes.0.iter().all(|[_, second]| second.is_none())
+    }
+
     fn all_rules(&self) -> impl Iterator<Item = &Rules> {
         let tiers = self.tiers.iter().map(|(_, rules)| rules);
         let routes = self.routes.values().map(|route| &route.rules);

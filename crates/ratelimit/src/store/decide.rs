@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Store;
-use super::shard::{Entry, Rulebook, Shard};
+use super::entry::Entry;
+use super::shard::{Rulebook, Shard};
 use super::slot::{Logs, Slot};
 use super::targets::{Identity, MOST, SUBJECTS, Target, Targets};
 use crate::algorithm::{Nanos, Verdict};
@@ -86,7 +87,7 @@ struct Step<'p> {
 impl Step<'_> {
     /// What stands against an entry, apart from its limits.
     #[inline]
-    fn standing(&self, penalties: Option<&Penalties>, entry: &Entry) -> Option<Decision> {
+    fn standing(&self, penalties: Option<&Penalties>, entry: &impl Entry) -> Option<Decision> {
         match penalties?.standing(self.now, &entry.penalty()) {
             Standing::Good => None,
             Standing::Banned { lifted_after } => Some(Decision::Banned { retry_after: lifted_after }),
@@ -99,7 +100,7 @@ impl Step<'_> {
     fn decide(
         &self,
         part: &Part,
-        entry: &mut Entry,
+        entry: &mut impl Entry,
         logs: &mut Logs,
         windows: &mut impl Windows,
     ) -> Decided {
@@ -111,8 +112,8 @@ impl Step<'_> {
             return Decided { decision, bans: [ban, 0, 0] };
         }
         entry.reshape(part, logs, &self.ask.plan.shapes);
-        let (allowed, quota) = match (&part.windows, &mut entry.slots) {
-            ([Some(window), None], [slot, _]) => {
+        let (allowed, quota) = match (&part.windows, entry.slots()) {
+            ([Some(window), None], [slot, ..]) => {
                 let verdict = slot.decide(&window.rule, logs, self.now, self.cost);
                 windows.note(window, &verdict);
                 (verdict.allowed, Quota::of(window, &verdict))
@@ -138,7 +139,7 @@ impl Step<'_> {
     fn glance(
         &self,
         part: &Part,
-        entry: &mut Entry,
+        entry: &mut impl Entry,
         logs: &mut Logs,
         windows: &mut impl Windows,
     ) -> Decided {
@@ -155,17 +156,19 @@ impl Step<'_> {
     fn look(
         &self,
         part: &Part,
-        entry: &mut Entry,
+        entry: &mut impl Entry,
         logs: &mut Logs,
         view: &mut View,
         windows: &mut impl Windows,
     ) {
         if self.ask.consume {
             entry.reshape(part, logs, &self.ask.plan.shapes);
-            self.peek(part, &mut entry.slots, logs, view, windows);
+            self.peek(part, entry.slots(), logs, view, windows);
         } else {
             // Whoever only looks leaves the entry as it is, also when it holds what other limits have counted.
-            self.peek(part, &mut entry.pretend(part), logs, view, windows);
+            let mut copy = *entry;
+            copy.pretend(part);
+            self.peek(part, copy.slots(), logs, view, windows);
         }
     }
 
@@ -173,7 +176,7 @@ impl Step<'_> {
     fn peek(
         &self,
         part: &Part,
-        slots: &mut [Slot; 2],
+        slots: &mut [Slot],
         logs: &mut Logs,
         view: &mut View,
         windows: &mut impl Windows,
@@ -188,7 +191,7 @@ impl Step<'_> {
     }
 
     #[inline]
-    fn take(&self, part: &Part, slots: &mut [Slot; 2], logs: &mut Logs) {
+    fn take(&self, part: &Part, slots: &mut [Slot], logs: &mut Logs) {
         for (slot, window) in slots.iter_mut().zip(&part.windows) {
             if let Some(window) = window {
                 slot.take(&window.rule, logs, self.now, self.cost);
@@ -199,7 +202,7 @@ impl Step<'_> {
 
 /// Holds a refusal against a caller. Returns for how many seconds it is banned.
 #[cold]
-fn blame(penalties: Option<&Penalties>, now: Nanos, entry: &mut Entry) -> u32 {
+fn blame(penalties: Option<&Penalties>, now: Nanos, entry: &mut impl Entry) -> u32 {
     let Some(penalties) = penalties else { return 0 };
     let mut state = entry.penalty();
     let ban = penalties.violation(now, &mut state);
@@ -211,7 +214,7 @@ fn in_seconds(ban: Option<Duration>) -> u32 {
     ban.map_or(0, |ban| u32::try_from(ban.as_secs()).unwrap_or(u32::MAX))
 }
 
-impl Store {
+impl<E: Entry> Store<E> {
     /// Decides, for a request that is not exempt.
     #[inline]
     pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
@@ -266,14 +269,14 @@ impl Store {
         &self,
         step: &Step<'_>,
         targets: &Targets<'_>,
-        locked: &mut Held<'_>,
+        locked: &mut Held<'_, E>,
         windows: &mut impl Windows,
     ) -> Decided {
         let (plan, book, consume) = (step.ask.plan, self.rulebook(step.ask.plan), step.ask.consume);
         let penalties = plan.penalties.as_ref();
         let mut bans = [0; SUBJECTS];
         let blamed = penalties.filter(|_| step.ask.blame);
-        let mut hold_against = |locked: &mut Held<'_>, subjects: [bool; SUBJECTS]| {
+        let mut hold_against = |locked: &mut Held<'_, E>, subjects: [bool; SUBJECTS]| {
             for target in targets.iter().filter(|target| target.keeps_penalty && target.is_of(subjects)) {
                 let ban = locked
                     .touch(self, target, step.now, book, consume, |entry, _| blame(blamed, step.now, entry));
@@ -315,7 +318,7 @@ impl Store {
                 locked.touch(self, target, step.now, book, true, |entry, logs| {
                     // It is as it was, unless room had to be made for another of the same request.
                     entry.reshape(target.part, logs, book.shapes);
-                    step.take(target.part, &mut entry.slots, logs);
+                    step.take(target.part, entry.slots(), logs);
                 });
             }
         }
@@ -331,8 +334,8 @@ impl Store {
         for target in targets.iter() {
             let Some(shard) = locked.shard(self.index(target.print)) else { continue };
             shard.with(target.print, |entry, logs| {
-                if entry.holds(target.part) {
-                    for (slot, window) in entry.slots.iter_mut().zip(&target.part.windows) {
+                if entry.shape() == target.part.shape {
+                    for (slot, window) in entry.slots().iter_mut().zip(&target.part.windows) {
                         if let Some(window) = window {
                             slot.refund(&window.rule, logs, now, cost);
                         }
@@ -342,13 +345,13 @@ impl Store {
         }
     }
 
-    fn lock_all(&self, targets: &Targets<'_>) -> Held<'_> {
+    fn lock_all(&self, targets: &Targets<'_>) -> Held<'_, E> {
         let mut indices = [usize::MAX; MOST];
         for (place, target) in indices.iter_mut().zip(targets.iter()) {
             *place = self.index(target.print);
         }
         indices.sort_unstable();
-        let mut held = Held::default();
+        let mut held = Held(std::array::from_fn(|_| None));
         let mut last = usize::MAX;
         for (place, index) in held.0.iter_mut().zip(indices) {
             if index != last {
@@ -399,15 +402,14 @@ impl<W: Windows> Windows for Both<'_, W> {
 }
 
 /// Shards under their locks, with their indices.
-#[derive(Default)]
-struct Held<'s>([Option<(usize, MutexGuard<'s, Shard>)>; MOST]);
+struct Held<'s, E>([Option<(usize, MutexGuard<'s, Shard<E>>)>; MOST]);
 
-impl Held<'_> {
-    fn shard(&mut self, index: usize) -> Option<&mut Shard> {
+impl<E: Entry> Held<'_, E> {
+    fn shard(&mut self, index: usize) -> Option<&mut Shard<E>> {
         self.0.iter_mut().flatten().find(|(held, _)| *held == index).map(|(_, shard)| &mut **shard)
     }
 
-    fn first(&mut self) -> Option<&mut Shard> {
+    fn first(&mut self) -> Option<&mut Shard<E>> {
         self.0.iter_mut().flatten().next().map(|(_, shard)| &mut **shard)
     }
 
@@ -422,12 +424,12 @@ impl Held<'_> {
 
     fn touch<T: Default>(
         &mut self,
-        store: &Store,
+        store: &Store<E>,
         target: &Target<'_>,
         now: Nanos,
         book: Rulebook<'_>,
         make: bool,
-        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+        work: impl FnOnce(&mut E, &mut Logs) -> T,
     ) -> T {
         let shard = self.shard(store.index(target.print));
         shard.map(|shard| shard.touch(target.print, now, book, make, work)).unwrap_or_default()
