@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::penalty::{PenaltyState, Standing};
 use crate::plan::{Plan, Window};
 use crate::status::{Status, Totals, WindowStatus};
-use crate::store::{self, Ask, Identity, Tables, Windows};
+use crate::store::{Ask, Bans, Identity, Tables, Windows};
 use crate::timeline::Timeline;
 use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 
@@ -299,8 +299,9 @@ impl Inner {
         if let Some(access) = self.access(request) {
             return self.by_list(access, consume);
         }
-        let store::Decided { decision, bans } = self.store.decide(self.ask(consume, blame), request, windows);
-        if bans != [0; 3] {
+        let mut bans = Bans::default();
+        let decision = self.store.decide(self.ask(consume, blame), request, &mut bans, windows);
+        if bans != Bans::default() {
             self.tell_of_bans(request, bans);
         }
         decision
@@ -350,7 +351,7 @@ impl Inner {
     }
 
     #[cold]
-    fn tell_of_bans(&self, request: &Request<'_>, bans: [u32; 3]) {
+    fn tell_of_bans(&self, request: &Request<'_>, bans: Bans) {
         for (subject, seconds) in request.subjects().zip(bans) {
             if seconds > 0 {
                 self.tell_of_ban(subject, Duration::from_secs(seconds.into()), "refused requests");

@@ -8,7 +8,8 @@ use super::shard::{Rulebook, Shard};
 use super::slot::{Logs, Slot};
 use super::targets::{Identity, MOST, SUBJECTS, Target, Targets};
 use crate::algorithm::{Nanos, Verdict};
-use crate::decision::{Decision, Quota};
+use crate::decision::{Decision, Outcome, Quota};
+use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
 use crate::plan::{Part, Plan, Rules, Window};
@@ -60,12 +61,8 @@ impl<'p> Ask<'p> {
     }
 }
 
-/// What was decided, and for how many seconds which of the request's subjects are banned for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Decided {
-    pub(crate) decision: Decision,
-    pub(crate) bans: [u32; SUBJECTS],
-}
+/// For how many seconds which of the request's subjects were banned for it.
+pub(crate) type Bans = [u32; SUBJECTS];
 
 /// Is told of each limit that was looked at.
 pub(crate) trait Windows {
@@ -95,43 +92,32 @@ impl Step<'_> {
         }
     }
 
-    /// Decides on an entry that no other goes with, and consumes what it admits.
+    /// Decides on an entry that no other goes with, and consumes what it admits. Tells for how many seconds the caller is banned.
     #[inline]
     fn decide(
         &self,
         part: &Part,
         entry: &mut impl Entry,
         logs: &mut Logs,
+        ban: &mut u32,
         windows: &mut impl Windows,
-    ) -> Decided {
+    ) -> Decision {
         let penalties = self.ask.plan.penalties.as_ref();
         let blamed = penalties.filter(|_| self.ask.blame);
         if let Some(decision) = self.standing(penalties, entry) {
-            let challenged = matches!(decision, Decision::Challenge { .. });
-            let ban = if challenged { blame(blamed, self.now, entry) } else { 0 };
-            return Decided { decision, bans: [ban, 0, 0] };
-        }
-        entry.reshape(part, logs, &self.ask.plan.shapes);
-        let (allowed, quota) = match (&part.windows, entry.slots()) {
-            ([Some(window), None], [slot, ..]) => {
-                let verdict = slot.decide(&window.rule, logs, self.now, self.cost);
-                windows.note(window, &verdict);
-                (verdict.allowed, Quota::of(window, &verdict))
+            if matches!(decision, Decision::Challenge { .. }) {
+                *ban = blame(blamed, self.now, entry);
             }
-            (_, slots) => {
-                let mut view = View::FREE;
-                self.peek(part, slots, logs, &mut view, windows);
-                if view.allowed {
-                    self.take(part, slots, logs);
-                }
-                (view.allowed, view.quota)
-            }
-        };
-        if allowed {
-            return Decided { decision: Decision::Admitted(quota), bans: [0; SUBJECTS] };
+            return decision;
         }
-        let ban = blame(blamed, self.now, entry);
-        Decided { decision: Decision::Limited(quota), bans: [ban, 0, 0] }
+        let mut view = View::FREE;
+        self.look(part, entry, logs, &mut view, windows);
+        if view.allowed {
+            self.take(part, entry.slots(), logs);
+            return Decision::Admitted(view.quota);
+        }
+        *ban = blame(blamed, self.now, entry);
+        Decision::Limited(view.quota)
     }
 
     /// What [`decide`](Step::decide) would say. Nothing changes.
@@ -142,13 +128,12 @@ impl Step<'_> {
         entry: &mut impl Entry,
         logs: &mut Logs,
         windows: &mut impl Windows,
-    ) -> Decided {
-        let decision = self.standing(self.ask.plan.penalties.as_ref(), entry).unwrap_or_else(|| {
+    ) -> Decision {
+        self.standing(self.ask.plan.penalties.as_ref(), entry).unwrap_or_else(|| {
             let mut view = View::FREE;
             self.look(part, entry, logs, &mut view, windows);
             if view.allowed { Decision::Admitted(view.quota) } else { Decision::Limited(view.quota) }
-        });
-        Decided { decision, bans: [0; SUBJECTS] }
+        })
     }
 
     /// What the limits of a part say.
@@ -217,52 +202,93 @@ fn in_seconds(ban: Option<Duration>) -> u32 {
 impl<E: Entry> Store<E> {
     /// Decides, for a request that is not exempt.
     #[inline]
-    pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
-        match ask.alone(request) {
-            Some((subject, part)) => self.decide_one(ask, subject, part, request.cost, windows),
-            None => self.decide_many(ask, request, windows),
+    pub(crate) fn decide(
+        &self,
+        ask: Ask<'_>,
+        request: &Request<'_>,
+        bans: &mut Bans,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        let Some((subject, part)) = ask.alone(request) else {
+            return self.decide_many(ask, request, bans, windows);
+        };
+        let print = ask.identity.subject(subject, ask.plan);
+        match &part.windows {
+            [Some(window), None] if ask.consume && ask.plan.penalties.is_none() => {
+                self.decide_limit(ask, print, part, window, request.cost, windows)
+            }
+            _ => self.decide_entry(ask, print, part, request.cost, bans, windows),
         }
+    }
+
+    /// Decides on one limit and nothing else. What is told of it is put together when the lock is free again.
+    #[inline]
+    fn decide_limit(
+        &self,
+        ask: Ask<'_>,
+        print: Fingerprint,
+        part: &Part,
+        window: &Window,
+        cost: u32,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        let Some(mut shard) = self.lock(self.index(print)) else { return Decision::FREE };
+        let now = shard.at(ask.now);
+        let verdict = shard.enter(print, now, self.rulebook(ask.plan), |entry, logs| {
+            entry.reshape(part, logs, &ask.plan.shapes);
+            entry.first().decide(&window.rule, logs, now, cost)
+        });
+        shard.count(if verdict.allowed { Outcome::Admitted } else { Outcome::Limited }, ask.metrics, now);
+        drop(shard);
+        windows.note(window, &verdict);
+        let quota = Quota::of(window, &verdict);
+        if verdict.allowed { Decision::Admitted(quota) } else { Decision::Limited(quota) }
     }
 
     /// Decides on one entry.
     #[inline]
-    fn decide_one(
+    fn decide_entry(
         &self,
         ask: Ask<'_>,
-        subject: Subject<'_>,
+        print: Fingerprint,
         part: &Part,
         cost: u32,
+        bans: &mut Bans,
         windows: &mut impl Windows,
-    ) -> Decided {
-        let print = ask.identity.subject(subject, ask.plan);
-        let Some(mut shard) = self.lock(self.index(print)) else { return Decided::free() };
+    ) -> Decision {
+        let Some(mut shard) = self.lock(self.index(print)) else { return Decision::FREE };
         let now = shard.at(ask.now);
-        let book = self.rulebook(ask.plan);
+        let (step, book) = (Step { ask, now, cost }, self.rulebook(ask.plan));
         if !ask.consume {
-            let step = Step { ask, now, cost };
             return shard.touch(print, now, book, false, |entry, logs| step.glance(part, entry, logs, windows));
         }
-        let decided = shard.enter(print, now, book, |entry, logs| {
-            Step { ask, now, cost }.decide(part, entry, logs, windows)
-        });
-        shard.count(decided.decision.outcome(), ask.metrics, now);
-        decided
+        let [ban, ..] = bans;
+        let decision =
+            shard.enter(print, now, book, |entry, logs| step.decide(part, entry, logs, ban, windows));
+        shard.count(decision.outcome(), ask.metrics, now);
+        decision
     }
 
     /// Locks all shards that the request needs, in their order, so that no two requests wait for each other.
     #[inline(never)]
-    fn decide_many(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
+    fn decide_many(
+        &self,
+        ask: Ask<'_>,
+        request: &Request<'_>,
+        bans: &mut Bans,
+        windows: &mut impl Windows,
+    ) -> Decision {
         let targets = Targets::of(request, ask.plan, ask.identity);
         let mut locked = self.lock_all(&targets);
         let now = locked.at(ask.now);
         let step = Step { ask, now, cost: ask.plan.cost(request, request.cost) };
-        let decided = self.decide_locked(&step, &targets, &mut locked, windows);
+        let decision = self.decide_locked(&step, &targets, &mut locked, bans, windows);
         if ask.consume
             && let Some(shard) = locked.first()
         {
-            shard.count(decided.decision.outcome(), ask.metrics, now);
+            shard.count(decision.outcome(), ask.metrics, now);
         }
-        decided
+        decision
     }
 
     fn decide_locked(
@@ -270,11 +296,11 @@ impl<E: Entry> Store<E> {
         step: &Step<'_>,
         targets: &Targets<'_>,
         locked: &mut Held<'_, E>,
+        bans: &mut Bans,
         windows: &mut impl Windows,
-    ) -> Decided {
+    ) -> Decision {
         let (plan, book, consume) = (step.ask.plan, self.rulebook(step.ask.plan), step.ask.consume);
         let penalties = plan.penalties.as_ref();
-        let mut bans = [0; SUBJECTS];
         let blamed = penalties.filter(|_| step.ask.blame);
         let mut hold_against = |locked: &mut Held<'_, E>, subjects: [bool; SUBJECTS]| {
             for target in targets.iter().filter(|target| target.keeps_penalty && target.is_of(subjects)) {
@@ -299,7 +325,7 @@ impl<E: Entry> Store<E> {
             if matches!(decision, Decision::Challenge { .. }) {
                 hold_against(locked, challenged);
             }
-            return Decided { decision, bans };
+            return decision;
         }
         let (mut view, mut refused) = (View::FREE, [false; SUBJECTS]);
         for target in targets.iter() {
@@ -311,7 +337,7 @@ impl<E: Entry> Store<E> {
         }
         if !view.allowed {
             hold_against(locked, refused);
-            return Decided { decision: Decision::Limited(view.quota), bans };
+            return Decision::Limited(view.quota);
         }
         if consume {
             for target in targets.iter() {
@@ -322,7 +348,7 @@ impl<E: Entry> Store<E> {
                 });
             }
         }
-        Decided { decision: Decision::Admitted(view.quota), bans }
+        Decision::Admitted(view.quota)
     }
 
     /// Gives back what a request has consumed.
@@ -363,11 +389,9 @@ impl<E: Entry> Store<E> {
     }
 }
 
-impl Decided {
+impl Decision {
     /// Where nothing limits.
-    pub(crate) fn free() -> Self {
-        Self { decision: Decision::Admitted(Quota::UNLIMITED), bans: [0; SUBJECTS] }
-    }
+    const FREE: Self = Self::Admitted(Quota::UNLIMITED);
 }
 
 impl Target<'_> {

@@ -18,6 +18,8 @@ pub(crate) trait Entry: Copy + Default {
     fn shape(&self) -> Shape;
     fn set_shape(&mut self, shape: Shape);
     fn slots(&mut self) -> &mut [Slot];
+    /// The first of the slots.
+    fn first(&mut self) -> &mut Slot;
     fn penalty(&self) -> PenaltyState;
     fn set_penalty(&mut self, state: PenaltyState);
 
@@ -102,6 +104,12 @@ impl Entry for Wide {
     }
 
     #[inline]
+    fn first(&mut self) -> &mut Slot {
+        let [first, ..] = &mut self.slots;
+        first
+    }
+
+    #[inline]
     fn penalty(&self) -> PenaltyState {
         PenaltyState {
             violations_until: self.violations_until,
@@ -162,6 +170,12 @@ impl Entry for Narrow {
     #[inline]
     fn slots(&mut self) -> &mut [Slot] {
         &mut self.slots
+    }
+
+    #[inline]
+    fn first(&mut self) -> &mut Slot {
+        let [first, ..] = &mut self.slots;
+        first
     }
 
     #[inline]

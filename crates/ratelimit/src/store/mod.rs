@@ -7,7 +7,7 @@ mod shard;
 mod slot;
 mod targets;
 
-pub(crate) use self::decide::{Ask, Decided, Windows};
+pub(crate) use self::decide::{Ask, Bans, Windows};
 use self::entry::Entry;
 use self::shard::{Rulebook, Shard};
 pub(crate) use self::tables::Tables;

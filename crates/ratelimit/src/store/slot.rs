@@ -76,10 +76,17 @@ impl Fits for BucketState {
     }
 }
 
+/// A log in a cache line of its own: with many keys, each line of it comes from memory.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Log(LogState);
+
+const _: () = assert!(size_of::<Log>() == 64, "a log is a cache line, without its times");
+
 /// The logs of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
-    logs: Vec<LogState>,
+    logs: Vec<Log>,
     free: Vec<usize>,
 }
 
@@ -90,14 +97,14 @@ impl Logs {
 
     #[inline]
     fn of(&mut self, slot: Slot) -> Option<&mut LogState> {
-        self.logs.get_mut(Self::index(slot)?)
+        self.logs.get_mut(Self::index(slot)?).map(|log| &mut log.0)
     }
 
     /// The log of a slot, which it is given if it has none.
     fn open(&mut self, slot: &mut Slot) -> Option<&mut LogState> {
         if slot.0 == 0 {
             let index = self.free.pop().unwrap_or_else(|| {
-                self.logs.push(LogState::default());
+                self.logs.push(Log::default());
                 self.logs.len() - 1
             });
             slot.0 = index as u64 + 1;
@@ -114,8 +121,8 @@ impl Logs {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let own = self.logs.capacity() * size_of::<LogState>() + self.free.capacity() * size_of::<usize>();
-        self.logs.iter().map(LogState::heap_bytes).sum::<usize>() + own
+        let own = self.logs.capacity() * size_of::<Log>() + self.free.capacity() * size_of::<usize>();
+        self.logs.iter().map(|log| log.0.heap_bytes()).sum::<usize>() + own
     }
 }
 
@@ -149,7 +156,8 @@ impl Slot {
     }
 
     /// Admits a request and consumes its cost, or refuses it and consumes nothing.
-    #[inline]
+    #[inline(always)] // What calls it unlocks in between deciding and telling, so the verdict should need no memory.
+    #[allow(clippy::inline_always)]
     pub(crate) fn decide(&mut self, rule: &Counted, logs: &mut Logs, now: Nanos, cost: u32) -> Verdict {
         match rule {
             Counted::Counter(rule) => self.change(rule, now, cost),

@@ -1,8 +1,8 @@
 //! The state of all keys, in the smallest entries that will do.
 
 use super::entry::{Narrow, Wide};
-use super::{Ask, Decided, Store, Windows};
-use crate::Request;
+use super::{Ask, Bans, Store, Windows};
+use crate::{Decision, Request};
 use crate::algorithm::Nanos;
 use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
@@ -37,8 +37,14 @@ impl Tables {
     }
 
     #[inline]
-    pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
-        either!(self, store => store.decide(ask, request, windows))
+    pub(crate) fn decide(
+        &self,
+        ask: Ask<'_>,
+        request: &Request<'_>,
+        bans: &mut Bans,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        either!(self, store => store.decide(ask, request, bans, windows))
     }
 
     pub(crate) fn refund(&self, ask: Ask<'_>, request: &Request<'_>, cost: u32) {
