@@ -10,6 +10,7 @@ mod targets;
 pub(crate) use self::decide::{Ask, Bans, Windows};
 use self::entry::Entry;
 use self::shard::{Rulebook, Shard};
+use self::slot::MOST_LOGS;
 pub(crate) use self::tables::Tables;
 pub(crate) use self::targets::Identity;
 use crate::algorithm::Nanos;
@@ -43,7 +44,9 @@ impl<E: Entry> Store<E> {
     pub(crate) fn new(max_keys: usize) -> Self {
         let shards = (max_keys / SHARD_KEYS).next_power_of_two().clamp(1, MOST_SHARDS);
         let shard = |_| Locked(Mutex::new(Shard::default()));
-        Self { shards: (0..shards).map(shard).collect(), most: (max_keys / shards).max(1) }
+        // Each may have two logs.
+        let most = (max_keys / shards).clamp(1, MOST_LOGS / 2);
+        Self { shards: (0..shards).map(shard).collect(), most }
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use crate::algorithm::{
 };
 use crate::plan::Counted;
 
-/// The state of one limit. A log is elsewhere, and here is which; 0 for none.
+/// The state of one limit. A log is elsewhere, and here is its [gist](Gist).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Slot(u64, u64);
 
@@ -90,33 +90,77 @@ pub(crate) struct Logs {
     free: Vec<usize>,
 }
 
-impl Logs {
-    fn index(slot: Slot) -> Option<usize> {
-        usize::try_from(slot.0).ok()?.checked_sub(1)
+/// What a slot holds of a log: which it is, and what a refusal has to know of it. Callers that are refused come often, and with many
+/// keys the log itself would have to come from memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gist {
+    /// One more than the index of the log; 0 for none.
+    log: u64,
+    /// How much was admitted; 0 where nothing is told of it.
+    used: u64,
+    /// From the first time to the last, in ticks of the rule, rounded up.
+    ticks: u64,
+    first: Nanos,
+}
+
+/// Bits for `used` and for `ticks` each.
+const BITS: u32 = 18;
+const MASK: u64 = (1 << BITS) - 1;
+/// Logs in one shard at most, so that an index fits beside both.
+pub(super) const MOST_LOGS: usize = 1 << (u64::BITS - 2 * BITS - 1);
+
+impl Fits for Gist {
+    #[inline]
+    fn read(Slot(word, first): Slot) -> Self {
+        Self { log: word >> (2 * BITS), used: word >> BITS & MASK, ticks: word & MASK, first }
     }
 
     #[inline]
-    fn of(&mut self, slot: Slot) -> Option<&mut LogState> {
-        self.logs.get_mut(Self::index(slot)?).map(|log| &mut log.0)
+    fn write(self) -> Slot {
+        Slot(self.log << (2 * BITS) | self.used << BITS | self.ticks, self.first)
+    }
+}
+
+impl Gist {
+    #[inline]
+    fn of(slot: u64, rule: &SlidingLog, log: &LogState) -> Self {
+        let (first, newest, used) = log.span();
+        let ticks = newest.saturating_sub(first).div_ceil(rule.tick());
+        let fits = used <= MASK && ticks <= MASK;
+        Self { log: slot, used: if fits { used } else { 0 }, ticks: if fits { ticks } else { 0 }, first }
     }
 
-    /// The log of a slot, which it is given if it has none.
-    fn open(&mut self, slot: &mut Slot) -> Option<&mut LogState> {
-        if slot.0 == 0 {
-            let index = self.free.pop().unwrap_or_else(|| {
-                self.logs.push(Log::default());
-                self.logs.len() - 1
-            });
-            slot.0 = index as u64 + 1;
-        }
-        self.of(*slot)
+    #[inline]
+    fn index(self) -> Option<usize> {
+        usize::try_from(self.log).ok()?.checked_sub(1)
+    }
+
+    #[inline]
+    fn refuse_one(self, rule: &SlidingLog, now: Nanos) -> Option<Verdict> {
+        rule.refuse_one(now, (self.first, self.first.saturating_add(self.ticks * rule.tick()), self.used))
+    }
+}
+
+impl Logs {
+    #[inline]
+    fn of(&mut self, gist: Gist) -> Option<&mut LogState> {
+        self.logs.get_mut(gist.index()?).map(|log| &mut log.0)
+    }
+
+    /// A log that nobody has.
+    fn open(&mut self) -> Gist {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.logs.push(Log::default());
+            self.logs.len() - 1
+        });
+        Gist { log: index as u64 + 1, ..Gist::default() }
     }
 
     /// Takes the log of a slot that is given up, and its memory.
-    fn close(&mut self, slot: Slot) {
-        if let Some(log) = self.of(slot) {
+    fn close(&mut self, gist: Gist) {
+        if let Some(log) = self.of(gist) {
             *log = LogState::default();
-            self.free.extend(Self::index(slot));
+            self.free.extend(gist.index());
         }
     }
 
@@ -147,11 +191,7 @@ impl Slot {
             Counted::Gcra(rule) => self.update(|state| rule.take(now, state, cost)),
             Counted::Bucket(rule) => self.update(|state| rule.take(now, state, cost)),
             Counted::Fixed(rule) => self.update(|state| rule.take(now, state, cost)),
-            Counted::Log(rule) => {
-                if let Some(log) = logs.open(self) {
-                    rule.take(now, log, cost);
-                }
-            }
+            Counted::Log(rule) => self.add_to_log(rule, logs, now, cost),
         }
     }
 
@@ -166,10 +206,8 @@ impl Slot {
             Counted::Fixed(rule) => self.change(rule, now, cost),
             Counted::Log(rule) => {
                 let verdict = self.look_at_log(rule, logs, now, cost);
-                if verdict.allowed
-                    && let Some(log) = logs.open(self)
-                {
-                    rule.take(now, log, cost);
+                if verdict.allowed {
+                    self.add_to_log(rule, logs, now, cost);
                 }
                 verdict
             }
@@ -183,9 +221,7 @@ impl Slot {
             Counted::Bucket(rule) => self.update(|state| rule.refund(now, state, cost)),
             Counted::Fixed(rule) => self.update(|state| rule.refund(now, state, cost)),
             Counted::Log(rule) => {
-                if let Some(log) = logs.of(*self) {
-                    rule.refund(now, log, cost);
-                }
+                self.with_log(rule, logs, |log| rule.refund(now, log, cost));
             }
         }
     }
@@ -193,7 +229,7 @@ impl Slot {
     /// Gives up what the rule keeps elsewhere.
     pub(crate) fn close(&mut self, rule: Option<&Counted>, logs: &mut Logs) {
         if let Some(Counted::Log(_)) = rule {
-            logs.close(*self);
+            logs.close(Gist::read(*self));
         }
         *self = Self::default();
     }
@@ -214,14 +250,46 @@ impl Slot {
         verdict
     }
 
-    fn look_at_log(&self, rule: &SlidingLog, logs: &mut Logs, now: Nanos, cost: u32) -> Verdict {
-        match logs.of(*self) {
-            Some(log) => {
-                rule.settle(now, log);
-                rule.peek(now, log, cost)
-            }
-            None => rule.peek(now, &LogState::default(), cost),
+    #[inline]
+    fn look_at_log(&mut self, rule: &SlidingLog, logs: &mut Logs, now: Nanos, cost: u32) -> Verdict {
+        if cost == 1
+            && let Some(refused) = Gist::read(*self).refuse_one(rule, now)
+        {
+            return refused;
         }
+        self.ask_log(rule, logs, now, cost)
+    }
+
+    #[inline(never)]
+    fn ask_log(&mut self, rule: &SlidingLog, logs: &mut Logs, now: Nanos, cost: u32) -> Verdict {
+        let look = |log: &mut LogState| {
+            rule.settle(now, log);
+            rule.peek(now, log, cost)
+        };
+        self.with_log(rule, logs, look).unwrap_or_else(|| rule.peek(now, &LogState::default(), cost))
+    }
+
+    #[inline(never)]
+    fn add_to_log(&mut self, rule: &SlidingLog, logs: &mut Logs, now: Nanos, cost: u32) {
+        if Gist::read(*self).log == 0 {
+            *self = logs.open().write();
+        }
+        self.with_log(rule, logs, |log| rule.take(now, log, cost));
+    }
+
+    /// Does something with the log, if there is one.
+    #[inline]
+    fn with_log<T>(
+        &mut self,
+        rule: &SlidingLog,
+        logs: &mut Logs,
+        work: impl FnOnce(&mut LogState) -> T,
+    ) -> Option<T> {
+        let gist = Gist::read(*self);
+        let log = logs.of(gist)?;
+        let done = work(log);
+        *self = Gist::of(gist.log, rule, log).write();
+        Some(done)
     }
 
     #[inline]
