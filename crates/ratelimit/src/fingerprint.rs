@@ -33,10 +33,7 @@ impl Fingerprint {
 
     /// The key of two together.
     pub(crate) fn with(self, other: Self) -> Self {
-        Self {
-            place: self.place ^ other.place.rotate_left(17),
-            rest: self.rest ^ other.rest.rotate_left(29),
-        }
+        Self { place: self.place ^ other.place.rotate_left(17), rest: self.rest ^ other.rest.rotate_left(29) }
     }
 }
 

@@ -69,13 +69,18 @@ impl SlidingLog {
     /// Refuses one more, from no more than a [span](LogState::span): where the quota is used up, to the last one, by what still counts.
     /// Nothing otherwise; then the log has to be asked.
     #[inline]
-    pub(crate) fn refuse_one(&self, now: Nanos, (first, newest, used): (Nanos, Nanos, u64)) -> Option<Verdict> {
+    pub(crate) fn refuse_one(
+        &self,
+        now: Nanos,
+        (first, newest, used): (Nanos, Nanos, u64),
+    ) -> Option<Verdict> {
         let age = now.checked_sub(first)?;
         if used == 0 || used != u64::from(self.quota) || age >= self.window {
             return None;
         }
         // The first is one at least, so one is free when it is gone.
-        let (retry_after, reset_after) = (self.window - age, newest.saturating_add(self.window).saturating_sub(now));
+        let (retry_after, reset_after) =
+            (self.window - age, newest.saturating_add(self.window).saturating_sub(now));
         Some(Verdict { allowed: false, remaining: 0, retry_after, reset_after })
     }
 

@@ -260,7 +260,8 @@ impl<E: Entry> Store<E> {
         let now = shard.at(ask.now);
         let (step, book) = (Step { ask, now, cost }, self.rulebook(ask.plan));
         if !ask.consume {
-            return shard.touch(print, now, book, false, |entry, logs| step.glance(part, entry, logs, windows));
+            return shard
+                .touch(print, now, book, false, |entry, logs| step.glance(part, entry, logs, windows));
         }
         let [ban, ..] = bans;
         let decision =

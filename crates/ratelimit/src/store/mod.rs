@@ -2,9 +2,9 @@
 
 mod decide;
 mod entry;
-mod tables;
 mod shard;
 mod slot;
+mod tables;
 mod targets;
 
 pub(crate) use self::decide::{Ask, Bans, Windows};
@@ -30,7 +30,8 @@ const SHARD_KEYS: usize = 1_024;
 #[repr(align(64))]
 struct Locked<E>(Mutex<Shard<E>>);
 
-const _: () = assert!(size_of::<std::sync::Mutex<Shard<entry::Wide>>>() <= 64, "lock and shard are a cache line");
+const _: () =
+    assert!(size_of::<std::sync::Mutex<Shard<entry::Wide>>>() <= 64, "lock and shard are a cache line");
 
 /// The state of all keys, in entries of one kind.
 pub(crate) struct Store<E> {

@@ -2,12 +2,12 @@
 
 use super::entry::{Narrow, Wide};
 use super::{Ask, Bans, Store, Windows};
-use crate::{Decision, Request};
 use crate::algorithm::Nanos;
 use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
 use crate::penalty::PenaltyState;
 use crate::plan::Plan;
+use crate::{Decision, Request};
 
 /// The state of all keys.
 pub(crate) enum Tables {
@@ -29,11 +29,7 @@ macro_rules! either {
 impl Tables {
     /// Room for `max_keys`, which is taken as keys come.
     pub(crate) fn new(max_keys: usize, plan: &Plan) -> Self {
-        if plan.is_narrow() {
-            Self::Narrow(Store::new(max_keys))
-        } else {
-            Self::Wide(Store::new(max_keys))
-        }
+        if plan.is_narrow() { Self::Narrow(Store::new(max_keys)) } else { Self::Wide(Store::new(max_keys)) }
     }
 
     #[inline]
