@@ -24,8 +24,9 @@ use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 ///
 /// # Memory
 ///
-/// A key takes 64 bytes, whatever its length, and the table has room for twice as many when it has just grown; a
-/// [sliding log](crate::algorithm::SlidingLog) takes 16 bytes more for each time in its window. There are at most `max_keys` keys
+/// A key takes 64 bytes, whatever its length, or 32 where no caller has more than one limit and there are no penalties; the table has
+/// room for twice as many when it has just grown. A [sliding log](crate::algorithm::SlidingLog) takes 64 bytes more, and 16 for
+/// each time in its window. There are at most `max_keys` keys
 /// (a policy of three or four limits takes two of them). Keys whose state says nothing any more are forgotten as others come. When all of them
 /// say something, of some the one goes that would be forgotten soonest, those with violations only after those without, and those that are banned last.
 /// Who is forgotten has its whole quota again: `max_keys` should be more than the callers in the longest window.
@@ -33,7 +34,7 @@ use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 /// # Time
 ///
 /// The clock is read at its last tick (some milliseconds), unless a limit is so fine that it matters. What is told of times is as exact as
-/// that.
+/// that; when a sliding log that is used up will be whole again, as exact as one part in 130,000 of its window.
 #[derive(Clone)]
 pub struct Limiter {
     pub(crate) inner: Arc<Inner>,

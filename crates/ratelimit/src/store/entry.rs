@@ -186,3 +186,23 @@ impl Entry for Narrow {
     /// There are none.
     fn set_penalty(&mut self, _: PenaltyState) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_entry_is_of_its_key_whatever_its_shape(place: u64, rest: u64, shape: u16, bit in 16..64_u32) {
+            let print = Fingerprint { place, rest };
+            let mut entry = Narrow::new(print);
+            prop_assert_eq!(entry.shape(), Shape::default());
+            entry.set_shape(Shape(shape));
+            prop_assert!(entry.is_of(print) && entry.shape() == Shape(shape));
+            prop_assert!(!entry.is_of(Fingerprint { rest: rest ^ (1 << bit), ..print }));
+            prop_assert!(!entry.is_of(Fingerprint { place: !place, ..print }));
+        }
+    }
+}

@@ -299,3 +299,51 @@ impl Slot {
         *self = state.write();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whether or not the log is asked, what is said is what the log says; when all of it is over, to a tick.
+        #[test]
+        fn a_slot_says_what_its_log_says(
+            quotas in (0..5_u32, 0..5_u32),
+            window in prop_oneof![Just(3_u64), Just(1_000_003), Just(86_400_000_000_000)],
+            steps in proptest::collection::vec((0..9_u64, -1..3_i32, any::<bool>()), 0..60),
+        ) {
+            let of = |quota| SlidingLog::new(quota, Duration::from_nanos(window));
+            let (low, high) = (of(quotas.0), of(quotas.1));
+            let (mut slot, mut logs, mut state) = (Slot::default(), Logs::default(), LogState::default());
+            let mut now = 1_000_000_000_000_000;
+            for (gap, cost, which) in steps {
+                now += gap * window / 8;
+                // Two tiers of the same window.
+                let rule = if which { low } else { high };
+                let counted = Counted::Log(rule);
+                let Ok(cost) = u32::try_from(cost) else {
+                    slot.refund(&counted, &mut logs, now, 1);
+                    rule.refund(now, &mut state, 1);
+                    continue;
+                };
+                let looked = slot.peek(&counted, &mut logs, now, cost);
+                let (said, expected) =
+                    (slot.decide(&counted, &mut logs, now, cost), rule.decide(now, &mut state, cost));
+                prop_assert!(said.reset_after >= expected.reset_after);
+                prop_assert!(said.reset_after <= expected.reset_after + rule.tick());
+                prop_assert_eq!(Verdict { reset_after: expected.reset_after, ..said }, expected);
+                prop_assert_eq!(Verdict { reset_after: expected.reset_after, ..looked }, expected);
+            }
+        }
+
+        #[test]
+        fn a_gist_is_read_as_it_was_written(log in 0..1_u64 << 28, used in 0..=MASK, ticks in 0..=MASK, first: u64) {
+            let read = Gist::read(Gist { log, used, ticks, first }.write());
+            prop_assert_eq!((read.log, read.used, read.ticks, read.first), (log, used, ticks, first));
+        }
+    }
+}
