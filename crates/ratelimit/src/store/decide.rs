@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use super::Store;
 use super::entry::Entry;
-use super::shard::{Rulebook, Shard};
+use super::held::Held;
 use super::slot::{Logs, Slot};
-use super::targets::{Identity, MOST, SUBJECTS, Target, Targets};
+use super::targets::{Identity, SUBJECTS, Target, Targets};
 use crate::algorithm::{Nanos, Verdict};
 use crate::decision::{Decision, Outcome, Quota};
 use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
 use crate::plan::{Part, Plan, Rules, Window};
-use crate::sync::MutexGuard;
 use crate::view::View;
 use crate::{Request, Subject};
 
@@ -270,7 +269,7 @@ impl<E: Entry> Store<E> {
         decision
     }
 
-    /// Locks all shards that the request needs, in their order, so that no two requests wait for each other.
+    /// Decides on all entries of the request together. All shards are locked that they are in.
     #[inline(never)]
     fn decide_many(
         &self,
@@ -371,23 +370,6 @@ impl<E: Entry> Store<E> {
             });
         }
     }
-
-    fn lock_all(&self, targets: &Targets<'_>) -> Held<'_, E> {
-        let mut indices = [usize::MAX; MOST];
-        for (place, target) in indices.iter_mut().zip(targets.iter()) {
-            *place = self.index(target.print);
-        }
-        indices.sort_unstable();
-        let mut held = Held(std::array::from_fn(|_| None));
-        let mut last = usize::MAX;
-        for (place, index) in held.0.iter_mut().zip(indices) {
-            if index != last {
-                *place = self.lock(index).map(|guard| (index, guard));
-                last = index;
-            }
-        }
-        held
-    }
 }
 
 impl Decision {
@@ -423,40 +405,5 @@ impl<W: Windows> Windows for Both<'_, W> {
     fn note(&mut self, window: &Window, verdict: &Verdict) {
         self.0.add(window, verdict);
         self.1.note(window, verdict);
-    }
-}
-
-/// Shards under their locks, with their indices.
-struct Held<'s, E>([Option<(usize, MutexGuard<'s, Shard<E>>)>; MOST]);
-
-impl<E: Entry> Held<'_, E> {
-    fn shard(&mut self, index: usize) -> Option<&mut Shard<E>> {
-        self.0.iter_mut().flatten().find(|(held, _)| *held == index).map(|(_, shard)| &mut **shard)
-    }
-
-    fn first(&mut self) -> Option<&mut Shard<E>> {
-        self.0.iter_mut().flatten().next().map(|(_, shard)| &mut **shard)
-    }
-
-    /// The time as all of them go by.
-    fn at(&mut self, now: Nanos) -> Nanos {
-        let latest = self.0.iter_mut().flatten().map(|(_, shard)| shard.at(now)).max().unwrap_or(now);
-        for (_, shard) in self.0.iter_mut().flatten() {
-            shard.at(latest);
-        }
-        latest
-    }
-
-    fn touch<T: Default>(
-        &mut self,
-        store: &Store<E>,
-        target: &Target<'_>,
-        now: Nanos,
-        book: Rulebook<'_>,
-        make: bool,
-        work: impl FnOnce(&mut E, &mut Logs) -> T,
-    ) -> T {
-        let shard = self.shard(store.index(target.print));
-        shard.map(|shard| shard.touch(target.print, now, book, make, work)).unwrap_or_default()
     }
 }

@@ -2,6 +2,7 @@
 
 mod decide;
 mod entry;
+mod held;
 mod shard;
 mod slot;
 mod tables;
