@@ -1,7 +1,8 @@
 //! Rate limits by key: what one check costs, over 10,000 string keys in turn.
 //!
 //! `whole decision` is what a service asks for: the tier by name, two windows, penalties. The rivals have one window in every case, since
-//! they have no other. `sliding log` is beside a map of queues, as people write it by hand; every key is at its quota there.
+//! they have no other. governor is there with either of its clocks: that of the standard library, and that of the processor, which is
+//! its default. `sliding log` is beside a map of queues, as people write it by hand; every key is at its quota there.
 
 #![allow(clippy::disallowed_methods)] // a bench measures real time
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // a bench that cannot run should stop
@@ -16,6 +17,7 @@ use buttress_core::Ctx;
 use buttress_ratelimit::{Algorithm, Limit, Limiter, LimiterConfig, Request, SharedLimiter};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use governor::clock::MonotonicClock;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -62,8 +64,10 @@ fn subject(group: &mut Group<'_>, name: &str, threads: usize, check: impl Fn(&St
 
 fn governor(group: &mut Group<'_>, threads: usize) {
     let quota = Quota::per_minute(NonZeroU32::new(MUCH).unwrap());
+    let limiter = RateLimiter::<String, _, _, _>::dashmap_with_clock(quota, MonotonicClock);
+    subject(group, "governor, one window, std's clock", threads, |key| limiter.check_key(key).is_ok());
     let limiter: DefaultKeyedRateLimiter<String> = RateLimiter::keyed(quota);
-    subject(group, "governor, one window", threads, |key| limiter.check_key(key).is_ok());
+    subject(group, "governor, one window, its own clock", threads, |key| limiter.check_key(key).is_ok());
 }
 
 fn tiers() -> Limiter {

@@ -32,7 +32,11 @@ fn tell<T>(subject: &str, make: impl FnOnce() -> T, check: impl Fn(&T, String)) 
 
 fn main() {
     let two = || Limiter::new([Limit::per_minute(10), Limit::per_hour(100)]);
-    tell("buttress, two windows and penalties", two, |limiter, key| {
+    tell("buttress, two windows", two, |limiter, key| {
+        let _ = limiter.check(&key);
+    });
+    let one = || Limiter::new(Limit::per_minute(10).algorithm(Algorithm::Gcra));
+    tell("buttress, one window", one, |limiter, key| {
         let _ = limiter.check(&key);
     });
     let log = || Limiter::new(Limit::per_hour(100).algorithm(Algorithm::SlidingLog));

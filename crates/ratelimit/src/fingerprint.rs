@@ -10,24 +10,30 @@ use std::hash::{BuildHasher, RandomState};
 /// What is remembered of a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint {
-    /// Finds the entry within its shard.
+    /// Finds the shard and the entry in it. It is known before the rest is, so the way to the entry need not wait for that.
     pub(crate) place: u64,
-    /// Finds the shard.
-    pub(crate) shard: u64,
+    /// Tells keys of one place apart.
+    pub(crate) rest: u64,
 }
 
 impl Fingerprint {
-    /// The key of the `index`-th entry that belongs to this one.
+    /// The key of the `index`-th entry that belongs to this one: in the same place, so that one lock is enough for all of them.
     pub(crate) fn part(self, index: usize) -> Self {
-        Self { place: self.place.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..self }
+        Self { rest: self.rest.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..self }
+    }
+
+    /// Which of so many shards it belongs to, a power of two. The table in a shard goes by the bits below and above those.
+    #[inline]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        // The index is cut off before it could be too large to convert.
+        #[allow(clippy::cast_possible_truncation)]
+        let bits = (self.place >> 40) as usize;
+        bits & (shards - 1)
     }
 
     /// The key of two together.
     pub(crate) fn with(self, other: Self) -> Self {
-        Self {
-            place: self.place ^ other.place.rotate_left(17),
-            shard: self.shard ^ other.shard.rotate_left(29),
-        }
+        Self { place: self.place ^ other.place.rotate_left(17), rest: self.rest ^ other.rest.rotate_left(29) }
     }
 }
 
@@ -60,7 +66,7 @@ impl Secret {
         let place = state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
         state.v1 ^= 0xdd;
         state.rounds();
-        Fingerprint { place, shard: state.v0 ^ state.v1 ^ state.v2 ^ state.v3 }
+        Fingerprint { place, rest: state.v0 ^ state.v1 ^ state.v2 ^ state.v3 }
     }
 }
 
@@ -133,7 +139,7 @@ mod tests {
             reference.write(&key);
             let expected = reference.finish128();
             let found = Secret(one, other).fingerprint(&key);
-            prop_assert_eq!((found.place, found.shard), (expected.h1, expected.h2));
+            prop_assert_eq!((found.place, found.rest), (expected.h1, expected.h2));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::penalty::{PenaltyState, Standing};
 use crate::plan::{Plan, Window};
 use crate::status::{Status, Totals, WindowStatus};
-use crate::store::{self, Ask, Identity, Store, Windows};
+use crate::store::{Ask, Bans, Identity, Tables, Windows};
 use crate::timeline::Timeline;
 use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 
@@ -24,8 +24,9 @@ use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 ///
 /// # Memory
 ///
-/// A key takes 64 bytes, whatever its length, and the table has room for twice as many when it has just grown; a
-/// [sliding log](crate::algorithm::SlidingLog) takes 16 bytes more for each time in its window. There are at most `max_keys` keys
+/// A key takes 64 bytes, whatever its length, or 32 where no caller has more than one limit and there are no penalties; the table has
+/// room for twice as many when it has just grown. A [sliding log](crate::algorithm::SlidingLog) takes 64 bytes more, and 16 for
+/// each time in its window. There are at most `max_keys` keys
 /// (a policy of three or four limits takes two of them). Keys whose state says nothing any more are forgotten as others come. When all of them
 /// say something, of some the one goes that would be forgotten soonest, those with violations only after those without, and those that are banned last.
 /// Who is forgotten has its whole quota again: `max_keys` should be more than the callers in the longest window.
@@ -33,7 +34,7 @@ use crate::{Decision, Error, LimiterConfig, Policy, Request, Subject};
 /// # Time
 ///
 /// The clock is read at its last tick (some milliseconds), unless a limit is so fine that it matters. What is told of times is as exact as
-/// that.
+/// that; when a sliding log that is used up will be whole again, as exact as one part in 130,000 of its window.
 #[derive(Clone)]
 pub struct Limiter {
     pub(crate) inner: Arc<Inner>,
@@ -42,7 +43,7 @@ pub struct Limiter {
 pub(crate) struct Inner {
     pub(crate) name: Box<str>,
     pub(crate) plan: Plan,
-    store: Store,
+    store: Tables,
     identity: Identity,
     pub(crate) timeline: Timeline,
     pub(crate) metrics: Metrics,
@@ -98,7 +99,7 @@ impl Limiter {
         Self {
             inner: Arc::new(Inner {
                 name: config.name.as_str().into(),
-                store: Store::new(config.max_keys),
+                store: Tables::new(config.max_keys, &plan),
                 identity: Identity::random(),
                 metrics: Metrics::new(&config.name),
                 events: ctx.events.clone(),
@@ -299,8 +300,9 @@ impl Inner {
         if let Some(access) = self.access(request) {
             return self.by_list(access, consume);
         }
-        let store::Decided { decision, bans } = self.store.decide(self.ask(consume, blame), request, windows);
-        if bans != [0; 3] {
+        let mut bans = Bans::default();
+        let decision = self.store.decide(self.ask(consume, blame), request, &mut bans, windows);
+        if bans != Bans::default() {
             self.tell_of_bans(request, bans);
         }
         decision
@@ -350,7 +352,7 @@ impl Inner {
     }
 
     #[cold]
-    fn tell_of_bans(&self, request: &Request<'_>, bans: [u32; 3]) {
+    fn tell_of_bans(&self, request: &Request<'_>, bans: Bans) {
         for (subject, seconds) in request.subjects().zip(bans) {
             if seconds > 0 {
                 self.tell_of_ban(subject, Duration::from_secs(seconds.into()), "refused requests");

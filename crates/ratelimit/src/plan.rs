@@ -72,7 +72,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn is_empty(&self) -> bool {
-        self.parts.iter().all(|part| part.windows.iter().all(Option::is_none))
+        self.windows().next().is_none()
     }
 
     /// The entry in which the first part is counted, without its limits.
@@ -107,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) address_home: Part,
     pub(crate) routes: HashMap<Box<str>, Route>,
     pub(crate) global: Rules,
+    /// Whether there is a global limit.
+    pub(crate) limits_all: bool,
     pub(crate) penalties: Option<Penalties>,
     pub(crate) access: AccessList,
     pub(crate) ipv6_prefix: u8,
@@ -184,6 +186,7 @@ impl Plan {
             home,
             address_home,
             routes,
+            limits_all: !global.is_empty(),
             global,
             penalties: config.penalties.enabled.then(|| Penalties::new(&config.penalties)),
             access: AccessList::new(&config.allow, &config.deny),
@@ -194,6 +197,11 @@ impl Plan {
         let exact = plan.all_rules().flat_map(Rules::windows).any(|window| window.limit.needs_exact_time());
         plan.exact_time = exact;
         plan
+    }
+
+    /// Whether an entry with one limit and no penalties will do.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.penalties.is_none() && self.shapes.0.iter().all(|[_, second]| second.is_none())
     }
 
     fn all_rules(&self) -> impl Iterator<Item = &Rules> {

@@ -4,6 +4,20 @@ use crate::algorithm::Verdict;
 use crate::decision::Quota;
 use crate::plan::Window;
 
+impl Quota {
+    /// What one limit says.
+    #[inline]
+    pub(crate) fn of(window: &Window, verdict: &Verdict) -> Self {
+        Self {
+            limit: window.quota,
+            remaining: verdict.remaining,
+            window: window.length,
+            retry_after: verdict.retry_after,
+            reset_after: verdict.reset_after,
+        }
+    }
+}
+
 /// What several limits say together, and the one that allows least.
 pub(crate) struct View {
     pub(crate) allowed: bool,
@@ -21,13 +35,7 @@ impl View {
             (_, allowed) => !allowed,
         };
         if tighter {
-            self.quota = Quota {
-                limit: window.quota,
-                remaining: verdict.remaining,
-                window: window.length,
-                retry_after: verdict.retry_after,
-                reset_after: verdict.reset_after,
-            };
+            self.quota = Quota::of(window, verdict);
             self.allowed = verdict.allowed;
         }
     }

@@ -483,3 +483,39 @@ fn penalties_hold_in_every_tier() {
     assert!(matches!(scene.limiter.check(daily), Decision::Challenge { .. }));
     assert!(matches!(scene.limiter.check("other"), Decision::Challenge { .. }));
 }
+
+/// Where nothing can be held against anybody, entries are smaller; nobody should notice.
+#[test]
+fn without_penalties_is_as_with_penalties_that_never_come() {
+    for algorithm in
+        [Algorithm::SlidingCounter, Algorithm::SlidingLog, Algorithm::Gcra, Algorithm::TokenBucket]
+    {
+        let clock = TestClock::new();
+        let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
+        let mut config = LimiterConfig::one(Limit::per_minute(7).algorithm(algorithm));
+        config.routes.insert("slow".into(), RouteConfig::new(Limit::per_hour(900).algorithm(algorithm)));
+        let small = Limiter::with(&config, &ctx).unwrap();
+        config.penalties = PenaltyConfig::default();
+        (config.penalties.challenge_after, config.penalties.ban_after_violations) = (0, 0);
+        let large = Limiter::with(&config, &ctx).unwrap();
+        let mut random = 1_u64;
+        for _ in 0..3_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let [key, what, cost, wait] =
+                [random >> 60, random >> 56 & 15, random >> 53 & 3, random >> 44 & 511];
+            let user = format!("user-{key}");
+            let request = Request::user(&user).cost(u32::try_from(cost).unwrap());
+            let request = if what == 1 { request.route("slow") } else { request };
+            clock.advance(Duration::from_millis(wait * 4));
+            let said = [&small, &large].map(|limiter| {
+                if what == 0 {
+                    limiter.refund(request);
+                }
+                (limiter.peek(request), limiter.check(request))
+            });
+            assert_eq!(said[0], said[1]);
+        }
+        let bytes = [&small, &large].map(|limiter| limiter.totals().bytes);
+        assert!(bytes[0] < bytes[1], "{bytes:?}");
+    }
+}

@@ -52,7 +52,7 @@ use loom::thread;
 use metrics::Metrics;
 use plan::Plan;
 use request::{Request, Subject};
-use store::{Ask, Identity, Store};
+use store::{Ask, Bans, Identity, Tables};
 
 /// As many keys as make two shards.
 const KEYS: usize = 2_048;
@@ -83,12 +83,12 @@ impl Setting {
         Ask { plan, identity, metrics, now: NOW, consume: true, blame: true }
     }
 
-    fn shard(&self, subject: Subject<'_>) -> u64 {
-        (self.identity.subject(subject, &self.plan).shard >> 32) & 1
+    fn shard(&self, subject: Subject<'_>) -> usize {
+        self.identity.subject(subject, &self.plan).shard(2)
     }
 
     /// A user and an address; that of the user in the first shard or in the second, that of the address in the other.
-    fn crossing(&self, user_in: u64) -> (String, IpAddr) {
+    fn crossing(&self, user_in: usize) -> (String, IpAddr) {
         let user = (0..1_000)
             .map(|number| format!("user-{number}"))
             .find(|user| self.shard(Subject::User(user)) == user_in);
@@ -99,8 +99,8 @@ impl Setting {
     }
 }
 
-fn admits(store: &Store, setting: &Setting, request: &Request<'_>) -> bool {
-    store.decide(setting.ask(), request, &mut ()).decision.is_admitted()
+fn admits(store: &Tables, setting: &Setting, request: &Request<'_>) -> bool {
+    store.decide(setting.ask(), request, &mut Bans::default(), &mut ()).is_admitted()
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn requests_whose_subjects_lie_crosswise_wait_for_each_other_in_no_order() {
     let setting = Setting::new(1);
     let callers = [setting.crossing(0), setting.crossing(1)];
     loom::model(move || {
-        let store = Arc::new(Store::new(KEYS));
+        let store = Arc::new(Tables::new(KEYS, &setting.plan));
         let asking = callers.clone().map(|(user, address)| {
             let (store, setting) = (Arc::clone(&store), Arc::clone(&setting));
             thread::spawn(move || admits(&store, &setting, &Request::user(&user).from_ip(address)))
@@ -127,7 +127,7 @@ fn no_order_admits_more_than_the_quota_or_less() {
     let setting = Setting::new(2);
     let (user, address) = setting.crossing(0);
     loom::model(move || {
-        let store = Arc::new(Store::new(KEYS));
+        let store = Arc::new(Tables::new(KEYS, &setting.plan));
         let ask = {
             let (store, setting, user) = (Arc::clone(&store), Arc::clone(&setting), user.clone());
             move || {
@@ -152,7 +152,7 @@ fn what_is_given_back_is_admitted_once_more_and_not_twice() {
     let setting = Setting::new(1);
     let (user, address) = setting.crossing(1);
     loom::model(move || {
-        let store = Arc::new(Store::new(KEYS));
+        let store = Arc::new(Tables::new(KEYS, &setting.plan));
         let request = Request::user(&user).from_ip(address);
         assert!(admits(&store, &setting, &request));
         let other = {

@@ -144,8 +144,8 @@ impl Rule for SlidingCounter {
 
     #[inline]
     fn take(&self, now: Nanos, state: &mut CounterState, cost: u32) {
-        let turned = self.turned(now, *state).state;
-        *state = CounterState { current: turned.current.saturating_add(cost), ..turned };
+        self.settle(now, state);
+        state.current = state.current.saturating_add(cost);
     }
 
     fn refund(&self, now: Nanos, state: &mut CounterState, cost: u32) {

@@ -88,6 +88,17 @@ impl Rule for Gcra {
         state.idle_at = now.saturating_add(self.ahead(now, *state)).saturating_add(self.cost(cost));
     }
 
+    #[inline]
+    fn decide(&self, now: Nanos, state: &mut GcraState, cost: u32) -> Verdict {
+        self.settle(now, state);
+        let verdict = self.verdict(self.ahead(now, *state), cost);
+        if verdict.allowed {
+            // What is used up then is what there is to work off.
+            state.idle_at = now.saturating_add(verdict.reset_after);
+        }
+        verdict
+    }
+
     fn refund(&self, now: Nanos, state: &mut GcraState, cost: u32) {
         let ahead = self.ahead(now, *state).saturating_sub(self.cost(cost));
         state.idle_at = now.saturating_add(ahead);

@@ -34,6 +34,12 @@ impl LogState {
         self.entries.capacity() * size_of::<(Nanos, u32)>()
     }
 
+    /// What was admitted first, and last, of what still counted when the state was settled; and how much there is of it.
+    #[inline]
+    pub(crate) fn span(&self) -> (Nanos, Nanos, u64) {
+        (self.first.0, self.newest, self.used)
+    }
+
     /// The ends have changed.
     fn note_ends(&mut self) {
         self.first = self.entries.front().copied().unwrap_or_default();
@@ -58,6 +64,30 @@ impl SlidingLog {
     #[inline]
     fn is_ahead(&self, now: Nanos, state: &LogState) -> bool {
         state.newest.saturating_sub(now) > self.window
+    }
+
+    /// Refuses one more, from no more than a [span](LogState::span): where the quota is used up, to the last one, by what still counts.
+    /// Nothing otherwise; then the log has to be asked.
+    #[inline]
+    pub(crate) fn refuse_one(
+        &self,
+        now: Nanos,
+        (first, newest, used): (Nanos, Nanos, u64),
+    ) -> Option<Verdict> {
+        let age = now.checked_sub(first)?;
+        if used == 0 || used != u64::from(self.quota) || age >= self.window {
+            return None;
+        }
+        // The first is one at least, so one is free when it is gone.
+        let (retry_after, reset_after) =
+            (self.window - age, newest.saturating_add(self.window).saturating_sub(now));
+        Some(Verdict { allowed: false, remaining: 0, retry_after, reset_after })
+    }
+
+    /// A small part of the window, in which times may be reckoned that are at most two windows.
+    #[inline]
+    pub(crate) fn tick(&self) -> Nanos {
+        (self.window >> 17) + 1
     }
 
     /// When enough is forgotten for `cost`.

@@ -127,6 +127,7 @@ pub trait Rule {
     fn refund(&self, now: Nanos, state: &mut Self::State, cost: u32);
 
     /// Admits a request of `cost` and consumes it, or refuses it and leaves the state as it is.
+    #[inline]
     fn decide(&self, now: Nanos, state: &mut Self::State, cost: u32) -> Verdict {
         self.settle(now, state);
         let verdict = self.peek(now, state, cost);

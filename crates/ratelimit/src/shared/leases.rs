@@ -139,7 +139,7 @@ impl Leases {
 
     fn shard(&self, print: Fingerprint) -> Option<MutexGuard<'_, HashTable<Lease>>> {
         #[allow(clippy::cast_possible_truncation, reason = "one of 64")]
-        let shard = (print.shard >> 32) as usize % SHARDS;
+        let shard = print.shard(SHARDS);
         self.shards.get(shard).map(lock)
     }
 

@@ -86,7 +86,7 @@ fn run(quota: u32, share: u32, keep: Nanos, asks: Vec<(Nanos, Event)>) -> BTreeM
     // Each process has a clock of its own, and reads it at its last tick.
     let read = |process: usize, now: Nanos| now + process as Nanos * 7_777_777_777 - (now / 3) % TICK;
     let processes: Vec<_> = (0..4).map(|_| Leases::new(1_000, Duration::from_nanos(keep))).collect();
-    let print = Fingerprint { place: 1, shard: 2 };
+    let print = Fingerprint { place: 1, rest: 2 };
     let mut server = Server { quota, share, start: 0, used: 0 };
     let mut admitted = BTreeMap::<Nanos, u32>::new();
     let mut events = BTreeMap::new();

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::Store;
-use super::shard::{Entry, Rulebook, Shard};
-use super::slot::Logs;
-use super::targets::{Identity, MOST, SUBJECTS, Target, Targets};
+use super::entry::Entry;
+use super::held::Held;
+use super::slot::{Logs, Slot};
+use super::targets::{Identity, SUBJECTS, Target, Targets};
 use crate::algorithm::{Nanos, Verdict};
-use crate::decision::{Decision, Quota};
+use crate::decision::{Decision, Outcome, Quota};
+use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
 use crate::plan::{Part, Plan, Rules, Window};
-use crate::sync::MutexGuard;
 use crate::view::View;
 use crate::{Request, Subject};
 
@@ -38,14 +39,29 @@ impl<'p> Ask<'p> {
         }
         rules
     }
+
+    /// Most requests name one subject, whose limits are in one entry: which they are.
+    #[inline]
+    fn alone<'r>(&self, request: &Request<'r>) -> Option<(Subject<'r>, &'p Part)> {
+        let (plan, tier) = (self.plan, self.tier(request.tier));
+        if plan.limits_all || (request.route.is_some() && !plan.routes.is_empty()) {
+            return None;
+        }
+        let (subject, rules) = match (request.user, request.api_key, request.ip) {
+            (Some(user), None, None) => (Subject::User(user), tier),
+            (None, Some(key), None) => (Subject::ApiKey(key), tier),
+            (None, None, Some(address)) => (Subject::Ip(address), &plan.anonymous),
+            _ => return None,
+        };
+        match &*rules.parts {
+            [part] if rules.at_home => Some((subject, part)),
+            _ => None,
+        }
+    }
 }
 
-/// What was decided, and for how many seconds which of the request's subjects are banned for it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Decided {
-    pub(crate) decision: Decision,
-    pub(crate) bans: [u32; SUBJECTS],
-}
+/// For how many seconds which of the request's subjects were banned for it.
+pub(crate) type Bans = [u32; SUBJECTS];
 
 /// Is told of each limit that was looked at.
 pub(crate) trait Windows {
@@ -67,7 +83,7 @@ struct Step<'p> {
 impl Step<'_> {
     /// What stands against an entry, apart from its limits.
     #[inline]
-    fn standing(&self, penalties: Option<&Penalties>, entry: &Entry) -> Option<Decision> {
+    fn standing(&self, penalties: Option<&Penalties>, entry: &impl Entry) -> Option<Decision> {
         match penalties?.standing(self.now, &entry.penalty()) {
             Standing::Good => None,
             Standing::Banned { lifted_after } => Some(Decision::Banned { retry_after: lifted_after }),
@@ -75,26 +91,81 @@ impl Step<'_> {
         }
     }
 
+    /// Decides on an entry that no other goes with, and consumes what it admits. Tells for how many seconds the caller is banned.
+    #[inline]
+    fn decide(
+        &self,
+        part: &Part,
+        entry: &mut impl Entry,
+        logs: &mut Logs,
+        ban: &mut u32,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        let penalties = self.ask.plan.penalties.as_ref();
+        let blamed = penalties.filter(|_| self.ask.blame);
+        if let Some(decision) = self.standing(penalties, entry) {
+            if matches!(decision, Decision::Challenge { .. }) {
+                *ban = blame(blamed, self.now, entry);
+            }
+            return decision;
+        }
+        let mut view = View::FREE;
+        self.look(part, entry, logs, &mut view, windows);
+        if view.allowed {
+            self.take(part, entry.slots(), logs);
+            return Decision::Admitted(view.quota);
+        }
+        *ban = blame(blamed, self.now, entry);
+        Decision::Limited(view.quota)
+    }
+
+    /// What [`decide`](Step::decide) would say. Nothing changes.
+    #[inline(never)]
+    fn glance(
+        &self,
+        part: &Part,
+        entry: &mut impl Entry,
+        logs: &mut Logs,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        self.standing(self.ask.plan.penalties.as_ref(), entry).unwrap_or_else(|| {
+            let mut view = View::FREE;
+            self.look(part, entry, logs, &mut view, windows);
+            if view.allowed { Decision::Admitted(view.quota) } else { Decision::Limited(view.quota) }
+        })
+    }
+
     /// What the limits of a part say.
     #[inline]
     fn look(
         &self,
         part: &Part,
-        entry: &mut Entry,
+        entry: &mut impl Entry,
         logs: &mut Logs,
         view: &mut View,
         windows: &mut impl Windows,
     ) {
-        // Whoever only looks leaves the entry as it is, also when it holds what other limits have counted.
-        let mut copy = *entry;
-        let entry = if self.ask.consume {
+        if self.ask.consume {
             entry.reshape(part, logs, &self.ask.plan.shapes);
-            entry
+            self.peek(part, entry.slots(), logs, view, windows);
         } else {
+            // Whoever only looks leaves the entry as it is, also when it holds what other limits have counted.
+            let mut copy = *entry;
             copy.pretend(part);
-            &mut copy
-        };
-        for (slot, window) in entry.slots.iter_mut().zip(&part.windows) {
+            self.peek(part, copy.slots(), logs, view, windows);
+        }
+    }
+
+    #[inline]
+    fn peek(
+        &self,
+        part: &Part,
+        slots: &mut [Slot],
+        logs: &mut Logs,
+        view: &mut View,
+        windows: &mut impl Windows,
+    ) {
+        for (slot, window) in slots.iter_mut().zip(&part.windows) {
             if let Some(window) = window {
                 let verdict = slot.peek(&window.rule, logs, self.now, self.cost);
                 view.add(window, &verdict);
@@ -104,124 +175,137 @@ impl Step<'_> {
     }
 
     #[inline]
-    fn take(&self, part: &Part, entry: &mut Entry, logs: &mut Logs) {
-        for (slot, window) in entry.slots.iter_mut().zip(&part.windows) {
+    fn take(&self, part: &Part, slots: &mut [Slot], logs: &mut Logs) {
+        for (slot, window) in slots.iter_mut().zip(&part.windows) {
             if let Some(window) = window {
                 slot.take(&window.rule, logs, self.now, self.cost);
             }
         }
     }
+}
 
-    /// Holds a refusal against the caller. Returns for how many seconds it is banned.
-    #[cold]
-    fn blame(&self, penalties: Option<&Penalties>, entry: &mut Entry) -> u32 {
-        let Some(penalties) = penalties.filter(|_| self.ask.blame) else { return 0 };
-        let mut state = entry.penalty();
-        let ban = penalties.violation(self.now, &mut state);
-        entry.set_penalty(state);
-        in_seconds(ban)
-    }
+/// Holds a refusal against a caller. Returns for how many seconds it is banned.
+#[cold]
+fn blame(penalties: Option<&Penalties>, now: Nanos, entry: &mut impl Entry) -> u32 {
+    let Some(penalties) = penalties else { return 0 };
+    let mut state = entry.penalty();
+    let ban = penalties.violation(now, &mut state);
+    entry.set_penalty(state);
+    in_seconds(ban)
 }
 
 fn in_seconds(ban: Option<Duration>) -> u32 {
     ban.map_or(0, |ban| u32::try_from(ban.as_secs()).unwrap_or(u32::MAX))
 }
 
-impl Store {
+impl<E: Entry> Store<E> {
     /// Decides, for a request that is not exempt.
     #[inline]
-    pub(crate) fn decide(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
-        // Most requests name one subject, whose limits are in one entry.
-        let (plan, tier) = (ask.plan, ask.tier(request.tier));
-        if (request.route.is_none() || plan.routes.is_empty()) && plan.global.is_empty() {
-            let alone = match (request.user, request.api_key, request.ip) {
-                (Some(user), None, None) => Some((Subject::User(user), tier)),
-                (None, Some(key), None) => Some((Subject::ApiKey(key), tier)),
-                (None, None, Some(address)) => Some((Subject::Ip(address), &plan.anonymous)),
-                _ => None,
-            };
-            if let Some((subject, rules)) = alone
-                && let [part] = &*rules.parts
-                && rules.at_home
-            {
-                return self.decide_one(
-                    ask,
-                    ask.identity.subject(subject, plan),
-                    part,
-                    request.cost,
-                    windows,
-                );
-            }
-        }
-        self.decide_many(ask, request, windows)
-    }
-
-    #[inline]
-    fn decide_one(
+    pub(crate) fn decide(
         &self,
         ask: Ask<'_>,
-        print: crate::fingerprint::Fingerprint,
-        part: &Part,
-        cost: u32,
+        request: &Request<'_>,
+        bans: &mut Bans,
         windows: &mut impl Windows,
-    ) -> Decided {
-        let penalties = ask.plan.penalties.as_ref();
-        let Some(mut shard) = self.lock(self.index(print)) else { return Decided::free() };
-        let now = shard.at(ask.now);
-        let step = Step { ask, now, cost };
-        let decided = shard.touch(print, now, self.rulebook(ask.plan), ask.consume, |entry, logs| {
-            if let Some(decision) = step.standing(penalties, entry) {
-                let challenged = matches!(decision, Decision::Challenge { .. });
-                let ban = if challenged { step.blame(penalties, entry) } else { 0 };
-                return Decided { decision, bans: [ban, 0, 0] };
+    ) -> Decision {
+        let Some((subject, part)) = ask.alone(request) else {
+            return self.decide_many(ask, request, bans, windows);
+        };
+        let print = ask.identity.subject(subject, ask.plan);
+        match &part.windows {
+            [Some(window), None] if ask.consume && ask.plan.penalties.is_none() => {
+                self.decide_limit(ask, print, part, window, request.cost, windows)
             }
-            let mut view = View::FREE;
-            step.look(part, entry, logs, &mut view, windows);
-            if !view.allowed {
-                let ban = step.blame(penalties, entry);
-                return Decided { decision: Decision::Limited(view.quota), bans: [ban, 0, 0] };
-            }
-            if ask.consume {
-                step.take(part, entry, logs);
-            }
-            Decided { decision: Decision::Admitted(view.quota), bans: [0; SUBJECTS] }
-        });
-        if ask.consume {
-            shard.count(decided.decision.outcome(), ask.metrics, now);
+            _ => self.decide_entry(ask, print, part, request.cost, bans, windows),
         }
-        decided
     }
 
-    /// Locks all shards that the request needs, in their order, so that no two requests wait for each other.
+    /// Decides on one limit and nothing else. What is told of it is put together when the lock is free again.
+    #[inline]
+    fn decide_limit(
+        &self,
+        ask: Ask<'_>,
+        print: Fingerprint,
+        part: &Part,
+        window: &Window,
+        cost: u32,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        let Some(mut shard) = self.lock(self.index(print)) else { return Decision::FREE };
+        let now = shard.at(ask.now);
+        let verdict = shard.enter(print, now, self.rulebook(ask.plan), |entry, logs| {
+            entry.reshape(part, logs, &ask.plan.shapes);
+            entry.first().decide(&window.rule, logs, now, cost)
+        });
+        shard.count(if verdict.allowed { Outcome::Admitted } else { Outcome::Limited }, ask.metrics, now);
+        drop(shard);
+        windows.note(window, &verdict);
+        let quota = Quota::of(window, &verdict);
+        if verdict.allowed { Decision::Admitted(quota) } else { Decision::Limited(quota) }
+    }
+
+    /// Decides on one entry.
+    #[inline]
+    fn decide_entry(
+        &self,
+        ask: Ask<'_>,
+        print: Fingerprint,
+        part: &Part,
+        cost: u32,
+        bans: &mut Bans,
+        windows: &mut impl Windows,
+    ) -> Decision {
+        let Some(mut shard) = self.lock(self.index(print)) else { return Decision::FREE };
+        let now = shard.at(ask.now);
+        let (step, book) = (Step { ask, now, cost }, self.rulebook(ask.plan));
+        if !ask.consume {
+            return shard
+                .touch(print, now, book, false, |entry, logs| step.glance(part, entry, logs, windows));
+        }
+        let [ban, ..] = bans;
+        let decision =
+            shard.enter(print, now, book, |entry, logs| step.decide(part, entry, logs, ban, windows));
+        shard.count(decision.outcome(), ask.metrics, now);
+        decision
+    }
+
+    /// Decides on all entries of the request together. All shards are locked that they are in.
     #[inline(never)]
-    fn decide_many(&self, ask: Ask<'_>, request: &Request<'_>, windows: &mut impl Windows) -> Decided {
+    fn decide_many(
+        &self,
+        ask: Ask<'_>,
+        request: &Request<'_>,
+        bans: &mut Bans,
+        windows: &mut impl Windows,
+    ) -> Decision {
         let targets = Targets::of(request, ask.plan, ask.identity);
         let mut locked = self.lock_all(&targets);
         let now = locked.at(ask.now);
         let step = Step { ask, now, cost: ask.plan.cost(request, request.cost) };
-        let decided = self.decide_locked(&step, &targets, &mut locked, windows);
+        let decision = self.decide_locked(&step, &targets, &mut locked, bans, windows);
         if ask.consume
             && let Some(shard) = locked.first()
         {
-            shard.count(decided.decision.outcome(), ask.metrics, now);
+            shard.count(decision.outcome(), ask.metrics, now);
         }
-        decided
+        decision
     }
 
     fn decide_locked(
         &self,
         step: &Step<'_>,
         targets: &Targets<'_>,
-        locked: &mut Held<'_>,
+        locked: &mut Held<'_, E>,
+        bans: &mut Bans,
         windows: &mut impl Windows,
-    ) -> Decided {
+    ) -> Decision {
         let (plan, book, consume) = (step.ask.plan, self.rulebook(step.ask.plan), step.ask.consume);
         let penalties = plan.penalties.as_ref();
-        let mut bans = [0; SUBJECTS];
-        let mut blame = |locked: &mut Held<'_>, subjects: [bool; SUBJECTS]| {
+        let blamed = penalties.filter(|_| step.ask.blame);
+        let mut hold_against = |locked: &mut Held<'_, E>, subjects: [bool; SUBJECTS]| {
             for target in targets.iter().filter(|target| target.keeps_penalty && target.is_of(subjects)) {
                 let ban = locked
-                    .touch(self, target, step.now, book, consume, |entry, _| step.blame(penalties, entry));
+                    .touch(self, target, step.now, book, consume, |entry, _| blame(blamed, step.now, entry));
                 if let Some(place) = target.subject.and_then(|subject| bans.get_mut(usize::from(subject))) {
                     *place = ban;
                 }
@@ -239,9 +323,9 @@ impl Store {
         }
         if let Some(decision) = against {
             if matches!(decision, Decision::Challenge { .. }) {
-                blame(locked, challenged);
+                hold_against(locked, challenged);
             }
-            return Decided { decision, bans };
+            return decision;
         }
         let (mut view, mut refused) = (View::FREE, [false; SUBJECTS]);
         for target in targets.iter() {
@@ -252,19 +336,19 @@ impl Store {
             mark(&mut refused, target, !own.allowed);
         }
         if !view.allowed {
-            blame(locked, refused);
-            return Decided { decision: Decision::Limited(view.quota), bans };
+            hold_against(locked, refused);
+            return Decision::Limited(view.quota);
         }
         if consume {
             for target in targets.iter() {
                 locked.touch(self, target, step.now, book, true, |entry, logs| {
                     // It is as it was, unless room had to be made for another of the same request.
                     entry.reshape(target.part, logs, book.shapes);
-                    step.take(target.part, entry, logs);
+                    step.take(target.part, entry.slots(), logs);
                 });
             }
         }
-        Decided { decision: Decision::Admitted(view.quota), bans }
+        Decision::Admitted(view.quota)
     }
 
     /// Gives back what a request has consumed.
@@ -276,8 +360,8 @@ impl Store {
         for target in targets.iter() {
             let Some(shard) = locked.shard(self.index(target.print)) else { continue };
             shard.with(target.print, |entry, logs| {
-                if entry.holds(target.part) {
-                    for (slot, window) in entry.slots.iter_mut().zip(&target.part.windows) {
+                if entry.shape() == target.part.shape {
+                    for (slot, window) in entry.slots().iter_mut().zip(&target.part.windows) {
                         if let Some(window) = window {
                             slot.refund(&window.rule, logs, now, cost);
                         }
@@ -286,30 +370,11 @@ impl Store {
             });
         }
     }
-
-    fn lock_all(&self, targets: &Targets<'_>) -> Held<'_> {
-        let mut indices = [usize::MAX; MOST];
-        for (place, target) in indices.iter_mut().zip(targets.iter()) {
-            *place = self.index(target.print);
-        }
-        indices.sort_unstable();
-        let mut held = Held::default();
-        let mut last = usize::MAX;
-        for (place, index) in held.0.iter_mut().zip(indices) {
-            if index != last {
-                *place = self.lock(index).map(|guard| (index, guard));
-                last = index;
-            }
-        }
-        held
-    }
 }
 
-impl Decided {
+impl Decision {
     /// Where nothing limits.
-    pub(crate) fn free() -> Self {
-        Self { decision: Decision::Admitted(Quota::UNLIMITED), bans: [0; SUBJECTS] }
-    }
+    const FREE: Self = Self::Admitted(Quota::UNLIMITED);
 }
 
 impl Target<'_> {
@@ -340,41 +405,5 @@ impl<W: Windows> Windows for Both<'_, W> {
     fn note(&mut self, window: &Window, verdict: &Verdict) {
         self.0.add(window, verdict);
         self.1.note(window, verdict);
-    }
-}
-
-/// Shards under their locks, with their indices.
-#[derive(Default)]
-struct Held<'s>([Option<(usize, MutexGuard<'s, Shard>)>; MOST]);
-
-impl Held<'_> {
-    fn shard(&mut self, index: usize) -> Option<&mut Shard> {
-        self.0.iter_mut().flatten().find(|(held, _)| *held == index).map(|(_, shard)| &mut **shard)
-    }
-
-    fn first(&mut self) -> Option<&mut Shard> {
-        self.0.iter_mut().flatten().next().map(|(_, shard)| &mut **shard)
-    }
-
-    /// The time as all of them go by.
-    fn at(&mut self, now: Nanos) -> Nanos {
-        let latest = self.0.iter_mut().flatten().map(|(_, shard)| shard.at(now)).max().unwrap_or(now);
-        for (_, shard) in self.0.iter_mut().flatten() {
-            shard.at(latest);
-        }
-        latest
-    }
-
-    fn touch<T: Default>(
-        &mut self,
-        store: &Store,
-        target: &Target<'_>,
-        now: Nanos,
-        book: Rulebook<'_>,
-        make: bool,
-        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
-    ) -> T {
-        let shard = self.shard(store.index(target.print));
-        shard.map(|shard| shard.touch(target.print, now, book, make, work)).unwrap_or_default()
     }
 }

@@ -1,12 +1,18 @@
 //! The state of all keys, in memory: shards under a lock each, held for a decision.
 
 mod decide;
+mod entry;
+mod held;
 mod shard;
 mod slot;
+mod tables;
 mod targets;
 
-pub(crate) use self::decide::{Ask, Decided, Windows};
+pub(crate) use self::decide::{Ask, Bans, Windows};
+use self::entry::Entry;
 use self::shard::{Rulebook, Shard};
+use self::slot::MOST_LOGS;
+pub(crate) use self::tables::Tables;
 pub(crate) use self::targets::Identity;
 use crate::algorithm::Nanos;
 use crate::fingerprint::Fingerprint;
@@ -21,36 +27,37 @@ const MOST_SHARDS: usize = 64;
 const SHARD_KEYS: usize = 1_024;
 
 /// On a cache line of its own, so that locks of neighbours are not on one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(align(64))]
-struct Locked(Mutex<Shard>);
+struct Locked<E>(Mutex<Shard<E>>);
 
-const _: () = assert!(size_of::<std::sync::Mutex<Shard>>() <= 64, "lock and shard are a cache line");
+const _: () =
+    assert!(size_of::<std::sync::Mutex<Shard<entry::Wide>>>() <= 64, "lock and shard are a cache line");
 
-/// The state of all keys.
-pub(crate) struct Store {
-    shards: Box<[Locked]>,
+/// The state of all keys, in entries of one kind.
+pub(crate) struct Store<E> {
+    shards: Box<[Locked<E>]>,
     /// Keys that one shard may hold.
     most: usize,
 }
 
-impl Store {
+impl<E: Entry> Store<E> {
     /// Room for `max_keys`, which is taken as keys come.
     pub(crate) fn new(max_keys: usize) -> Self {
         let shards = (max_keys / SHARD_KEYS).next_power_of_two().clamp(1, MOST_SHARDS);
-        Self { shards: (0..shards).map(|_| Locked::default()).collect(), most: (max_keys / shards).max(1) }
+        let shard = |_| Locked(Mutex::new(Shard::default()));
+        // Each may have two logs.
+        let most = (max_keys / shards).clamp(1, MOST_LOGS / 2);
+        Self { shards: (0..shards).map(shard).collect(), most }
     }
 
     #[inline]
     fn index(&self, print: Fingerprint) -> usize {
-        // There are a power of two of them; the index is cut off before it could be too large to convert.
-        #[allow(clippy::cast_possible_truncation)]
-        let high = (print.shard >> 32) as usize;
-        high & (self.shards.len() - 1)
+        print.shard(self.shards.len())
     }
 
     #[inline]
-    fn lock(&self, index: usize) -> Option<MutexGuard<'_, Shard>> {
+    fn lock(&self, index: usize) -> Option<MutexGuard<'_, Shard<E>>> {
         self.shards.get(index).map(|shard| lock(&shard.0))
     }
 
@@ -105,7 +112,7 @@ impl Store {
     /// The memory of all shards, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let tables = (0..self.shards.len()).filter_map(|index| self.lock(index)).map(|shard| shard.bytes());
-        tables.sum::<usize>() + self.shards.len() * size_of::<Locked>()
+        tables.sum::<usize>() + self.shards.len() * size_of::<Locked<E>>()
     }
 
     /// Callers that are banned now. Looks at every entry.

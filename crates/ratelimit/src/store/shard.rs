@@ -1,84 +1,15 @@
-//! A part of the table: entries of one cache line, found by their fingerprints.
+//! A part of the table: entries, found by their fingerprints.
 
 use hashbrown::HashTable;
 
-use super::slot::{Logs, Slot};
+use super::entry::Entry;
+use super::slot::Logs;
 use crate::algorithm::Nanos;
 use crate::decision::Outcome;
 use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
-use crate::penalty::{Penalties, PenaltyState, second};
-use crate::plan::{Part, Shape, Shapes};
-
-/// What is remembered of one key: 64 bytes, a cache line.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(align(64))]
-pub(crate) struct Entry {
-    print: Fingerprint,
-    pub(crate) slots: [Slot; 2],
-    violations_until: u32,
-    failures_until: u32,
-    banned_until: u32,
-    shape: Shape,
-    bans: u8,
-}
-
-const _: () = assert!(size_of::<Entry>() == 64, "an entry is a cache line");
-
-impl Entry {
-    #[inline]
-    pub(crate) fn penalty(&self) -> PenaltyState {
-        PenaltyState {
-            violations_until: self.violations_until,
-            failures_until: self.failures_until,
-            banned_until: self.banned_until,
-            bans: self.bans,
-        }
-    }
-
-    pub(crate) fn set_penalty(&mut self, state: PenaltyState) {
-        self.violations_until = state.violations_until;
-        self.failures_until = state.failures_until;
-        self.banned_until = state.banned_until;
-        self.bans = state.bans;
-    }
-
-    /// Makes the slots hold what `part` counts. What another kind of limit has counted is of no use.
-    #[inline]
-    pub(crate) fn reshape(&mut self, part: &Part, logs: &mut Logs, shapes: &Shapes) {
-        if self.shape != part.shape {
-            self.close(logs, shapes);
-            self.shape = part.shape;
-        }
-    }
-
-    /// Whether the slots hold what `part` counts.
-    pub(crate) fn holds(&self, part: &Part) -> bool {
-        self.shape == part.shape
-    }
-
-    /// Makes a copy look as [`reshape`](Entry::reshape) would make the entry.
-    pub(crate) fn pretend(&mut self, part: &Part) {
-        if self.shape != part.shape {
-            self.slots = Default::default();
-        }
-    }
-
-    fn close(&mut self, logs: &mut Logs, shapes: &Shapes) {
-        for (slot, rule) in self.slots.iter_mut().zip(shapes.rules(self.shape)) {
-            slot.close(rule, logs);
-        }
-    }
-
-    /// When the limits are as if nothing had been asked for.
-    fn reset_after(&mut self, now: Nanos, logs: &mut Logs, shapes: &Shapes) -> Nanos {
-        let slots = self.slots.iter_mut().zip(shapes.rules(self.shape));
-        slots
-            .map(|(slot, rule)| rule.map_or(0, |rule| slot.peek(rule, logs, now, 0).reset_after))
-            .max()
-            .unwrap_or(0)
-    }
-}
+use crate::penalty::{Penalties, second};
+use crate::plan::Shapes;
 
 /// How much it would matter to forget an entry: not at all, or by ban, then by what is held against it, then by how soon it would be
 /// forgotten anyway.
@@ -88,6 +19,13 @@ enum Worth {
     Something { banned: bool, noted: bool, reset_after: Nanos },
 }
 
+/// A time in units of about a second, for which nothing needs to be divided.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "two times in turn differ, whatever is cut off")]
+fn moment(now: Nanos) -> u32 {
+    (now >> 30) as u32
+}
+
 /// Entries looked at for being forgotten with each that comes. More than one, so that the table shrinks to what is in use.
 const SWEEP: usize = 4;
 /// Entries of which the least worth goes when the table is full.
@@ -95,13 +33,13 @@ const SAMPLE: usize = 16;
 
 /// A part of the table. What every check writes is on one cache line with the lock, because a line that another processor has written
 /// costs more than the whole decision.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Shard {
-    table: HashTable<Entry>,
+pub(crate) struct Shard<E> {
+    table: HashTable<E>,
     /// The latest time that was seen here: two threads may come in another order than they read the clock.
     latest: Nanos,
-    /// When the metrics were told last, in seconds.
+    /// When the metrics were told last, in [moments](moment).
     told_at: u32,
     /// Requests admitted since then.
     admitted: u32,
@@ -128,7 +66,13 @@ pub(crate) struct Rulebook<'p> {
     pub(crate) most: usize,
 }
 
-impl Shard {
+impl<E> Default for Shard<E> {
+    fn default() -> Self {
+        Self { table: HashTable::new(), latest: 0, told_at: 0, admitted: 0, rest: Box::default() }
+    }
+}
+
+impl<E: Entry> Shard<E> {
     /// The time as this shard goes by.
     #[inline]
     pub(crate) fn at(&mut self, now: Nanos) -> Nanos {
@@ -141,9 +85,9 @@ impl Shard {
     pub(crate) fn with<T>(
         &mut self,
         print: Fingerprint,
-        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+        work: impl FnOnce(&mut E, &mut Logs) -> T,
     ) -> Option<T> {
-        let entry = self.table.find_mut(print.place, |entry| entry.print == print)?;
+        let entry = self.table.find_mut(print.place, |entry| entry.is_of(print))?;
         Some(work(entry, &mut self.rest.logs))
     }
 
@@ -154,15 +98,15 @@ impl Shard {
         print: Fingerprint,
         now: Nanos,
         book: Rulebook<'_>,
-        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+        work: impl FnOnce(&mut E, &mut Logs) -> T,
     ) -> T {
-        if let Some(entry) = self.table.find_mut(print.place, |entry| entry.print == print) {
-            return work(entry, &mut self.rest.logs);
+        // Once more when it has been made. So `work` is called in one place, and becomes a part of what calls this.
+        loop {
+            if let Some(entry) = self.table.find_mut(print.place, |entry| entry.is_of(print)) {
+                return work(entry, &mut self.rest.logs);
+            }
+            self.make(print, now, book);
         }
-        self.make_room(now, book);
-        let entry = Entry { print, ..Entry::default() };
-        let mut made = self.table.insert_unique(print.place, entry, |entry| entry.print.place);
-        work(made.get_mut(), &mut self.rest.logs)
     }
 
     /// Does something with the entry of a key; where it is not there, it is made, or what is done is forgotten.
@@ -173,15 +117,20 @@ impl Shard {
         now: Nanos,
         book: Rulebook<'_>,
         make: bool,
-        work: impl FnOnce(&mut Entry, &mut Logs) -> T,
+        work: impl FnOnce(&mut E, &mut Logs) -> T,
     ) -> T {
-        if make || self.table.find(print.place, |entry| entry.print == print).is_some() {
+        if make || self.table.find(print.place, |entry| entry.is_of(print)).is_some() {
             return self.enter(print, now, book, work);
         }
-        work(&mut Entry::default(), &mut self.rest.logs)
+        work(&mut E::default(), &mut self.rest.logs)
     }
 
     #[cold]
+    fn make(&mut self, print: Fingerprint, now: Nanos, book: Rulebook<'_>) {
+        self.make_room(now, book);
+        self.table.insert_unique(print.place, E::new(print), Entry::place);
+    }
+
     fn make_room(&mut self, now: Nanos, book: Rulebook<'_>) {
         self.sweep(now, SWEEP, book);
         if self.table.len() >= book.most {
@@ -247,7 +196,7 @@ impl Shard {
         }
     }
 
-    /// Counts a decision. The metrics are told of it within a second or at the next check after that, since telling costs as much as
+    /// Counts a decision. The metrics are told of it within about a second or at the next check after that, since telling costs as much as
     /// deciding.
     #[inline]
     pub(crate) fn count(&mut self, outcome: Outcome, metrics: &Metrics, now: Nanos) {
@@ -256,14 +205,14 @@ impl Shard {
         } else if let Some(count) = self.rest.untold.get_mut(outcome as usize) {
             *count = count.saturating_add(1);
         }
-        if second(now) != self.told_at {
+        if moment(now) != self.told_at {
             self.tell(metrics, now);
         }
     }
 
     #[cold]
     pub(crate) fn tell(&mut self, metrics: &Metrics, now: Nanos) {
-        self.told_at = second(now);
+        self.told_at = moment(now);
         metrics.decided(Outcome::Admitted, std::mem::take(&mut self.admitted));
         for (outcome, count) in Outcome::ALL.into_iter().zip(&mut self.rest.untold) {
             metrics.decided(outcome, std::mem::take(count));
@@ -272,7 +221,7 @@ impl Shard {
     }
 
     pub(crate) fn banned(&self, second: u32) -> usize {
-        self.table.iter().filter(|entry| entry.banned_until > second).count()
+        self.table.iter().filter(|entry| entry.penalty().banned_until > second).count()
     }
 
     pub(crate) fn len(&self) -> usize {
