@@ -1,7 +1,8 @@
 //! Keys as 128 bits: what a limiter remembers of a key.
 //!
 //! A limiter keeps no text. A key of any length takes 16 bytes, nothing is allocated for it, and a dump of the memory
-//! tells no names. Two of `n` keys meet by chance with a probability of about n² / 2^129, and nobody can look for such keys, or for
+//! tells no names. Two of `n` keys meet by chance with a probability of about n² / 2^129 (n² / 2^113 where a smaller entry has room
+//! for 112 bits), and nobody can look for such keys, or for
 //! keys that crowd one place of the table: the function is SipHash-1-3 (Aumasson and Bernstein, 2012) with 128 bits of result,
 //! under secrets of the process.
 

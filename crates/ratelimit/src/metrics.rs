@@ -4,7 +4,7 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
 use crate::decision::Outcome;
 
-/// Decisions, by `outcome`: `admitted`, `exempt`, `limited`, `challenge`, `banned`, `denied`, `unavailable`. Told once a second.
+/// Decisions, by `outcome`: `admitted`, `exempt`, `limited`, `challenge`, `banned`, `denied`, `unavailable`. Told about once a second.
 pub const DECISIONS: &str = "buttress_ratelimit_decisions_total";
 /// Callers that were banned.
 pub const BANS: &str = "buttress_ratelimit_bans_total";
