@@ -1,6 +1,7 @@
 //! Single flight: at most one load of a key at a time, whoever asks.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
@@ -60,6 +61,8 @@ pub(crate) enum Joined<K: CacheKey, V> {
 pub(crate) struct Ticket<K: CacheKey, V> {
     flights: Arc<Flights<K, V>>,
     key: K,
+    /// Where the key is.
+    shard: usize,
     number: usize,
     outcome: Landing<V>,
     /// Whether it may still be on the table.
@@ -93,8 +96,11 @@ impl<K: CacheKey, V> Flights<K, V> {
         loads: bool,
         panicked: impl FnOnce() -> Error,
     ) -> Joined<K, V> {
-        let mut shard = self.shard(key);
-        if let Some(flight) = shard.get(key)
+        let at = self.place(key);
+        let mut shard = self.lock(at);
+        let mut entry = shard.entry(key.clone());
+        if let Entry::Occupied(flight) = &mut entry
+            && let flight = flight.get()
             && flight.tags.holds()
         {
             // On the table, and behind its lock: so it has not landed, and whoever lands it sees that somebody listens.
@@ -106,11 +112,10 @@ impl<K: CacheKey, V> Flights<K, V> {
         }
         let outcome = Landing::default();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        shard
-            .insert(key.clone(), Flight { number, outcome: Arc::clone(&outcome), tags: tags.clone(), loads });
+        entry.insert_entry(Flight { number, outcome: Arc::clone(&outcome), tags: tags.clone(), loads });
         drop(shard);
         let (flights, key, panicked) = (Arc::clone(self), key.clone(), panicked());
-        Joined::Lead(Ticket { flights, key, number, outcome, flying: true, panicked, tags })
+        Joined::Lead(Ticket { flights, key, shard: at, number, outcome, flying: true, panicked, tags })
     }
 
     /// Whether a load of the key is under way.
@@ -133,10 +138,17 @@ impl<K: CacheKey, V> Flights<K, V> {
         }
     }
 
-    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
-        let at = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SHARDS;
+    fn place(&self, key: &K) -> usize {
+        usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SHARDS
+    }
+
+    fn lock(&self, place: usize) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
         #[allow(clippy::indexing_slicing, reason = "a remainder is less than the divisor")]
-        lock(&self.shards[at])
+        lock(&self.shards[place])
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
+        self.lock(self.place(key))
     }
 }
 
@@ -165,10 +177,12 @@ impl<K: CacheKey, V> Ticket<K, V> {
 
     /// Takes the flight off the table; `last` is called before, if it was still there.
     fn leave(&mut self, last: impl FnOnce()) {
-        let mut shard = self.flights.shard(&self.key);
-        if shard.get(&self.key).is_some_and(|flight| flight.number == self.number) {
-            last();
-            shard.remove(&self.key);
+        let mut shard = self.flights.lock(self.shard);
+        match shard.remove_entry(&self.key) {
+            Some((_, flight)) if flight.number == self.number => last(),
+            // It was superseded, and another has begun since.
+            Some((key, other)) => drop(shard.insert(key, other)),
+            None => {}
         }
         self.flying = false;
     }

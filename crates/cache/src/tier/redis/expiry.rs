@@ -9,7 +9,7 @@
 //! knows them not, fails the frame's checksum with them: it is a miss.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::sync::lock;
 
@@ -47,30 +47,30 @@ pub(super) struct ServerTime(Mutex<Option<Shown>>);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shown {
-    /// Milliseconds since 1970.
-    server: u64,
-    /// When it was asked, in nanoseconds of the coarse clock.
-    asked: u64,
+    /// Since 1970.
+    server: Duration,
+    /// When it was asked, by our clock.
+    asked: Instant,
 }
 
 impl Shown {
     /// From the answer to `TIME`: seconds and microseconds.
-    pub(super) fn new(seconds: u64, micros: u64, asked: u64) -> Self {
-        Self { server: seconds.saturating_mul(1000).saturating_add(micros / 1000), asked }
+    pub(super) fn new(seconds: u64, micros: u64, asked: Instant) -> Self {
+        Self { server: Duration::from_secs(seconds).saturating_add(Duration::from_micros(micros)), asked }
     }
 
-    /// How long a value is kept that ends then. The server's clock was read after it was asked, so it is rather further on than later
-    /// than is said here, and nothing seems to be kept longer than it is.
-    pub(super) fn left(self, ends: u64, now: u64) -> Option<Duration> {
-        let server = self.server.saturating_add(now.saturating_sub(self.asked) / 1_000_000);
-        (ends != 0).then(|| Duration::from_millis(ends.saturating_sub(server)))
+    /// How long a value is kept from `now` on that ends then; `None`: without an end. The server's clock was read after it was asked, so
+    /// it is further behind than is said here, if anything, and nothing seems to be kept longer than it is.
+    pub(super) fn left(self, ends: u64, now: Instant) -> Option<Duration> {
+        let server = self.server.saturating_add(now.saturating_duration_since(self.asked));
+        (ends != 0).then(|| Duration::from_millis(ends).saturating_sub(server))
     }
 }
 
 impl ServerTime {
     /// What it showed no longer ago than it may be.
-    pub(super) fn shown(&self, now: u64) -> Option<Shown> {
-        lock(&self.0).filter(|shown| Duration::from_nanos(now.saturating_sub(shown.asked)) < SAMPLE)
+    pub(super) fn shown(&self, now: Instant) -> Option<Shown> {
+        lock(&self.0).filter(|shown| now.saturating_duration_since(shown.asked) < SAMPLE)
     }
 
     pub(super) fn show(&self, shown: Option<Shown>) {
@@ -105,30 +105,33 @@ mod tests {
 
         #[test]
         fn nothing_seems_to_be_kept_longer_than_it_is(
-            server in 1_u64..1 << 50,
-            micros in 0..1_000_000_u64,
+            (seconds, micros) in (1_u64..1 << 40, 0..1_000_000_u64),
             keep in 0_u64..1 << 40,
             (way, since) in (0_u64..1 << 33, 0_u64..1 << 33),
-            asked in 0_u64..1 << 60,
         ) {
-            let shown = Shown::new(server, micros, asked);
-            let ends = server * 1000 + micros / 1000 + keep;
-            // It was asked, showed its time after `way`, and `since` has passed since then.
-            let left = shown.left(ends, asked + way + since);
-            let truly = (keep + 1).saturating_sub(since / 1_000_000);
-            prop_assert!(left.is_some_and(|left| left <= Duration::from_millis(truly)));
+            let (asked, nanos) = (now(), Duration::from_nanos);
+            let shown = Shown::new(seconds, micros, asked);
+            // It was asked, showed its time after `way`, when a value was put in, and `since` has passed since then.
+            let ends = seconds * 1000 + micros / 1000 + keep;
+            let left = shown.left(ends, asked + nanos(way) + nanos(since));
+            prop_assert!(left.is_some_and(|left| left <= Duration::from_millis(keep).saturating_sub(nanos(since))));
             prop_assert_eq!(shown.left(0, asked), None);
         }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "only differences are looked at")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn what_was_shown_counts_for_a_moment() {
-        let (time, second) = (ServerTime::default(), 1_000_000_000);
-        assert!(time.shown(0).is_none());
-        time.show(Some(Shown::new(1, 0, second)));
-        assert!(time.shown(2 * second - 1).is_some());
-        assert!(time.shown(2 * second).is_none());
+        let (time, asked) = (ServerTime::default(), now());
+        assert!(time.shown(asked).is_none());
+        time.show(Some(Shown::new(1, 0, asked)));
+        assert!(time.shown(asked + SAMPLE / 2).is_some());
+        assert!(time.shown(asked + SAMPLE).is_none());
         time.show(None);
-        assert!(time.shown(second).is_none());
+        assert!(time.shown(asked).is_none());
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use buttress_connect::Error;
 use buttress_connect::redis::Redis;
@@ -94,11 +95,7 @@ impl Reads {
             Ok(waits) => waits.await.unwrap_or(Err(Failed::Dropped)),
             Err(name) => {
                 let _lane = Lane { inner: &self.0, gathering: false };
-                let names = [name];
-                let answers = self.0.read(&names).await;
-                answers
-                    .map(|mut answers| answers.pop().flatten())
-                    .map_err(|error| Failed::Redis(error.into()))
+                self.0.read_one(&name).await.map_err(|error| Failed::Redis(error.into()))
             }
         };
         answer.map_err(TierError::of)
@@ -148,20 +145,24 @@ impl Inner {
         });
     }
 
+    async fn read_one(&self, name: &str) -> Result<Option<Stored>, Error> {
+        let mut command = cmd("GET");
+        command.arg(name);
+        let (value, shown) = self.ask(command).await?;
+        match stored(value, shown, SystemClock.now()) {
+            Ok(stored) => Ok(stored),
+            Err(bytes) => Ok(self.ask_for_ends(&[name], vec![Err(bytes)]).await?.pop().flatten()),
+        }
+    }
+
     /// Asks for all names at once. In the order of the names.
     async fn read(&self, names: &[String]) -> Result<Vec<Option<Stored>>, Error> {
-        let asked = SystemClock.coarse_nanos();
-        let mut command = cmd(if names.len() == 1 { "GET" } else { "MGET" });
+        let mut command = cmd("MGET");
         names.iter().for_each(|name| _ = command.arg(name));
-        let (values, shown) = match self.time.shown(asked) {
-            Some(shown) => (self.forget_time(self.redis.query(&command).await)?, shown),
-            None => self.forget_time(self.read_with_time(command, asked).await)?,
+        let (Value::Array(values), shown) = self.ask(command).await? else {
+            return Ok(vec![None; names.len()]);
         };
-        let values = match values {
-            Value::Array(values) if names.len() != 1 => values,
-            value => vec![value],
-        };
-        let now = SystemClock.coarse_nanos();
+        let now = SystemClock.now();
         let mut answers: Vec<_> = values.into_iter().map(|value| stored(value, shown, now)).collect();
         answers.resize_with(names.len(), || Ok(None));
         if answers.iter().any(Result::is_err) {
@@ -170,7 +171,18 @@ impl Inner {
         Ok(answers.into_iter().filter_map(Result::ok).collect())
     }
 
-    async fn read_with_time(&self, command: Cmd, asked: u64) -> Result<(Value, Shown), Error> {
+    /// The answer to a command, and what the server's clock has shown.
+    async fn ask(&self, command: Cmd) -> Result<(Value, Shown), Error> {
+        let asked = SystemClock.now();
+        let answer = match self.time.shown(asked) {
+            Some(shown) => self.redis.query(&command).await.map(|value| (value, shown)),
+            None => self.ask_for_time(command, asked).await,
+        };
+        // After an error, who answers next may be another server.
+        answer.inspect_err(|_| self.time.show(None))
+    }
+
+    async fn ask_for_time(&self, command: Cmd, asked: Instant) -> Result<(Value, Shown), Error> {
         let mut both = pipe();
         both.add_command(command).cmd("TIME");
         let (value, (seconds, micros)): (Value, (u64, u64)) = self.redis.pipe(&both).await?;
@@ -179,21 +191,16 @@ impl Inner {
         Ok((value, shown))
     }
 
-    /// After an error, who answers next may be another server.
-    fn forget_time<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
-        answer.inspect_err(|_| self.time.show(None))
-    }
-
     /// For values that do not tell their end, since an older program has written them: the server is asked once more.
     #[cold]
     async fn ask_for_ends(
         &self,
-        names: &[String],
+        names: &[impl AsRef<str>],
         answers: Vec<Result<Option<Stored>, Vec<u8>>>,
     ) -> Result<Vec<Option<Stored>>, Error> {
         let mut ask = pipe();
         for (name, _) in names.iter().zip(&answers).filter(|(_, answer)| answer.is_err()) {
-            ask.pttl(name);
+            ask.pttl(name.as_ref());
         }
         let ends: Vec<i64> = self.redis.pipe(&ask).await?;
         let mut ends = ends.into_iter();
@@ -206,7 +213,7 @@ impl Inner {
 const GONE: i64 = -2;
 
 /// A value of an answer; its bytes alone if they do not tell when they end.
-fn stored(value: Value, shown: Shown, now: u64) -> Result<Option<Stored>, Vec<u8>> {
+fn stored(value: Value, shown: Shown, now: Instant) -> Result<Option<Stored>, Vec<u8>> {
     let Value::BulkString(mut bytes) = value else { return Ok(None) };
     match split(&mut bytes) {
         Some(ends) => Ok(Some(Stored { left: shown.left(ends, now), bytes })),
