@@ -162,8 +162,8 @@ impl<K: CacheKey, V> Ticket<K, V> {
         listen(&self.outcome)
     }
 
-    /// Ends the load, and gives its outcome back. `keep` puts the outcome where later callers find it, and is called unless the load was superseded; so what
-    /// supersedes it comes wholly before or wholly after.
+    /// Ends the load, and gives its outcome back. `keep` puts the outcome where later callers find it, and is called unless the load was
+    /// superseded; so what supersedes it comes wholly before or wholly after.
     pub(crate) fn land(mut self, outcome: Outcome<V>, keep: impl FnOnce(&Outcome<V>)) -> Outcome<V>
     where
         V: Clone,

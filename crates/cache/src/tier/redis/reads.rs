@@ -1,8 +1,8 @@
 //! Reading values: what many callers ask for at once goes in one command.
 //!
 //! Who asks while nothing is under way sends its own `GET`. Who asks meanwhile waits until the tasks that run now have asked too, and
-//! all of that goes as one `MGET`; at most [`LANES`] commands are under way. So one caller waits for no other, and of many each costs
-//! a name in a command, and a value in an answer, instead of a command, an answer and a timer.
+//! all of that goes as one `MGET`; at most [`LANES`] commands are under way. So one caller waits for no other, and each of many costs
+//! a name in a command and a value in an answer, instead of a command, an answer and a timer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
