@@ -175,15 +175,15 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         };
         let outcome = self.fly(key, &terms, asked, load).await;
         match (outcome, fallback) {
-            (Err(_), Some(value)) => Ok(self.fall_back(value)),
+            (Err(_), Some(value)) => Ok(Some(self.fall_back(value))),
             (outcome, _) => outcome,
         }
     }
 
     /// What was there all the same.
-    pub(crate) fn fall_back(&self, value: V) -> Option<V> {
+    pub(crate) fn fall_back(&self, value: V) -> V {
         self.tally.note(Count::Stale);
-        Some(value)
+        value
     }
 
     /// Loads, or waits for the load of another.

@@ -43,7 +43,7 @@ async fn each_of_many_has_what_it_asked_for() {
     // Of every three one is there for a time, one without an end, and one not at all.
     let bytes = |number: usize| number.to_string().repeat(1 + number % 50).into_bytes();
     for number in (0..600).filter(|number| number % 3 < 2) {
-        let keep = (number % 3 == 0).then_some(MINUTE);
+        let keep = number.is_multiple_of(3).then_some(MINUTE);
         tier.write(&number.to_string(), &bytes(number), keep, b"").await.unwrap();
     }
     for _ in 0..3 {
@@ -56,7 +56,7 @@ async fn each_of_many_has_what_it_asked_for() {
                 (number % 3 < 2).then(|| bytes(number)).as_ref()
             );
             let left = stored.and_then(|stored| stored.left);
-            assert_eq!(left.is_some(), number % 3 == 0, "{name}: {left:?}");
+            assert_eq!(left.is_some(), number.is_multiple_of(3), "{name}: {left:?}");
             assert!(left.is_none_or(|left| left <= MINUTE && left > MINUTE / 2), "{name}: {left:?}");
         }
     }
@@ -138,6 +138,30 @@ async fn who_gives_up_holds_up_nobody() {
     proxy.pass();
     let answers = ask_all(&tier, (0..200).map(|_| "a".to_owned())).await;
     assert!(answers.iter().all(|(_, stored)| stored.as_ref().is_some_and(|stored| stored.bytes == b"one")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_that_ends_leaves_nobody_waiting() {
+    let server = buttress_testkit::Redis::start();
+    let tier = tier(&server.url()).await;
+    tier.write("a", b"one", Some(MINUTE), b"").await.unwrap();
+    for _ in 0..20 {
+        let other = Arc::clone(&tier);
+        let ends = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            for _ in 0..20 {
+                let tier = Arc::clone(&other);
+                runtime.spawn(async move { tier.get("a").await.is_ok() });
+            }
+            // They have asked, and what they asked for together has not been sent.
+            runtime.block_on(tokio::task::yield_now());
+        });
+        ends.await.unwrap();
+        let answer = async { while !matches!(tier.get("a").await, Ok(Some(_))) {} };
+        tokio::time::timeout(MINUTE, answer).await.unwrap();
+        let all = ask_all(&tier, (0..20).map(|_| "a".to_owned()));
+        assert_eq!(tokio::time::timeout(MINUTE, all).await.unwrap().len(), 20);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

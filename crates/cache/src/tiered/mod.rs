@@ -200,7 +200,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
                 let (inner, shared) = (&self.cache.0, &*self.shared);
                 let found = inner.seek(key, |begun| shared.fetch(inner, key, begun)).await;
                 match (found, look) {
-                    (Err(_), Look::Fallback(value)) => Ok(inner.fall_back(value)),
+                    (Err(_), Look::Fallback(value)) => Ok(Some(inner.fall_back(value))),
                     (found, _) => found,
                 }
             }

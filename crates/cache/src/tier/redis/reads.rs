@@ -78,25 +78,14 @@ impl Reads {
     }
 
     pub(super) async fn get(&self, name: String) -> Result<Option<Stored>, TierError> {
-        let waits = {
-            let mut line = lock(&self.0.line);
-            let idle = line.under_way == 0 && line.waiting.is_empty();
-            if idle || !line.has_room() {
-                line.under_way += 1;
-                Err(name)
-            } else {
-                let (answer, waits) = oneshot::channel();
-                line.waiting.push_back(Waiting { name, answer });
-                self.0.gather(&mut line);
-                Ok(waits)
+        let answer = match self.0.wait(name) {
+            Ok((waits, lane)) => {
+                if let Some(lane) = lane {
+                    lane.start();
+                }
+                waits.await.unwrap_or(Err(Failed::Dropped))
             }
-        };
-        let answer = match waits {
-            Ok(waits) => waits.await.unwrap_or(Err(Failed::Dropped)),
-            Err(name) => {
-                let _lane = Lane { inner: &self.0, gathering: false };
-                self.0.read_one(&name).await.map_err(|error| Failed::Redis(error.into()))
-            }
+            Err((name, _lane)) => self.0.read_one(&name).await.map_err(|error| Failed::Redis(error.into())),
         };
         answer.map_err(TierError::of)
     }
@@ -129,20 +118,29 @@ impl Line {
 }
 
 impl Inner {
-    /// Sees to it that what waits is sent.
-    fn gather(self: &Arc<Self>, line: &mut Line) {
-        if line.waiting.is_empty() || line.gathering || line.under_way >= LANES {
-            return;
+    /// Lets a caller wait, and begins a command for those who do where none is about to be; or gives it a command of its own.
+    fn wait(
+        self: &Arc<Self>,
+        name: String,
+    ) -> Result<(oneshot::Receiver<Answer>, Option<Lane>), (String, Lane)> {
+        let mut line = lock(&self.line);
+        let idle = line.under_way == 0 && line.waiting.is_empty();
+        if idle || !line.has_room() {
+            line.under_way += 1;
+            return Err((name, Lane { inner: Arc::clone(self), gathering: false }));
         }
-        // Without a runtime nobody waits any more.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (answer, waits) = oneshot::channel();
+        line.waiting.push_back(Waiting { name, answer });
+        Ok((waits, self.gather(&mut line)))
+    }
+
+    /// A command for those who wait, if there is none yet and may be one. It is started when the lock is free again.
+    fn gather(self: &Arc<Self>, line: &mut Line) -> Option<Lane> {
+        if line.waiting.is_empty() || line.gathering || line.under_way >= LANES {
+            return None;
+        }
         (line.gathering, line.under_way) = (true, line.under_way + 1);
-        let inner = Arc::clone(self);
-        // It ends when nothing waits, and each command within the limit of an answer.
-        runtime.spawn(async move {
-            let mut lane = Lane { inner: &inner, gathering: true };
-            while lane.carry().await {}
-        });
+        Some(Lane { inner: Arc::clone(self), gathering: true })
     }
 
     async fn read_one(&self, name: &str) -> Result<Option<Stored>, Error> {
@@ -158,7 +156,9 @@ impl Inner {
     /// Asks for all names at once. In the order of the names.
     async fn read(&self, names: &[String]) -> Result<Vec<Option<Stored>>, Error> {
         let mut command = cmd("MGET");
-        names.iter().for_each(|name| _ = command.arg(name));
+        for name in names {
+            command.arg(name);
+        }
         let (Value::Array(values), shown) = self.ask(command).await? else {
             return Ok(vec![None; names.len()]);
         };
@@ -222,12 +222,20 @@ fn stored(value: Value, shown: Shown, now: Instant) -> Result<Option<Stored>, Ve
 }
 
 /// A command that may be under way.
-struct Lane<'a> {
-    inner: &'a Arc<Inner>,
+struct Lane {
+    inner: Arc<Inner>,
+    /// Whether it has yet to take what waits.
     gathering: bool,
 }
 
-impl Lane<'_> {
+impl Lane {
+    fn start(mut self) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // It ends when nothing waits, and each command within the limit of an answer.
+            runtime.spawn(async move { while self.carry().await {} });
+        }
+    }
+
     /// Sends what waits, and says whether there was anything.
     async fn carry(&mut self) -> bool {
         // What others ask for that run now goes along.
@@ -245,24 +253,37 @@ impl Lane<'_> {
         match self.inner.read(&names).await {
             Ok(answers) => {
                 lock(&self.inner.line).note(&answers);
-                senders.into_iter().zip(answers).for_each(|(sender, answer)| _ = sender.send(Ok(answer)));
+                for (sender, answer) in senders.into_iter().zip(answers) {
+                    // Who asked may have given up.
+                    let _ = sender.send(Ok(answer));
+                }
             }
             Err(error) => {
                 let failed = Failed::Redis(Arc::new(error));
-                senders.into_iter().for_each(|sender| _ = sender.send(Err(failed.clone())));
+                for sender in senders {
+                    let _ = sender.send(Err(failed.clone()));
+                }
             }
         }
         true
     }
 }
 
-impl Drop for Lane<'_> {
+impl Drop for Lane {
     fn drop(&mut self) {
         let mut line = lock(&self.inner.line);
         line.under_way -= 1;
         if self.gathering {
+            // It never ran: the runtime is gone. Those who wait are told so, instead of waiting for the next who asks.
             line.gathering = false;
+            let waiting = std::mem::take(&mut line.waiting);
+            drop(line);
+            return drop(waiting);
         }
-        self.inner.gather(&mut line);
+        let next = self.inner.gather(&mut line);
+        drop(line);
+        if let Some(next) = next {
+            next.start();
+        }
     }
 }
