@@ -42,7 +42,7 @@ async fn each_of_many_has_what_it_asked_for() {
     let tier = tier(&server.url()).await;
     // Of every three one is there for a time, one without an end, and one not at all.
     let bytes = |number: usize| number.to_string().repeat(1 + number % 50).into_bytes();
-    for number in (0..600).filter(|number| number % 3 < 2) {
+    for number in (0..600_usize).filter(|number| number % 3 < 2) {
         let keep = number.is_multiple_of(3).then_some(MINUTE);
         tier.write(&number.to_string(), &bytes(number), keep, b"").await.unwrap();
     }
