@@ -1,8 +1,9 @@
 //! Single flight: at most one load of a key at a time, whoever asks.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -29,9 +30,16 @@ pub(crate) struct Flights<K, V> {
 
 struct Flight<V> {
     number: usize,
-    outcome: watch::Receiver<Option<Outcome<V>>>,
+    outcome: Landing<V>,
     tags: Seen,
     loads: bool,
+}
+
+/// Where those who wait for a load hear how it ends; made by the first of them, and most loads have none.
+type Landing<V> = Arc<OnceLock<watch::Sender<Option<Outcome<V>>>>>;
+
+fn listen<V>(landing: &Landing<V>) -> watch::Receiver<Option<Outcome<V>>> {
+    landing.get_or_init(|| watch::Sender::new(None)).subscribe()
 }
 
 /// What a caller does about a value that is not there.
@@ -53,8 +61,12 @@ pub(crate) enum Joined<K: CacheKey, V> {
 pub(crate) struct Ticket<K: CacheKey, V> {
     flights: Arc<Flights<K, V>>,
     key: K,
+    /// Where the key is.
+    shard: usize,
     number: usize,
-    outcome: watch::Sender<Option<Outcome<V>>>,
+    outcome: Landing<V>,
+    /// Whether it may still be on the table.
+    flying: bool,
     /// What those who wait are told after a panic.
     panicked: Error,
     pub(crate) tags: Seen,
@@ -84,22 +96,26 @@ impl<K: CacheKey, V> Flights<K, V> {
         loads: bool,
         panicked: impl FnOnce() -> Error,
     ) -> Joined<K, V> {
-        let mut shard = self.shard(key);
-        if let Some(flight) = shard.get(key)
+        let at = self.place(key);
+        let mut shard = self.lock(at);
+        let mut entry = shard.entry(key.clone());
+        if let Entry::Occupied(flight) = &mut entry
+            && let flight = flight.get()
             && flight.tags.holds()
         {
-            return Joined::Follow { outcome: flight.outcome.clone(), loads: flight.loads };
+            // On the table, and behind its lock: so it has not landed, and whoever lands it sees that somebody listens.
+            return Joined::Follow { outcome: listen(&flight.outcome), loads: flight.loads };
         }
         let room = |under_way| (under_way < self.most).then_some(under_way + 1);
         if self.under_way.fetch_update(Ordering::SeqCst, Ordering::SeqCst, room).is_err() {
             return Joined::Full;
         }
-        let (sender, receiver) = watch::channel(None);
+        let outcome = Landing::default();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        shard.insert(key.clone(), Flight { number, outcome: receiver, tags: tags.clone(), loads });
+        entry.insert_entry(Flight { number, outcome: Arc::clone(&outcome), tags: tags.clone(), loads });
         drop(shard);
         let (flights, key, panicked) = (Arc::clone(self), key.clone(), panicked());
-        Joined::Lead(Ticket { flights, key, number, outcome: sender, panicked, tags })
+        Joined::Lead(Ticket { flights, key, shard: at, number, outcome, flying: true, panicked, tags })
     }
 
     /// Whether a load of the key is under way.
@@ -122,10 +138,17 @@ impl<K: CacheKey, V> Flights<K, V> {
         }
     }
 
-    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
-        let at = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SHARDS;
+    fn place(&self, key: &K) -> usize {
+        usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or(0) % SHARDS
+    }
+
+    fn lock(&self, place: usize) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
         #[allow(clippy::indexing_slicing, reason = "a remainder is less than the divisor")]
-        lock(&self.shards[at])
+        lock(&self.shards[place])
+    }
+
+    fn shard(&self, key: &K) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
+        self.lock(self.place(key))
     }
 }
 
@@ -136,33 +159,46 @@ impl<K: CacheKey, V> Ticket<K, V> {
 
     /// Hears how the load ends.
     pub(crate) fn listen(&self) -> watch::Receiver<Option<Outcome<V>>> {
-        self.outcome.subscribe()
+        listen(&self.outcome)
     }
 
-    /// Ends the load. `keep` puts the outcome where later callers find it, and is called unless the load was superseded; so what
-    /// supersedes it comes wholly before or wholly after.
-    pub(crate) fn land(self, outcome: Outcome<V>, keep: impl FnOnce(&Outcome<V>)) {
+    /// Ends the load, and gives its outcome back. `keep` puts the outcome where later callers find it, and is called unless the load was
+    /// superseded; so what supersedes it comes wholly before or wholly after.
+    pub(crate) fn land(mut self, outcome: Outcome<V>, keep: impl FnOnce(&Outcome<V>)) -> Outcome<V>
+    where
+        V: Clone,
+    {
         self.leave(|| keep(&outcome));
-        self.outcome.send_replace(Some(outcome));
+        if let Some(listeners) = self.outcome.get() {
+            listeners.send_replace(Some(outcome.clone()));
+        }
+        outcome
     }
 
     /// Takes the flight off the table; `last` is called before, if it was still there.
-    fn leave(&self, last: impl FnOnce()) {
-        let mut shard = self.flights.shard(&self.key);
-        if shard.get(&self.key).is_some_and(|flight| flight.number == self.number) {
-            last();
-            shard.remove(&self.key);
+    fn leave(&mut self, last: impl FnOnce()) {
+        let mut shard = self.flights.lock(self.shard);
+        match shard.remove_entry(&self.key) {
+            Some((_, flight)) if flight.number == self.number => last(),
+            // It was superseded, and another has begun since.
+            Some((key, other)) => drop(shard.insert(key, other)),
+            None => {}
         }
+        self.flying = false;
     }
 }
 
 impl<K: CacheKey, V> Drop for Ticket<K, V> {
     fn drop(&mut self) {
-        self.leave(|| {});
+        if self.flying {
+            self.leave(|| {});
+        }
         self.flights.under_way.fetch_sub(1, Ordering::SeqCst);
-        if std::thread::panicking() {
+        if std::thread::panicking()
+            && let Some(listeners) = self.outcome.get()
+        {
             // No harm after a landing: those who waited have their outcome.
-            self.outcome.send_if_modified(|outcome| {
+            listeners.send_if_modified(|outcome| {
                 let open = outcome.is_none();
                 if open {
                     *outcome = Some(Err(self.panicked.clone()));

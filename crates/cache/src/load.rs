@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use buttress_core::{BoxFuture, Classify, RejectionReason, timeout};
 
@@ -174,12 +175,15 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         };
         let outcome = self.fly(key, &terms, asked, load).await;
         match (outcome, fallback) {
-            (Err(_), Some(value)) => {
-                self.tally.note(Count::Stale);
-                Ok(Some(value))
-            }
+            (Err(_), Some(value)) => Ok(Some(self.fall_back(value))),
             (outcome, _) => outcome,
         }
+    }
+
+    /// What was there all the same.
+    pub(crate) fn fall_back(&self, value: V) -> V {
+        self.tally.note(Count::Stale);
+        value
     }
 
     /// Loads, or waits for the load of another.
@@ -196,13 +200,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                         return Err(Error::rejected(&self.name, RejectionReason::ShuttingDown));
                     };
                     let outcome = ticket.listen();
-                    let wish = (terms.lifetime, Why::Missing);
-                    if asked.loads() {
-                        self.begin(ticket, wish, load);
-                    } else {
-                        // A look is no load that has to go on without its caller: the next who waits looks again.
-                        self.load(ticket, wish, load).await;
-                    }
+                    self.begin(ticket, (terms.lifetime, Why::Missing), load);
                     (outcome, true)
                 }
                 Joined::Follow { outcome, loads } => {
@@ -217,6 +215,41 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 && !matches!(outcome, Ok(None) if asked == Asked::Value || (asked.loads() && !loads))
             {
                 return outcome.clone();
+            }
+        }
+    }
+
+    /// What a key has elsewhere, and what there is here if it has nothing. That is a look, and no load that has to go on without its
+    /// caller: the next who waits looks again. `fetch` is told when it was asked, and keeps its own limit.
+    #[cfg(feature = "codec")]
+    pub(crate) async fn seek<R: Future<Output = Found<V>>>(
+        self: &Arc<Self>,
+        key: &K,
+        fetch: impl Fn(Instant) -> R,
+    ) -> Outcome<V> {
+        self.tend();
+        loop {
+            match self.join(key, &Terms::default(), Asked::Kept)? {
+                Joined::Lead(ticket) => {
+                    if let Some(found) = self.landed(key, Asked::Kept) {
+                        return Ok(found.value);
+                    }
+                    if self.ctx.shutdown.is_stopping() {
+                        return Err(Error::rejected(&self.name, RejectionReason::ShuttingDown));
+                    }
+                    let (begun, generation) = (self.ctx.clock.now(), self.generation());
+                    let found = fetch(begun).await;
+                    return self.land(ticket, Lifetime::default(), (begun, generation), Ok(found));
+                }
+                Joined::Follow { mut outcome, .. } => {
+                    self.tally.note(Count::Joined);
+                    if let Ok(outcome) = outcome.wait_for(Option::is_some).await
+                        && let Some(outcome) = &*outcome
+                    {
+                        return outcome.clone();
+                    }
+                }
+                Joined::Full => return Err(self.refused()),
             }
         }
     }
@@ -275,7 +308,18 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
             },
             () = self.ctx.shutdown.stopped() => Err(Error::rejected(&self.name, RejectionReason::ShuttingDown)),
         };
-        let cost = clock.now().saturating_duration_since(begun);
+        drop(self.land(ticket, lifetime, (begun, generation), outcome));
+    }
+
+    /// Keeps what a load brought, and tells those who wait for it.
+    fn land(
+        &self,
+        ticket: Ticket<K, V>,
+        lifetime: Lifetime,
+        (begun, generation): (Instant, u16),
+        outcome: Result<Found<V>, Error>,
+    ) -> Outcome<V> {
+        let cost = self.ctx.clock.now().saturating_duration_since(begun);
         self.metrics.loaded(cost);
         let (outcome, told, keep, cost, tags) = match outcome {
             Ok(Found { value, lifetime, keep, cost: told, tags }) => {
@@ -298,7 +342,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 tracing::debug!(target: "buttress::cache", cache = %self.name, %error, "a load failed");
                 self.put_off(key);
             }
-        });
+        })
     }
 
     /// After a load that failed: what can still be served counts as fresh for a while.

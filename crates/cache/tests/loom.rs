@@ -64,7 +64,7 @@ impl World {
     fn load(&self, loads: &Loads) {
         if let Joined::Lead(ticket) = join(loads, 1) {
             let value = *lock(&self.source);
-            ticket.land(Ok(Some(value)), |_| *lock(&self.kept) = Some(value));
+            drop(ticket.land(Ok(Some(value)), |_| *lock(&self.kept) = Some(value)));
         }
     }
 }
@@ -108,7 +108,7 @@ fn one_loads_and_the_others_have_what_it_brought() {
                     *begun += 1;
                     *begun
                 };
-                ticket.land(Ok(Some(number)), |_| ());
+                drop(ticket.land(Ok(Some(number)), |_| ()));
                 None
             }
             Joined::Follow { outcome, .. } => Some(outcome),
@@ -142,7 +142,7 @@ fn there_are_never_more_loads_than_there_may_be() {
                 assert_eq!(now, 1);
                 *lock(running) -= 1;
                 // One that is given up makes room as well.
-                if key == 1 { drop(ticket) } else { ticket.land(Ok(None), |_| ()) }
+                if key == 1 { drop(ticket) } else { drop(ticket.land(Ok(None), |_| ())) }
             }
         };
         let other = thread::spawn({

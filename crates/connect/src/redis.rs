@@ -97,6 +97,12 @@ impl Redis {
         Subscription::new(self.servers.clone(), channels, beat, self.limit, clock)
     }
 
+    /// Whether there are many servers, each with its own part of the keys and its own clock.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.link, Link::Cluster(_))
+    }
+
     fn failed(&self, error: &RedisError) -> Error {
         failed(self.servers.address(), error)
     }

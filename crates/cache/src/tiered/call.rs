@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use buttress_core::{Classify, Elapsed, ErrorClass, Event, Key, Outcome, chain, timeout};
+use buttress_core::{Classify, Elapsed, ErrorClass, Event, Key, Outcome, chain};
 use serde::de::DeserializeOwned;
 
 use super::news::{self, Changed};
@@ -47,15 +47,28 @@ impl<V: CacheValue> Shared<V> {
         inner: &Inner<K, V>,
         work: impl Future<Output = Result<T, TierError>>,
     ) -> Result<T, Unanswered> {
+        self.call_from(inner, inner.ctx.clock.now(), work).await
+    }
+
+    /// The same, for a call that begins now.
+    pub(super) async fn call_from<K: CacheKey, T>(
+        &self,
+        inner: &Inner<K, V>,
+        begun: Instant,
+        work: impl Future<Output = Result<T, TierError>>,
+    ) -> Result<T, Unanswered> {
         let clock = &*inner.ctx.clock;
         let now = || Duration::from_nanos(clock.coarse_nanos());
         if !self.outage.admits(now()) {
             self.metrics.called(TierOutcome::Skipped);
             return Err(Unanswered::LeftAlone);
         }
-        let answer = match timeout(clock, self.config.within, work).await {
-            Ok(answer) => answer.map_err(Unanswered::Failed),
-            Err(elapsed) => Err(Unanswered::Late(elapsed)),
+        let within = self.config.within;
+        let answer = tokio::select! {
+            // An answer that is there in time is one.
+            biased;
+            answer = work => answer.map_err(Unanswered::Failed),
+            () = clock.sleep_until(begun + within) => Err(Unanswered::Late(Elapsed(within))),
         };
         match &answer {
             Ok(_) => {

@@ -188,12 +188,21 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Tiered<K, V> {
     pub async fn get(&self, key: &K) -> Result<Option<V>, Error> {
         match self.look(key) {
             Look::Fresh(value) => Ok(value),
-            look => {
+            look @ Look::Aging(_) => {
                 let (inner, shared, wanted) =
                     (Arc::clone(&self.cache.0), Arc::clone(&self.shared), key.clone());
-                let load: Load<V> =
-                    Box::new(|_| Box::pin(async move { Ok(shared.fetch(&inner, &wanted).await) }));
+                let load: Load<V> = Box::new(|_| {
+                    Box::pin(async move { Ok(shared.fetch(&inner, &wanted, inner.ctx.clock.now()).await) })
+                });
                 self.cache.0.find(key, look, Terms::default(), Asked::Kept, load).await
+            }
+            look @ (Look::Missing | Look::Fallback(_)) => {
+                let (inner, shared) = (&self.cache.0, &*self.shared);
+                let found = inner.seek(key, |begun| shared.fetch(inner, key, begun)).await;
+                match (found, look) {
+                    (Err(_), Look::Fallback(value)) => Ok(Some(inner.fall_back(value))),
+                    (found, _) => found,
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The way to a value: the tier, a lease, and only then where it comes from.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use buttress_core::Key;
@@ -83,6 +84,10 @@ impl<V: CacheValue> Shared<V> {
         lifetime: Lifetime,
         read: Instant,
     ) -> Lifetime {
+        // As the fast path asks: most often nothing limits it.
+        if inner.ctx.clock.coarse_nanos() < self.trusted_until.load(Ordering::Acquire) {
+            return lifetime;
+        }
         let Some(most) = lock(&self.trust).at_most(read, inner.ctx.clock.now()) else { return lifetime };
         lifetime.at_most(most)
     }
@@ -99,10 +104,14 @@ impl<V: CacheValue> Shared<V> {
     }
 
     /// What the tier has, without a load.
-    pub(super) async fn fetch<K: CacheKey + Serialize>(&self, inner: &Inner<K, V>, key: &K) -> Found<V> {
-        let read = inner.ctx.clock.now();
+    pub(super) async fn fetch<K: CacheKey + Serialize>(
+        &self,
+        inner: &Inner<K, V>,
+        key: &K,
+        read: Instant,
+    ) -> Found<V> {
         if let Some(name) = name_of(key)
-            && let Ok(Seen::Value { found, .. }) = self.look_up(inner, &name).await
+            && let Ok(Seen::Value { found, .. }) = self.look_up(inner, &name, read).await
         {
             let found = self.limit(inner, found, Lifetime::default(), read);
             return self.unless_changing(&name, found);
@@ -230,7 +239,7 @@ impl<V: CacheValue> Shared<V> {
         let mut wait = FIRST_WAIT;
         loop {
             let read = clock.now();
-            let (old, over) = match self.look_up(inner, &name).await? {
+            let (old, over) = match self.look_up(inner, &name, read).await? {
                 Seen::Value { found, young, begin } if asked.is_answered_by(found.value.as_ref()) => {
                     // Who refreshes wants more than what there was.
                     if why == Why::Missing || young {
@@ -262,8 +271,14 @@ impl<V: CacheValue> Shared<V> {
         }
     }
 
-    async fn look_up<K: CacheKey>(&self, inner: &Inner<K, V>, name: &str) -> Result<Seen<V>, Unanswered> {
-        let Some(Stored { mut bytes, left }) = self.call(inner, self.tier.get(name)).await? else {
+    async fn look_up<K: CacheKey>(
+        &self,
+        inner: &Inner<K, V>,
+        name: &str,
+        begun: Instant,
+    ) -> Result<Seen<V>, Unanswered> {
+        let stored = self.call_from(inner, begun, self.tier.get(name)).await?;
+        let Some(Stored { mut bytes, left }) = stored else {
             self.metrics.called(TierOutcome::Miss);
             return Ok(Seen::Nothing);
         };

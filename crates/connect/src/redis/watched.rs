@@ -35,6 +35,8 @@ struct Current {
     /// Of the search: who finds its outcome bad begins the next, unless another has.
     number: u64,
     search: Search,
+    /// What it found.
+    found: Option<MultiplexedConnection>,
     /// When the oldest command was sent after which nothing was heard, by the coarse clock.
     unanswered_since: Option<u64>,
 }
@@ -44,16 +46,16 @@ type Search = Shared<BoxFuture<'static, RedisResult<MultiplexedConnection>>>;
 impl Watched {
     pub(super) async fn connect(servers: &Servers, limit: Duration, database: i64) -> RedisResult<Self> {
         let search = search(servers, limit, Duration::ZERO);
-        let current = Arc::new(Mutex::new(Current { number: 0, search, unanswered_since: None }));
-        let watched = Self { servers: servers.clone(), limit, current, database };
-        watched.connection().await.map(|_| watched)
+        let found = Some(search.clone().await?);
+        let current = Arc::new(Mutex::new(Current { number: 0, search, found, unanswered_since: None }));
+        Ok(Self { servers: servers.clone(), limit, current, database })
     }
 
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection, and the number of its search.
+    /// The connection that a command is sent down now, and the number of its search.
     async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection)> {
         let (number, search) = {
             let mut current = self.current();
@@ -62,10 +64,22 @@ impl Watched {
             if Duration::from_nanos(silent) > self.limit {
                 self.begin_search(&mut current, Duration::ZERO);
             }
+            if let Some(connection) = &current.found {
+                let found = (current.number, connection.clone());
+                current.unanswered_since.get_or_insert(now);
+                return Ok(found);
+            }
             (current.number, current.search.clone())
         };
         match search.await {
-            Ok(connection) => Ok((number, connection)),
+            Ok(connection) => {
+                let mut current = self.current();
+                if current.number == number {
+                    current.found = Some(connection.clone());
+                    current.unanswered_since.get_or_insert_with(|| SystemClock.coarse_nanos());
+                }
+                Ok((number, connection))
+            }
             Err(error) => {
                 self.search_again(number, PAUSE);
                 Err(error)
@@ -75,20 +89,13 @@ impl Watched {
 
     fn begin_search(&self, current: &mut Current, pause: Duration) {
         let search = search(&self.servers, self.limit, pause);
-        *current = Current { number: current.number + 1, search, unanswered_since: None };
+        *current = Current { number: current.number + 1, search, found: None, unanswered_since: None };
     }
 
     fn search_again(&self, after: u64, pause: Duration) {
         let mut current = self.current();
         if current.number == after {
             self.begin_search(&mut current, pause);
-        }
-    }
-
-    fn sent(&self, number: u64) {
-        let mut current = self.current();
-        if current.number == number {
-            current.unanswered_since.get_or_insert_with(|| SystemClock.coarse_nanos());
         }
     }
 
@@ -135,7 +142,6 @@ impl ConnectionLike for Watched {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let (number, mut connection) = self.connection().await?;
-            self.sent(number);
             let answer = connection.req_packed_command(command).await;
             self.answered(number, answer)
         })
@@ -149,7 +155,6 @@ impl ConnectionLike for Watched {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let (number, mut connection) = self.connection().await?;
-            self.sent(number);
             let answer = connection.req_packed_commands(pipeline, offset, count).await;
             self.answered(number, answer)
         })
