@@ -18,8 +18,8 @@ use super::super::{Stored, TierError};
 use super::expiry::{ServerTime, Shown, split};
 use crate::sync::lock;
 
-/// Commands under way at once.
-const LANES: usize = 2;
+/// Commands under way at once. Of a server far away, callers wait for the next answer of several, not for a whole round trip.
+const LANES: usize = 6;
 /// Names in a command.
 const MOST_NAMES: usize = 128;
 /// Bytes in an answer, so far as can be told from those before it: none is given out before the last has come.
