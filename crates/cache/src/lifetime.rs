@@ -1,10 +1,12 @@
 //! How long entries live.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::Random;
 
 use crate::CacheConfig;
+use crate::entry::{Entry, Extra};
 use crate::freshness::{SPAN, Stamp};
 #[cfg(feature = "codec")]
 use crate::tick::duration;
@@ -150,6 +152,14 @@ impl Rules {
         }
         let span = cost.min(ttl).mul_f64(self.early.min(100.0) * f64::from(SPAN)).min(ttl / 2);
         u16::try_from(ticks(span)).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn entry<V>(&self, value: Option<V>, extra: Option<Arc<Extra>>, stamp: Stamp) -> Entry<V> {
+        Entry::new(value, extra, stamp, self.kept)
+    }
+
+    pub(crate) fn stamp_of<V>(&self, entry: &Entry<V>) -> Stamp {
+        entry.stamp(self.kept)
     }
 
     /// The times of an entry whose load failed: it counts as fresh for a while, so that not every caller tries again.
