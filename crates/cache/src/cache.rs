@@ -230,19 +230,25 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// What is there for a key; the request is counted.
     #[inline]
     pub(crate) fn look(&self, key: &K) -> Look<V> {
-        let (now, generation) = (self.now(), self.generation());
-        let seen = self.engine.read(key, |entry| match entry {
-            Entry::Value { value, plain, generation: own, .. } if plain.is_after(now) & (*own == generation) => {
-                Ok(value.clone())
+        let generation = self.generation();
+        let seen = self.engine.read(key, |entry| {
+            // The entry may come from far away in memory. Asked for after it, the time is there by then.
+            let now = self.now();
+            match entry {
+                Entry::Value { value, plain, generation: own, .. }
+                    if plain.is_after(now) & (*own == generation) =>
+                {
+                    Ok(value.clone())
+                }
+                other => Err((other.clone(), now)),
             }
-            other => Err(other.clone()),
         });
         match seen {
             Some(Ok(value)) => {
                 self.tally.note(Count::Hit);
                 Look::Fresh(Some(value))
             }
-            Some(Err(entry)) => self.look_closer(key, entry, now),
+            Some(Err((entry, now))) => self.look_closer(key, entry, now),
             None => {
                 self.tally.note(Count::Miss);
                 Look::Missing

@@ -93,6 +93,7 @@ pub mod codec;
 mod config;
 #[cfg(feature = "test-util")]
 pub mod contract;
+mod dice;
 pub mod engine;
 mod entry;
 mod error;

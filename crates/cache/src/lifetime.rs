@@ -6,6 +6,7 @@ use std::time::Duration;
 use buttress_core::Random;
 
 use crate::CacheConfig;
+use crate::dice;
 use crate::entry::{Entry, Extra};
 use crate::freshness::{SPAN, Stamp};
 #[cfg(feature = "codec")]
@@ -86,6 +87,8 @@ impl Lifetime {
 pub(crate) struct Rules {
     ttl: Option<Duration>,
     jitter: f64,
+    /// The same in ticks.
+    usual: Option<(u32, u32)>,
     idle: Option<Duration>,
     negative: Duration,
     stale: u32,
@@ -99,6 +102,7 @@ impl Rules {
         Self {
             ttl: config.ttl,
             jitter: config.jitter,
+            usual: config.ttl.map(|ttl| (ticks(ttl), ticks(ttl.mul_f64(config.jitter)))),
             idle: config.idle,
             negative: config.negative,
             stale: ticks(config.stale),
@@ -137,6 +141,15 @@ impl Rules {
         (now, generation): (Tick, u16),
         random: &Random,
     ) -> Stamp {
+        if let Some((whole, spread)) = self.usual
+            && !nothing
+            && cost.is_zero()
+            && lifetime == Lifetime::default()
+        {
+            // What is put in by itself, nearly always: a few nanoseconds.
+            let fresh = now.plus(whole - dice::below(spread, random));
+            return Stamp { fresh, expires: fresh.plus(self.kept), early: 0, generation };
+        }
         let Some(ttl) = self.span(lifetime, nothing, random) else {
             return Stamp { fresh: Tick::NEVER, expires: Tick::NEVER, early: 0, generation };
         };

@@ -4,7 +4,7 @@
 /// slot: so one look at memory finds the slot, entries are not touched to skip one another, and no key is hashed twice.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// The half hash in the upper half, the slot's number and 1 in the lower. At least a third of them are empty.
+    /// The half hash in the upper half, the slot's number and 1 in the lower. Three of seven are empty at least.
     cells: Vec<u64>,
     held: usize,
     /// So many entries are expected at most: room for just as many is made at last.
@@ -25,7 +25,7 @@ fn cell(hash: u32, slot: u32) -> u64 {
 
 /// Cells for so many entries.
 fn cells_for(entries: usize) -> usize {
-    entries + entries / 2 + 2
+    entries + entries / 4 * 3 + 2
 }
 
 impl Index {
@@ -39,31 +39,27 @@ impl Index {
         ((u64::from(hash) * self.cells.len() as u64) >> 32) as usize
     }
 
+    /// The cells from the home of a hash on, and those before it, where the search goes on behind the last.
     #[inline]
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.cells.len() { 0 } else { at + 1 }
-    }
-
-    /// How far `at` lies behind `from`.
-    fn distance(&self, from: usize, at: usize) -> usize {
-        if at >= from { at - from } else { at + self.cells.len() - from }
+    fn around(&self, hash: u32) -> (&[u64], &[u64]) {
+        let (before, behind) = self.cells.split_at_checked(self.home(hash)).unwrap_or_default();
+        (behind, before)
     }
 
     /// The slot, among those of this hash, that is the one.
     #[inline]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let mut at = self.home(hash);
-        loop {
-            let cell = *self.cells.get(at)?;
-            if cell == EMPTY {
-                return None;
-            }
-            let (other, slot) = halves(cell);
-            if other == hash && is_it(slot) {
+        let (behind, before) = self.around(hash);
+        for cell in behind.iter().chain(before) {
+            let (other, slot) = halves(*cell);
+            if other == hash && *cell != EMPTY && is_it(slot) {
                 return Some(slot);
             }
-            at = self.after(at);
+            if *cell == EMPTY {
+                return None;
+            }
         }
+        None
     }
 
     /// Adds a slot that is not there.
@@ -76,13 +72,10 @@ impl Index {
     }
 
     fn put(&mut self, cell: u64) {
-        let mut at = self.home(halves(cell).0);
-        while let Some(other) = self.cells.get_mut(at) {
-            if *other == EMPTY {
-                *other = cell;
-                return;
-            }
-            at = self.after(at);
+        let home = self.home(halves(cell).0);
+        let (before, behind) = self.cells.split_at_mut_checked(home).unwrap_or_default();
+        if let Some(place) = behind.iter_mut().chain(before).find(|other| **other == EMPTY) {
+            *place = cell;
         }
     }
 
@@ -97,24 +90,22 @@ impl Index {
     /// Takes a slot out. Those behind it close up, so that no search ends too early.
     pub(super) fn remove(&mut self, hash: u32, slot: u32) {
         let wanted = cell(hash, slot);
-        let mut at = self.home(hash);
-        loop {
-            match self.cells.get(at) {
-                Some(cell) if *cell == wanted => break,
-                Some(cell) if *cell != EMPTY => at = self.after(at),
-                _ => return,
-            }
-        }
+        let (behind, before) = self.around(hash);
+        let Some(way) = behind.iter().chain(before).position(|cell| *cell == wanted) else { return };
+        let length = self.cells.len();
+        let around = |at: usize| if at >= length { at - length } else { at };
         self.held -= 1;
-        let mut hole = at;
+        let mut hole = around(self.home(hash) + way);
+        let mut at = hole;
         loop {
-            at = self.after(at);
+            at = around(at + 1);
             let cell = self.cells.get(at).copied().unwrap_or(EMPTY);
             if cell == EMPTY {
                 break;
             }
+            // How far it and the hole are behind its home.
             let home = self.home(halves(cell).0);
-            if self.distance(home, at) >= self.distance(hole, at) {
+            if around(at + length - home) >= around(at + length - hole) {
                 self.set(hole, cell);
                 hole = at;
             }
@@ -122,6 +113,7 @@ impl Index {
         self.set(hole, EMPTY);
     }
 
+    #[inline]
     fn set(&mut self, at: usize, cell: u64) {
         if let Some(place) = self.cells.get_mut(at) {
             *place = cell;

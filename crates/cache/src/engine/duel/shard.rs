@@ -37,6 +37,8 @@ pub(super) struct Shard<K, T> {
     limit: u64,
     /// The part of the limit that the door should have.
     share: f32,
+    /// The part of the limit that one entry is, about.
+    step: f32,
     /// About how many entries there will be.
     expected: usize,
 }
@@ -106,6 +108,7 @@ impl<K, T> Slot<K, T> {
 }
 
 impl<K: Eq, T> Shard<K, T> {
+    #[allow(clippy::cast_precision_loss, reason = "a share is not that exact")]
     pub(super) fn new(limit: u64, expected: usize) -> Self {
         Self {
             index: Index::new(expected),
@@ -120,6 +123,7 @@ impl<K: Eq, T> Shard<K, T> {
             waiting: 0,
             limit,
             share: DOOR.0,
+            step: 1.0 / expected.max(1) as f32,
             expected,
         }
     }
@@ -207,13 +211,11 @@ impl<K: Eq, T> Shard<K, T> {
         }
     }
 
-    /// A miss while there is no room, for a key that went just before or not.
-    #[allow(clippy::cast_precision_loss, reason = "a share is not that exact")]
+    /// A miss while there is no room, for a key that went just before or not. The door moves by the size of an entry, whatever the
+    /// size of the shard: a number of misses that grows with it moves it all.
     fn learn(&mut self, ghost: Option<Ghost>) {
-        // By the size of one entry, whatever the size of the shard: a number of misses that grows with it moves it all.
-        let step = 1.0 / self.held.max(1) as f32;
         let regret = if ghost.is_some_and(|ghost| ghost.latest) { 1.0 } else { 0.0 };
-        self.share = (self.share + step * (regret - REGRETS)).clamp(DOOR.0, DOOR.1);
+        self.share = (self.share + self.step * (regret - REGRETS)).clamp(DOOR.0, DOOR.1);
     }
 
     /// Whether there was one to put out.
@@ -263,7 +265,8 @@ impl<K: Eq, T> Shard<K, T> {
     fn beaten_by(&mut self, uses: u8) -> Option<u32> {
         let (mut seen, mut at) = (0, self.hand);
         let (mut least, mut last) = (u8::MAX, None);
-        for _ in 0..self.slots.len() {
+        // Once round, and a step from the last slot to the first.
+        for _ in 0..=self.slots.len() {
             let Some(slot) = self.slots.get_mut(at) else {
                 at = 0;
                 continue;
@@ -399,4 +402,131 @@ impl<K: Clone, T: Clone> Shard<K, T> {
 
 fn slot_hash<K, T>(slots: &[Slot<K, T>], at: u32) -> u32 {
     slots.get(at as usize).map_or(0, |slot| slot.hash)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // Failing is what a test is for.
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Tested = Shard<u64, u64>;
+
+    /// Few hashes, so that keys share them.
+    fn hash(key: u64) -> u32 {
+        u32::try_from(key % 50).unwrap().wrapping_mul(0x0517_cc1b)
+    }
+
+    impl Tested {
+        /// Whether all that is kept twice is the same in both places.
+        fn check(&self, limit: u64) {
+            let live: Vec<usize> =
+                (0..self.slots.len()).filter(|at| self.slots[*at].held.is_some()).collect();
+            assert_eq!(live.len(), self.held);
+            for at in &live {
+                let slot = &self.slots[*at];
+                let (key, _) = slot.held.as_ref().unwrap();
+                assert_eq!(self.search(slot.hash, key), Some(u32::try_from(*at).unwrap()));
+                assert!(matches!(slot.place, Place::Main | Place::Door) && slot.uses() <= MOST_USES);
+            }
+            let weigh = |at: &usize| u64::from(self.weight_of(u32::try_from(*at).unwrap()));
+            assert_eq!(live.iter().map(weigh).sum::<u64>(), self.weight);
+            assert!(self.weight <= limit);
+            let waiting = live.iter().filter(|at| self.slots[**at].place == Place::Door);
+            assert_eq!(waiting.map(weigh).sum::<u64>(), self.waiting);
+            let at_door: Vec<usize> = self.door.iter().map(|at| *at as usize).collect();
+            let of = |places: &[Place]| -> Vec<usize> {
+                (0..self.slots.len()).filter(|at| places.contains(&self.slots[*at].place)).collect()
+            };
+            let mut sorted = at_door.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, of(&[Place::Door, Place::Left]), "each once");
+            let (mut free, mut next) = (Vec::new(), self.free);
+            while next != NONE {
+                free.push(next as usize);
+                next = self.slots[next as usize].hash;
+            }
+            free.sort_unstable();
+            assert_eq!(free, of(&[Place::Free]));
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Get(u64),
+        Insert(u64, u32),
+        Remove(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let key = || 0_u64..300;
+        prop_oneof![
+            4 => key().prop_map(Step::Get),
+            6 => (key(), prop_oneof![3 => Just(1_u32), 1 => 1_u32..40, 1 => 90_u32..130]).prop_map(|(key, weight)| Step::Insert(key, weight)),
+            1 => key().prop_map(Step::Remove),
+        ]
+    }
+
+    proptest! {
+        /// What is there is what was put in last, and never more than there is room for, whatever comes after what.
+        #[test]
+        fn it_keeps_no_more_than_was_put_in(steps in prop::collection::vec(step(), 0..600), expected in 0_usize..200) {
+            let (mut shard, mut model) = (Tested::new(100, expected), HashMap::new());
+            for (number, step) in (0_u64..).zip(steps) {
+                match step {
+                    Step::Get(key) => {
+                        let slot = shard.find(hash(key), &key);
+                        if let Some(slot) = slot {
+                            slot.note_use();
+                            prop_assert_eq!(slot.entry(), model.get(&key));
+                        }
+                    }
+                    Step::Insert(key, weight) => {
+                        let mut gone = Gone::none();
+                        shard.insert(hash(key), key, number, weight, &mut gone);
+                        model.insert(key, number);
+                        prop_assert!(weight > 100 || gone.evicted <= 100);
+                    }
+                    Step::Remove(key) => {
+                        let there = shard.find(hash(key), &key).is_some();
+                        let gone = shard.remove(hash(key), &key);
+                        prop_assert_eq!(gone, model.remove(&key).filter(|_| there).map(|number| (key, number)));
+                    }
+                }
+                shard.check(100);
+            }
+        }
+    }
+
+    #[test]
+    fn slots_of_light_entries_are_given_back_when_heavy_ones_come() {
+        let mut shard = Tested::new(10_000, 100);
+        let mut gone = Gone::none();
+        (0..10_000).for_each(|key| shard.insert(hash(key), key, key, 1, &mut gone));
+        assert_eq!((shard.len(), gone.evicted), (10_000, 0));
+        (20_000..20_100).for_each(|key| shard.insert(hash(key), key, key, 1_000, &mut gone));
+        shard.check(10_000);
+        assert!(shard.slots.len() < 100, "{} slots for {} entries", shard.slots.len(), shard.len());
+    }
+
+    /// Keys that go round and round, a little more than there is room for: most of them stay.
+    #[test]
+    fn a_loop_keeps_most_of_its_keys() {
+        let (mut shard, mut gone, mut hits) = (Tested::new(1000, 1000), Gone::none(), 0);
+        for request in 0..100_000_u64 {
+            let key = request % 1200;
+            let hash = u32::try_from(key).unwrap().wrapping_mul(0x9e37_79b1);
+            match shard.find(hash, &key) {
+                Some(slot) => {
+                    slot.note_use();
+                    hits += 1;
+                }
+                None => shard.insert(hash, key, key, 1, &mut gone),
+            }
+        }
+        assert!(hits > 75_000, "{hits} of 100000, where 83000 could be had");
+    }
 }
