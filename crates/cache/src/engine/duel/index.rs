@@ -39,27 +39,31 @@ impl Index {
         ((u64::from(hash) * self.cells.len() as u64) >> 32) as usize
     }
 
-    /// The cells from the home of a hash on, and those before it, where the search goes on behind the last.
+    /// Goes from the home of a hash over the cells, behind the last of them over the first, up to where `stop` says something.
     #[inline]
-    fn around(&self, hash: u32) -> (&[u64], &[u64]) {
-        let (before, behind) = self.cells.split_at_checked(self.home(hash)).unwrap_or_default();
-        (behind, before)
+    fn walk<R>(&self, hash: u32, mut stop: impl FnMut(u64) -> Option<R>) -> Option<(usize, R)> {
+        let home = self.home(hash);
+        // Two plain loops: most walks are a step long, and end in the first.
+        for (way, cell) in self.cells.get(home..)?.iter().enumerate() {
+            if let Some(found) = stop(*cell) {
+                return Some((home + way, found));
+            }
+        }
+        self.cells.iter().enumerate().find_map(|(at, cell)| stop(*cell).map(|found| (at, found)))
     }
 
     /// The slot, among those of this hash, that is the one.
     #[inline]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        let (behind, before) = self.around(hash);
-        for cell in behind.iter().chain(before) {
-            let (other, slot) = halves(*cell);
-            if other == hash && *cell != EMPTY && is_it(slot) {
-                return Some(slot);
+        let found = self.walk(hash, |cell| {
+            let (other, slot) = halves(cell);
+            if cell == EMPTY {
+                Some(None)
+            } else {
+                (other == hash && is_it(slot)).then_some(Some(slot))
             }
-            if *cell == EMPTY {
-                return None;
-            }
-        }
-        None
+        });
+        found?.1
     }
 
     /// Adds a slot that is not there.
@@ -72,10 +76,8 @@ impl Index {
     }
 
     fn put(&mut self, cell: u64) {
-        let home = self.home(halves(cell).0);
-        let (before, behind) = self.cells.split_at_mut_checked(home).unwrap_or_default();
-        if let Some(place) = behind.iter_mut().chain(before).find(|other| **other == EMPTY) {
-            *place = cell;
+        if let Some((at, ())) = self.walk(halves(cell).0, |other| (other == EMPTY).then_some(())) {
+            self.set(at, cell);
         }
     }
 
@@ -90,12 +92,10 @@ impl Index {
     /// Takes a slot out. Those behind it close up, so that no search ends too early.
     pub(super) fn remove(&mut self, hash: u32, slot: u32) {
         let wanted = cell(hash, slot);
-        let (behind, before) = self.around(hash);
-        let Some(way) = behind.iter().chain(before).position(|cell| *cell == wanted) else { return };
+        let Some((mut hole, ())) = self.walk(hash, |cell| (cell == wanted).then_some(())) else { return };
         let length = self.cells.len();
         let around = |at: usize| if at >= length { at - length } else { at };
         self.held -= 1;
-        let mut hole = around(self.home(hash) + way);
         let mut at = hole;
         loop {
             at = around(at + 1);
