@@ -14,7 +14,7 @@ use self::shard::{Gone, Shard};
 use super::{CacheKey, Capacity, Engine, Evicted};
 
 /// With fewer entries in a shard than this, which shard a key falls into would decide more than its use.
-const LEAST: usize = 512;
+const LEAST: usize = 1024;
 /// Entries that are copied under one lock when all are met.
 const BATCH: usize = 64;
 
@@ -71,7 +71,7 @@ impl<K: CacheKey, T> Duel<K, T> {
 
 impl<K: CacheKey, T: Clone + Send + Sync + 'static> Engine<K, T> for Duel<K, T> {
     fn new(capacity: &Capacity) -> Self {
-        let mut shards = 4 * available_parallelism().map_or(1, usize::from).next_power_of_two();
+        let mut shards = 16 * available_parallelism().map_or(1, usize::from).next_power_of_two();
         while shards > 1 && capacity.entries / shards < LEAST {
             shards /= 2;
         }
