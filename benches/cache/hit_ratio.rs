@@ -82,7 +82,9 @@ fn main() {
         let name = path.rsplit('/').next().unwrap();
         traces.push((format!("{name} {capacity}"), capacity.parse().unwrap(), file(path)));
     }
-    println!("| trace | buttress | on quick_cache | on moka | on lru | quick_cache | moka | lru | foyer | TinyUFO |");
+    println!(
+        "| trace | buttress | on quick_cache | on moka | on lru | quick_cache | moka | lru | foyer | TinyUFO |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for (name, capacity, trace) in traces {
         let subjects: [Box<dyn Subject>; 9] = [

@@ -88,7 +88,10 @@ pub(crate) struct Early(u8);
 
 impl Early {
     /// A float of four bits and a hidden one.
-    #[allow(clippy::cast_possible_truncation, reason = "16 bits have 12 exponents above the first 16 numbers")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "16 bits have 12 exponents above the first 16 numbers"
+    )]
     fn of(ticks: u16) -> Self {
         let exponent = (u16::BITS - ticks.leading_zeros()).saturating_sub(4);
         match exponent {

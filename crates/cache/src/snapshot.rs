@@ -91,8 +91,7 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Inner<K, V> {
         file.write_all(&MAGIC).map_err(told)?;
         let (now, wall, mut entries) = (self.now(), self.ctx.clock.wall(), 0);
         for (key, entry) in self.engine.iter() {
-            if self.stands(&entry, now).is_err()
-                || entry.extra().is_some_and(|extra| !extra.tags.is_empty())
+            if self.stands(&entry, now).is_err() || entry.extra().is_some_and(|extra| !extra.tags.is_empty())
             {
                 continue;
             }

@@ -20,11 +20,7 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> Engine<K, T> for Moka<K, T> 
         });
         // With a weigher moka knows less of how often keys are asked for.
         let counted = capacity.weight == capacity.entries as u64;
-        Self(if counted {
-            cache.build()
-        } else {
-            cache.weigher(|_, heavy: &Heavy<T>| heavy.weight).build()
-        })
+        Self(if counted { cache.build() } else { cache.weigher(|_, heavy: &Heavy<T>| heavy.weight).build() })
     }
 
     fn get(&self, key: &K) -> Option<T> {
