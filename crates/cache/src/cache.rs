@@ -236,7 +236,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
             let now = self.now();
             match entry {
                 Entry::Value { value, plain, generation: own, .. }
-                    if plain.is_after(now) & (*own == generation) =>
+                    if *own == generation && plain.is_after(now) =>
                 {
                     Ok(value.clone())
                 }

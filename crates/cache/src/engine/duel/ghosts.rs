@@ -71,7 +71,7 @@ impl Ghosts {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)] // Failing is what a test is for.
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // Failing is what a test is for.
     use super::*;
 
     #[test]
@@ -82,7 +82,9 @@ mod tests {
         assert_eq!(ghosts.take(7), Some(Ghost { uses: 3, latest: true }));
         assert_eq!(ghosts.take(7), None, "once");
         let hashes: Vec<u32> = (1..=10_000_u32).map(|number| number.wrapping_mul(0x85eb_ca6b)).collect();
-        hashes.iter().for_each(|hash| ghosts.remember(*hash, 200));
+        for hash in &hashes {
+            ghosts.remember(*hash, 200);
+        }
         assert_eq!(ghosts.take(*hashes.last().unwrap()), Some(Ghost { uses: 7, latest: true }));
         let known = |range: &[u32], ghosts: &mut Ghosts| {
             range.iter().filter(|hash| ghosts.take(**hash).is_some()).count()
