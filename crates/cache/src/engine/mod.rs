@@ -132,7 +132,7 @@ impl<T> Heavy<T> {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// Our own: bears scans and loops, the fastest, and the smallest.
+    /// Our own: bears scans and loops, fast, and the smallest.
     #[default]
     Duel,
     /// `quick_cache`: a descendant of CLOCK-Pro, bears scans.
