@@ -35,7 +35,7 @@ type Case = fn(&mut Group<'_>, &str, &dyn Subject);
 fn subjects(group: &mut Group<'_>, case: Case) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let _inside = runtime.enter();
-    let ours = || subjects::buttress(CAPACITY, EngineKind::QuickCache);
+    let ours = || subjects::buttress(CAPACITY, EngineKind::Duel);
     case(group, "buttress", &ours());
     // With every metric recorded, as a service has it.
     let recorder = PrometheusBuilder::new().build_recorder();

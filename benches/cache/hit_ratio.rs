@@ -82,10 +82,13 @@ fn main() {
         let name = path.rsplit('/').next().unwrap();
         traces.push((format!("{name} {capacity}"), capacity.parse().unwrap(), file(path)));
     }
-    println!("| trace | buttress | on moka | on lru | quick_cache | moka | lru | foyer | TinyUFO |");
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!(
+        "| trace | buttress | on quick_cache | on moka | on lru | quick_cache | moka | lru | foyer | TinyUFO |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for (name, capacity, trace) in traces {
-        let subjects: [Box<dyn Subject>; 8] = [
+        let subjects: [Box<dyn Subject>; 9] = [
+            Box::new(subjects::buttress(capacity, EngineKind::Duel)),
             Box::new(subjects::buttress(capacity, EngineKind::QuickCache)),
             Box::new(subjects::buttress(capacity, EngineKind::Moka)),
             Box::new(subjects::buttress(capacity, EngineKind::Lru)),

@@ -25,7 +25,11 @@ fn bytes<S: Subject>(make: impl FnOnce(usize) -> S) -> f64 {
 fn main() {
     println!("| cache | bytes for an entry |");
     println!("|---|---|");
-    println!("| buttress | {:.0} |", bytes(|room| subjects::buttress(room, EngineKind::QuickCache)));
+    println!("| buttress | {:.0} |", bytes(|room| subjects::buttress(room, EngineKind::Duel)));
+    println!(
+        "| buttress on quick_cache | {:.0} |",
+        bytes(|room| subjects::buttress(room, EngineKind::QuickCache))
+    );
     println!("| buttress on moka | {:.0} |", bytes(|room| subjects::buttress(room, EngineKind::Moka)));
     println!("| buttress on lru | {:.0} |", bytes(|room| subjects::buttress(room, EngineKind::Lru)));
     println!("| quick_cache | {:.0} |", bytes(subjects::quick));

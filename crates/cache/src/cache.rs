@@ -129,7 +129,7 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         let entry = inner.engine.remove(key)?;
         inner.tally.note(Count::EvictedRemoved);
         let served = inner.stands(&entry, inner.now()).is_ok_and(|freshness| freshness <= Freshness::Stale);
-        entry.value.filter(|_| served)
+        entry.into_value().filter(|_| served)
     }
 
     /// Ends all entries with this tag, in constant time. What is being loaded with it is not kept.
@@ -230,17 +230,30 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// What is there for a key; the request is counted.
     #[inline]
     pub(crate) fn look(&self, key: &K) -> Look<V> {
-        let Some(entry) = self.engine.get(key) else {
-            self.tally.note(Count::Miss);
-            return Look::Missing;
-        };
-        let now = self.now();
-        let plain = entry.extra.is_none() & (entry.stamp.generation == self.generation());
-        if plain & entry.stamp.is_plainly_fresh(now) {
-            self.tally.note(if entry.value.is_some() { Count::Hit } else { Count::Negative });
-            return Look::Fresh(entry.value);
+        let generation = self.generation();
+        let seen = self.engine.read(key, |entry| {
+            // The entry may come from far away in memory. Asked for after it, the time is there by then.
+            let now = self.now();
+            match entry {
+                Entry::Value { value, plain, generation: own, .. }
+                    if *own == generation && plain.is_after(now) =>
+                {
+                    Ok(value.clone())
+                }
+                other => Err((other.clone(), now)),
+            }
+        });
+        match seen {
+            Some(Ok(value)) => {
+                self.tally.note(Count::Hit);
+                Look::Fresh(Some(value))
+            }
+            Some(Err((entry, now))) => self.look_closer(key, entry, now),
+            None => {
+                self.tally.note(Count::Miss);
+                Look::Missing
+            }
         }
-        self.look_closer(key, entry, now)
     }
 
     #[cold]
@@ -254,10 +267,10 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 return Look::Missing;
             }
         };
-        if let Some(extra) = &entry.extra {
+        if let Some(extra) = entry.extra() {
             extra.use_at(now);
         }
-        let (count, look) = match (freshness, entry.value) {
+        let (count, look) = match (freshness, entry.into_value()) {
             (Freshness::Fresh | Freshness::Early, None) => (Count::Negative, Look::Fresh(None)),
             (Freshness::Fresh, value) => (Count::Hit, Look::Fresh(value)),
             (Freshness::Early, Some(value)) => (Count::Hit, Look::Aging(value)),
@@ -271,10 +284,11 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
 
     /// How an entry stands, or why it is gone.
     pub(crate) fn stands(&self, entry: &Entry<V>, now: Tick) -> Result<Freshness, Count> {
-        if entry.stamp.generation != self.generation() {
+        let stamp = self.rules.stamp_of(entry);
+        if stamp.generation != self.generation() {
             return Err(Count::EvictedInvalidated);
         }
-        if let Some(extra) = &entry.extra {
+        if let Some(extra) = entry.extra() {
             if !extra.tags.holds() {
                 return Err(Count::EvictedInvalidated);
             }
@@ -282,8 +296,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 return Err(Count::EvictedIdle);
             }
         }
-        let stale_until = self.rules.stale_until(&entry.stamp);
-        match judge(&entry.stamp, stale_until, now, || 1.0 - self.random.fraction()) {
+        let stale_until = self.rules.stale_until(&stamp);
+        match judge(&stamp, stale_until, now, || 1.0 - self.random.fraction()) {
             Freshness::Expired => Err(Count::EvictedExpired),
             freshness => Ok(freshness),
         }
@@ -315,15 +329,15 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     pub(crate) fn put_entry(&self, key: K, value: Option<V>, extra: Option<Arc<Extra>>, stamp: Stamp) {
         let weight = self.weigh(&key, value.as_ref());
         self.tally.note(Count::Insert);
-        self.engine.insert(key, Entry { value, extra, stamp, weight });
+        self.engine.insert(key, self.rules.entry(value, extra, stamp), weight);
     }
 
-    fn weigh(&self, key: &K, value: Option<&V>) -> u32 {
+    fn weigh(&self, key: &K, value: Option<&V>) -> u64 {
         let Some(weigher) = &self.weigher else { return 1 };
         // The entry and its key in the engine, and the engine's own links and index.
         let own = size_of::<K>() + size_of::<Entry<V>>() + 24;
         let told = value.map_or(0, |value| weigher(key, value));
-        u32::try_from(own.saturating_add(told)).unwrap_or(u32::MAX)
+        own.saturating_add(told) as u64
     }
 
     /// Tells the metrics what was counted, and remembers it for the probe.

@@ -13,7 +13,7 @@ use crate::tick::Tick;
 /// | field | default | |
 /// |---|---|---|
 /// | `name` | `"cache"` | in metrics, errors and probes |
-/// | `engine` | `"quick_cache"` | or `"moka"`, `"lru"`: see [`EngineKind`] |
+/// | `engine` | `"duel"` | or `"quick_cache"`, `"moka"`, `"lru"`: see [`EngineKind`] |
 /// | `capacity` | 10000 | entries; with `bytes`, about how many are expected |
 /// | `bytes` | – | room for so many bytes instead, as the weigher counts them |
 /// | `ttl` | `"5m"` | how long an entry is fresh; none: for ever |

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::{Capacity, Engine, Weighed};
+use crate::engine::{Capacity, Engine};
 
 /// An entry of a test: counts how many of it there are.
 #[derive(Debug)]
@@ -41,10 +41,9 @@ impl Drop for Item {
     }
 }
 
-impl Weighed for Item {
-    fn weight(&self) -> u64 {
-        self.weight
-    }
+fn put(engine: &impl Engine<u64, Item>, key: u64, item: Item) {
+    let weight = item.weight;
+    engine.insert(key, item, weight);
 }
 
 /// Runs the whole contract on an engine.
@@ -74,22 +73,22 @@ fn number(item: Option<Item>) -> Option<u64> {
 fn what_is_put_in_comes_out<E: Engine<u64, Item>>() {
     let (engine, live) = (E::new(&Capacity::of(100)), live());
     assert!(engine.is_empty() && engine.get(&1).is_none() && engine.remove(&1).is_none());
-    engine.insert(1, Item::new(10, 1, &live));
-    engine.insert(2, Item::new(20, 1, &live));
-    engine.insert(1, Item::new(11, 1, &live));
+    put(&engine, 1, Item::new(10, 1, &live));
+    put(&engine, 2, Item::new(20, 1, &live));
+    put(&engine, 1, Item::new(11, 1, &live));
     assert_eq!((number(engine.get(&1)), number(engine.peek(&2))), (Some(11), Some(20)));
     assert_eq!((engine.len(), engine.weight()), (2, 2));
     assert_eq!(number(engine.remove(&1)), Some(11));
     assert_eq!((engine.len(), engine.weight(), number(engine.get(&1))), (1, 1, None));
     engine.clear();
     assert!(engine.get(&2).is_none() && engine.is_empty());
-    engine.insert(3, Item::new(30, 1, &live));
+    put(&engine, 3, Item::new(30, 1, &live));
     assert_eq!(number(engine.get(&3)), Some(30), "a cleared engine takes entries");
 }
 
 fn a_condition_is_kept<E: Engine<u64, Item>>() {
     let (engine, live) = (E::new(&Capacity::of(100)), live());
-    engine.insert(1, Item::new(10, 1, &live));
+    put(&engine, 1, Item::new(10, 1, &live));
     assert!(!engine.remove_if(&2, |_| true));
     assert!(!engine.remove_if(&1, |item| item.number == 11));
     assert_eq!(number(engine.get(&1)), Some(10));
@@ -101,7 +100,7 @@ fn room_is_bounded_by_number<E: Engine<u64, Item>>() {
     let (capacity, live) = (Capacity::of(1000), live());
     let engine = E::new(&capacity);
     for key in 0..20_000 {
-        engine.insert(key, Item::new(key, 1, &live));
+        put(&engine, key, Item::new(key, 1, &live));
     }
     // Shards round up.
     let (length, weight) = (engine.len(), engine.weight());
@@ -114,11 +113,11 @@ fn room_is_bounded_by_weight<E: Engine<u64, Item>>() {
     let (capacity, live) = (Capacity { weight: 1_000_000, ..Capacity::of(1000) }, live());
     let engine = E::new(&capacity);
     for key in 0..20_000 {
-        engine.insert(key, Item::new(key, 500 + key % 1000, &live));
+        put(&engine, key, Item::new(key, 500 + key % 1000, &live));
     }
     let weight = engine.weight();
     assert!((500_000..=1_100_000).contains(&weight), "a weight of {weight} where there is room for 1000000");
-    engine.insert(1, Item::new(1, u64::from(u32::MAX), &live));
+    put(&engine, 1, Item::new(1, u64::from(u32::MAX), &live));
     let weight = engine.weight();
     assert!(weight <= 1_100_000, "a weight of {weight}, with an entry that is too heavy for all");
     let sum: u64 = engine.iter().map(|(_, item)| item.weight).sum();
@@ -130,12 +129,12 @@ fn what_is_used_stays<E: Engine<u64, Item>>() {
     for round in 0..20_u64 {
         for key in 0..100 {
             if engine.get(&key).is_none() {
-                engine.insert(key, Item::new(key, 1, &live));
+                put(&engine, key, Item::new(key, 1, &live));
             }
         }
         for passing in 0..300 {
             let key = 1_000_000 + round * 1000 + passing;
-            engine.insert(key, Item::new(key, 1, &live));
+            put(&engine, key, Item::new(key, 1, &live));
         }
     }
     let stayed = (0..100).filter(|key| engine.peek(key).is_some()).count();
@@ -145,7 +144,7 @@ fn what_is_used_stays<E: Engine<u64, Item>>() {
 fn all_entries_are_met<E: Engine<u64, Item>>() {
     let (engine, live) = (E::new(&Capacity::of(10_000)), live());
     for key in 0..2000 {
-        engine.insert(key, Item::new(key + 1, 1, &live));
+        put(&engine, key, Item::new(key + 1, 1, &live));
     }
     let mut met = HashMap::new();
     for (key, item) in engine.iter() {
@@ -161,7 +160,7 @@ fn all_entries_are_met<E: Engine<u64, Item>>() {
 fn nothing_is_lost_or_kept_twice<E: Engine<u64, Item>>() {
     let (engine, live) = (E::new(&Capacity::of(500)), live());
     for key in 0..5000_u64 {
-        engine.insert(key % 700, Item::new(key, 1, &live));
+        put(&engine, key % 700, Item::new(key, 1, &live));
         if key % 7 == 0 {
             engine.remove(&(key % 300));
         }
@@ -186,7 +185,7 @@ fn threads_see_whole_entries<E: Engine<u64, Item>>() {
                     let key = (state >> 40) % 512;
                     match (state >> 33) % 8 {
                         0 => drop(engine.remove(&key)),
-                        1 | 2 => engine.insert(key, Item::new(key, 1 + key % 3, live)),
+                        1 | 2 => put(engine, key, Item::new(key, 1 + key % 3, live)),
                         3 => drop(engine.remove_if(&key, |item| item.weight == 1)),
                         _ if engine.get(&key).is_some_and(|item| item.number != key) => {
                             wrong.fetch_add(1, Ordering::SeqCst);

@@ -1,10 +1,13 @@
 //! How long entries live.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_core::Random;
 
 use crate::CacheConfig;
+use crate::dice;
+use crate::entry::{Entry, Extra};
 use crate::freshness::{SPAN, Stamp};
 #[cfg(feature = "codec")]
 use crate::tick::duration;
@@ -84,6 +87,8 @@ impl Lifetime {
 pub(crate) struct Rules {
     ttl: Option<Duration>,
     jitter: f64,
+    /// The same in ticks.
+    usual: Option<(u32, u32)>,
     idle: Option<Duration>,
     negative: Duration,
     stale: u32,
@@ -97,6 +102,7 @@ impl Rules {
         Self {
             ttl: config.ttl,
             jitter: config.jitter,
+            usual: config.ttl.map(|ttl| (ticks(ttl), ticks(ttl.mul_f64(config.jitter)))),
             idle: config.idle,
             negative: config.negative,
             stale: ticks(config.stale),
@@ -135,6 +141,15 @@ impl Rules {
         (now, generation): (Tick, u16),
         random: &Random,
     ) -> Stamp {
+        if let Some((whole, spread)) = self.usual
+            && !nothing
+            && cost.is_zero()
+            && lifetime == Lifetime::default()
+        {
+            // What is put in by itself, nearly always: a few nanoseconds.
+            let fresh = now.plus(whole - dice::below(spread, random));
+            return Stamp { fresh, expires: fresh.plus(self.kept), early: 0, generation };
+        }
         let Some(ttl) = self.span(lifetime, nothing, random) else {
             return Stamp { fresh: Tick::NEVER, expires: Tick::NEVER, early: 0, generation };
         };
@@ -150,6 +165,14 @@ impl Rules {
         }
         let span = cost.min(ttl).mul_f64(self.early.min(100.0) * f64::from(SPAN)).min(ttl / 2);
         u16::try_from(ticks(span)).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn entry<V>(&self, value: Option<V>, extra: Option<Arc<Extra>>, stamp: Stamp) -> Entry<V> {
+        Entry::new(value, extra, stamp, self.kept)
+    }
+
+    pub(crate) fn stamp_of<V>(&self, entry: &Entry<V>) -> Stamp {
+        entry.stamp(self.kept)
     }
 
     /// The times of an entry whose load failed: it counts as fresh for a while, so that not every caller tries again.

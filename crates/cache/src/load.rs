@@ -268,7 +268,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     fn landed(&self, key: &K, asked: Asked) -> Option<Found<V>> {
         let entry = self.engine.peek(key)?;
         let fresh = matches!(self.stands(&entry, self.now()), Ok(Freshness::Fresh | Freshness::Early));
-        (fresh && asked.is_answered_by(entry.value.as_ref())).then(|| entry.value.into())
+        (fresh && asked.is_answered_by(entry.value())).then(|| entry.into_value().into())
     }
 
     /// Loads in the background what can still be served, unless that is being done.
@@ -280,8 +280,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         match self.join(key, terms, asked) {
             Ok(Joined::Lead(ticket)) => {
                 let now = self.now();
-                let plain = |entry: &crate::entry::Entry<V>| entry.stamp.is_plainly_fresh(now);
-                if !self.engine.peek(key).is_some_and(|entry| plain(&entry)) {
+                let there = self.engine.peek(key);
+                if !there.is_some_and(|entry| self.rules.stamp_of(&entry).is_plainly_fresh(now)) {
                     self.tally.note(Count::Refresh);
                     self.begin(ticket, (terms.lifetime, Why::Refresh), load);
                 }
@@ -350,8 +350,9 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         let now = self.now();
         let Some(entry) = self.engine.peek(&key) else { return };
         if matches!(self.stands(&entry, now), Ok(Freshness::Stale | Freshness::Fallback)) {
-            let stamp = self.rules.put_off(entry.stamp, now);
-            self.put_entry(key, entry.value, entry.extra, stamp);
+            let stamp = self.rules.put_off(self.rules.stamp_of(&entry), now);
+            let extra = entry.extra().cloned();
+            self.put_entry(key, entry.into_value(), extra, stamp);
         }
     }
 }

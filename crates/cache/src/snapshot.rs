@@ -91,16 +91,16 @@ impl<K: CacheKey + Serialize + DeserializeOwned, V: CacheValue> Inner<K, V> {
         file.write_all(&MAGIC).map_err(told)?;
         let (now, wall, mut entries) = (self.now(), self.ctx.clock.wall(), 0);
         for (key, entry) in self.engine.iter() {
-            if self.stands(&entry, now).is_err()
-                || entry.extra.as_ref().is_some_and(|extra| !extra.tags.is_empty())
+            if self.stands(&entry, now).is_err() || entry.extra().is_some_and(|extra| !extra.tags.is_empty())
             {
                 continue;
             }
-            let fresh = entry.stamp.fresh_for(now);
-            let expires = entry.stamp.served_for(now).unwrap_or_default();
+            let stamp = self.rules.stamp_of(&entry);
+            let fresh = stamp.fresh_for(now);
+            let expires = stamp.served_for(now).unwrap_or_default();
             let kept = expires.saturating_sub(fresh.unwrap_or_default());
             let (cost, tags) = (Duration::ZERO, Vec::new());
-            let record = Record { value: entry.value, written: wall, fresh, kept, cost, tags };
+            let record = Record { value: entry.into_value(), written: wall, fresh, kept, cost, tags };
             let key = serde_json::to_vec(&key).map_err(|error| Error::encode(error.into()))?;
             let bytes = codec.encode(&key, &record)?;
             for part in [&key, &bytes] {

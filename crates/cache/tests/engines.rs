@@ -2,7 +2,12 @@
 #![allow(missing_docs)]
 
 use buttress_cache::contract;
-use buttress_cache::engine::{Lru, Moka, QuickCache};
+use buttress_cache::engine::{Duel, Lru, Moka, QuickCache};
+
+#[test]
+fn duel() {
+    contract::holds::<Duel<u64, contract::Item>>();
+}
 
 #[test]
 fn quick_cache() {

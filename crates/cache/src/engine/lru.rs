@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use ::lru::LruCache;
 
-use super::{CacheKey, Capacity, Engine, Evicted, Weighed};
+use super::{CacheKey, Capacity, Engine, Evicted, Heavy};
 use crate::sync::lock;
 
 const SHARDS: usize = 16;
@@ -23,11 +23,11 @@ pub struct Lru<K, T> {
 }
 
 struct Shard<K, T> {
-    entries: LruCache<K, T, RandomState>,
+    entries: LruCache<K, Heavy<T>, RandomState>,
     weight: u64,
 }
 
-impl<K: CacheKey, T: Weighed + Clone> Lru<K, T> {
+impl<K: CacheKey, T> Lru<K, T> {
     fn shard(&self, key: &K) -> Option<MutexGuard<'_, Shard<K, T>>> {
         let hash = self.hasher.hash_one(key);
         let at = usize::try_from(hash >> 48).unwrap_or(0) & (self.shards.len() - 1);
@@ -35,11 +35,7 @@ impl<K: CacheKey, T: Weighed + Clone> Lru<K, T> {
     }
 }
 
-fn weight_of(entry: &impl Weighed) -> u64 {
-    entry.weight().max(1)
-}
-
-impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for Lru<K, T> {
+impl<K: CacheKey, T: Clone + Send + Sync + 'static> Engine<K, T> for Lru<K, T> {
     fn new(capacity: &Capacity) -> Self {
         let mut shards = SHARDS;
         while shards > 1 && capacity.entries / shards < LEAST {
@@ -57,26 +53,27 @@ impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for L
     }
 
     fn get(&self, key: &K) -> Option<T> {
-        self.shard(key)?.entries.get(key).cloned()
+        self.shard(key)?.entries.get(key).map(|heavy| heavy.entry.clone())
     }
 
     fn peek(&self, key: &K) -> Option<T> {
-        self.shard(key)?.entries.peek(key).cloned()
+        self.shard(key)?.entries.peek(key).map(|heavy| heavy.entry.clone())
     }
 
-    fn insert(&self, key: K, entry: T) {
+    fn insert(&self, key: K, entry: T, weight: u64) {
         let Some(mut guard) = self.shard(&key) else { return };
         let shard = &mut *guard;
         let mut out = Vec::new(); // Dropped when the lock is not held any more.
-        shard.weight += weight_of(&entry);
-        if let Some(old) = shard.entries.push(key, entry) {
-            shard.weight -= weight_of(&old.1);
+        let heavy = Heavy::new(entry, weight);
+        shard.weight += u64::from(heavy.weight);
+        if let Some(old) = shard.entries.push(key, heavy) {
+            shard.weight -= u64::from(old.1.weight);
             out.push(old);
         }
         while shard.weight > self.limit {
             let Some(last) = shard.entries.pop_lru() else { break };
-            shard.weight -= weight_of(&last.1);
-            self.evicted.note();
+            shard.weight -= u64::from(last.1.weight);
+            self.evicted.note(1);
             out.push(last);
         }
         drop(guard);
@@ -84,18 +81,18 @@ impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for L
 
     fn remove(&self, key: &K) -> Option<T> {
         let mut shard = self.shard(key)?;
-        let entry = shard.entries.pop(key)?;
-        shard.weight -= weight_of(&entry);
-        Some(entry)
+        let heavy = shard.entries.pop(key)?;
+        shard.weight -= u64::from(heavy.weight);
+        Some(heavy.entry)
     }
 
     fn remove_if(&self, key: &K, condition: impl Fn(&T) -> bool) -> bool {
         let Some(mut shard) = self.shard(key) else { return false };
-        if !shard.entries.peek(key).is_some_and(condition) {
+        if !shard.entries.peek(key).is_some_and(|heavy| condition(&heavy.entry)) {
             return false;
         }
-        let Some(entry) = shard.entries.pop(key) else { return false };
-        shard.weight -= weight_of(&entry);
+        let Some(heavy) = shard.entries.pop(key) else { return false };
+        shard.weight -= u64::from(heavy.weight);
         drop(shard);
         true
     }
@@ -122,7 +119,7 @@ impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> Engine<K, T> for L
     fn iter(&self) -> Box<dyn Iterator<Item = (K, T)> + Send + '_> {
         // A list in order of use cannot be walked while it changes, so each shard is copied when its turn comes.
         let copy = |shard: &Mutex<Shard<K, T>>| -> Vec<(K, T)> {
-            lock(shard).entries.iter().map(|(key, entry)| (key.clone(), entry.clone())).collect()
+            lock(shard).entries.iter().map(|(key, heavy)| (key.clone(), heavy.entry.clone())).collect()
         };
         Box::new(self.shards.iter().flat_map(copy))
     }

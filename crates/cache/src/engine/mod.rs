@@ -3,6 +3,7 @@
 //! A [`Cache`](crate::Cache) is the same with each of them, expiry included; they differ in what they keep when there is no
 //! room for everything, in speed and in memory. See the crate's documentation for figures.
 
+mod duel;
 #[cfg(feature = "lru")]
 mod lru;
 #[cfg(feature = "moka")]
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::duel::Duel;
 #[cfg(feature = "lru")]
 pub use self::lru::Lru;
 #[cfg(feature = "moka")]
@@ -25,12 +27,6 @@ use crate::tally::{Count, Tally};
 /// What a key can be.
 pub trait CacheKey: Hash + Eq + Clone + Send + Sync + 'static {}
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> CacheKey for K {}
-
-/// What knows its weight, which never changes while an engine keeps it.
-pub trait Weighed {
-    /// 1 when entries are counted, or bytes. 0 counts as 1.
-    fn weight(&self) -> u64;
-}
 
 /// How large an engine is.
 #[derive(Debug, Clone)]
@@ -63,8 +59,8 @@ impl Evicted {
         self.0.totals().of(Count::EvictedSize)
     }
 
-    pub(crate) fn note(&self) {
-        self.0.note(Count::EvictedSize);
+    pub(crate) fn note(&self, entries: u64) {
+        self.0.add(Count::EvictedSize, entries);
     }
 }
 
@@ -72,19 +68,27 @@ impl Evicted {
 ///
 /// Engines know nothing of time. The contract is in `contract`, behind the feature `test-util`. Neither hashing, comparing nor
 /// dropping keys and values may call the engine.
-pub trait Engine<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static>: Send + Sync + 'static {
+pub trait Engine<K: CacheKey, T: Clone + Send + Sync + 'static>: Send + Sync + 'static {
     /// An empty engine.
     fn new(capacity: &Capacity) -> Self;
 
     /// The entry of a key, which counts as a use of it.
     fn get(&self, key: &K) -> Option<T>;
 
+    /// What `view` makes of the entry of a key, which counts as a use of it. A lock may be held meanwhile.
+    #[inline]
+    fn read<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
+        self.get(key).map(|entry| view(&entry))
+    }
+
     /// The entry of a key, which does not count as a use.
     fn peek(&self, key: &K) -> Option<T>;
 
     /// Puts an entry in, in the place of the key's earlier one. It may be put out again at once: if it is heavier than the
     /// whole capacity (or a shard's part of it), or worth less than what is there.
-    fn insert(&self, key: K, entry: T);
+    ///
+    /// `weight` is 1 when entries are counted, or bytes. 0 counts as 1, and what is more than fits into four bytes as so much.
+    fn insert(&self, key: K, entry: T, weight: u64);
 
     /// Takes an entry out.
     fn remove(&self, key: &K) -> Option<T>;
@@ -110,13 +114,28 @@ pub trait Engine<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static>: Send 
     fn iter(&self) -> Box<dyn Iterator<Item = (K, T)> + Send + '_>;
 }
 
+/// An entry beside its weight, for engines that ask it for that.
+#[derive(Clone)]
+struct Heavy<T> {
+    entry: T,
+    weight: u32,
+}
+
+impl<T> Heavy<T> {
+    fn new(entry: T, weight: u64) -> Self {
+        Self { entry, weight: u32::try_from(weight.max(1)).unwrap_or(u32::MAX) }
+    }
+}
+
 /// Which engine a cache runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EngineKind {
-    /// `quick_cache`: a descendant of CLOCK-Pro, bears scans, and the fastest.
+    /// Our own: bears scans and loops, fast, and the smallest.
     #[default]
+    Duel,
+    /// `quick_cache`: a descendant of CLOCK-Pro, bears scans.
     QuickCache,
     /// moka: W-TinyLFU. Feature `moka`.
     Moka,
@@ -129,6 +148,7 @@ impl EngineKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Duel => "duel",
             Self::QuickCache => "quick_cache",
             Self::Moka => "moka",
             Self::Lru => "lru",
@@ -142,7 +162,8 @@ impl EngineKind {
 }
 
 /// An engine by configuration. A branch that always goes the same way costs less than a pointer to it.
-pub(crate) enum AnyEngine<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> {
+pub(crate) enum AnyEngine<K: CacheKey, T: Clone + Send + Sync + 'static> {
+    Duel(Duel<K, T>),
     Quick(QuickCache<K, T>),
     #[cfg(feature = "moka")]
     Moka(Moka<K, T>),
@@ -153,6 +174,7 @@ pub(crate) enum AnyEngine<K: CacheKey, T: Weighed + Clone + Send + Sync + 'stati
 macro_rules! each {
     ($self:ident, $engine:ident => $call:expr) => {
         match $self {
+            Self::Duel($engine) => $call,
             Self::Quick($engine) => $call,
             #[cfg(feature = "moka")]
             Self::Moka($engine) => $call,
@@ -162,10 +184,11 @@ macro_rules! each {
     };
 }
 
-impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> AnyEngine<K, T> {
+impl<K: CacheKey, T: Clone + Send + Sync + 'static> AnyEngine<K, T> {
     #[allow(clippy::unnecessary_wraps, reason = "with all engines compiled in there is none to refuse")]
     pub(crate) fn open(kind: EngineKind, capacity: &Capacity) -> Result<Self, Error> {
         match kind {
+            EngineKind::Duel => Ok(Self::Duel(Duel::new(capacity))),
             EngineKind::QuickCache => Ok(Self::Quick(QuickCache::new(capacity))),
             #[cfg(feature = "moka")]
             EngineKind::Moka => Ok(Self::Moka(Moka::new(capacity))),
@@ -177,7 +200,16 @@ impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> AnyEngine<K, T> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: &K) -> Option<T> {
+    pub(crate) fn read<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
+        match self {
+            Self::Duel(engine) => engine.read(key, view),
+            other => other.get(key).map(|entry| view(&entry)),
+        }
+    }
+
+    /// Apart, so that what reads from the usual engine has room in the registers.
+    #[inline(never)]
+    fn get(&self, key: &K) -> Option<T> {
         each!(self, engine => engine.get(key))
     }
 
@@ -186,8 +218,16 @@ impl<K: CacheKey, T: Weighed + Clone + Send + Sync + 'static> AnyEngine<K, T> {
     }
 
     #[inline]
-    pub(crate) fn insert(&self, key: K, entry: T) {
-        each!(self, engine => engine.insert(key, entry));
+    pub(crate) fn insert(&self, key: K, entry: T, weight: u64) {
+        match self {
+            Self::Duel(engine) => engine.insert(key, entry, weight),
+            other => other.insert_apart(key, entry, weight),
+        }
+    }
+
+    #[inline(never)]
+    fn insert_apart(&self, key: K, entry: T, weight: u64) {
+        each!(self, engine => engine.insert(key, entry, weight));
     }
 
     pub(crate) fn remove(&self, key: &K) -> Option<T> {

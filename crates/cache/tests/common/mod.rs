@@ -7,7 +7,8 @@ use std::time::Duration;
 use buttress_cache::{Builder, Cache, EngineKind};
 use buttress_core::{Classify, Ctx, ErrorClass, EventLog, Events, TestClock};
 
-pub(crate) const ENGINES: [EngineKind; 3] = [EngineKind::QuickCache, EngineKind::Moka, EngineKind::Lru];
+pub(crate) const ENGINES: [EngineKind; 4] =
+    [EngineKind::Duel, EngineKind::QuickCache, EngineKind::Moka, EngineKind::Lru];
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the source says: {0}")]
