@@ -103,13 +103,25 @@ function put(item, first = true) {
   $("#empty").hidden = documents.size > 0;
 }
 
+// Answers may come later than events that were sent after them: what was heard since a question is newer than its answer.
+const heard = new Map();
+let moment = 0;
+
+function hearOf(item) {
+  heard.set(item.id, ++moment);
+  put(item);
+}
+
 async function list(before) {
+  const asked = moment;
   const page = await call(`/v1/documents?limit=50${before ? `&before=${before}` : ""}`);
+  const newer = [...documents.values()].filter((item) => heard.get(item.id) > asked);
   if (!before) {
     documents.clear();
     $("#documents").replaceChildren();
   }
   for (const item of page.documents) put(item, false);
+  for (const item of newer) put(item);
   next = page.next;
   $("#more").hidden = !next;
 }
@@ -123,7 +135,7 @@ async function upload(files) {
     form.append("file", file, file.name);
     try {
       const { documents: taken, refused } = await call("/v1/documents", { method: "POST", body: form });
-      for (const item of taken) put(item);
+      for (const item of taken) if (!documents.has(item.id)) hearOf(item);
       for (const { name, problem } of refused) complain(`${name}: ${problem.detail ?? problem.title}`);
       if (taken.length === 1 && files.length === 1) location.hash = taken[0].id;
     } catch (error) {
@@ -240,7 +252,8 @@ async function show(id) {
       made.append(element("p", {}, item.status === "failed" ? item.error.message : "It is being read …"));
       if (item.status === "failed") {
         const again = element("button", { type: "button", class: "action" }, "Try again");
-        again.addEventListener("click", () => call(`/v1/documents/${id}/retry`, { method: "POST" }).then(put, (e) => complain(e.message)));
+        const waits = (item) => documents.get(id)?.status === "failed" && hearOf(item);
+        again.addEventListener("click", () => call(`/v1/documents/${id}/retry`, { method: "POST" }).then(waits, (e) => complain(e.message)));
         made.append(again);
       }
       view.replaceChildren(made);
@@ -300,7 +313,7 @@ const refresh = () => list().catch((error) => complain(error.message));
 const hear = {
   document(data) {
     const item = JSON.parse(data);
-    put(item);
+    hearOf(item);
     if (item.id === shown && ["done", "failed"].includes(item.status)) show(shown);
   },
   stats(data) {

@@ -71,6 +71,31 @@ fn text_of_documents_is_never_markup() {
     assert!(page.evaluate("window.hurt").is_null());
 }
 
+/// The answer to an upload may come after the event that tells its end.
+#[test]
+fn what_was_heard_is_not_undone_by_a_late_answer() {
+    let dir = tempdir().unwrap();
+    let service = Service::start(dir.path(), &[]);
+    let browser = Chromium::start();
+    let mut page = browser.open(&format!("http://{}/", service.address));
+    page.wait_for("document.querySelector('#stats').innerText.includes('0 read')", SOON);
+    // The answer is held back until the test lets it go.
+    page.evaluate(
+        "{ const real = window.fetch; window.fetch = async (path, options) => { \
+           const answer = await real(path, options); \
+           if (options?.method === 'POST') await new Promise((go) => { window.go = go }); \
+           return answer; } }",
+    );
+    page.set_files("#files", &[&folder("samples/pdf/harbour.pdf")]);
+    page.wait_for("document.querySelectorAll('#documents [data-status=done]').length === 1", SOON);
+    page.wait_for("window.go", SOON);
+    page.evaluate("window.go()");
+    // What the page does with the answer at last is to show the document.
+    page.wait_for("location.hash.length > 1", SOON);
+    page.wait_for("document.querySelector('#text')?.innerText.includes('one to deliver a piano')", SOON);
+    assert_eq!(page.evaluate("document.querySelectorAll('#documents [data-status=done]').length"), 1);
+}
+
 /// What a browser does when a person gives a key.
 fn giving(key: &str) -> String {
     format!(
