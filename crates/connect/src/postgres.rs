@@ -92,7 +92,10 @@ impl Postgres {
         if let Some(client) = current.as_ref().filter(|client| !client.is_closed()) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(self.0.dialer.dial().await?);
+        let client = self.0.dialer.dial(|error| {
+            tracing::warn!(target: "buttress::connect", %error, "PostgreSQL hung up");
+        });
+        let client = Arc::new(client.await?);
         *current = Some(Arc::clone(&client));
         Ok(client)
     }

@@ -116,7 +116,6 @@ impl Inner {
 
     fn shard(&self, print: Fingerprint) -> MutexGuard<'_, HashTable<Count>> {
         let [first, ..] = &self.shards;
-        #[allow(clippy::cast_possible_truncation, reason = "one of 16")]
         let shard = self.shards.get(print.shard(SHARDS)).unwrap_or(first);
         lock(shard)
     }

@@ -123,8 +123,13 @@ struct Heavy<T> {
 
 impl<T> Heavy<T> {
     fn new(entry: T, weight: u64) -> Self {
-        Self { entry, weight: u32::try_from(weight.max(1)).unwrap_or(u32::MAX) }
+        Self { entry, weight: in_four_bytes(weight) }
     }
+}
+
+/// A weight as engines keep it.
+fn in_four_bytes(weight: u64) -> u32 {
+    u32::try_from(weight.max(1)).unwrap_or(u32::MAX)
 }
 
 /// Which engine a cache runs on.

@@ -50,7 +50,7 @@ impl<V: CacheValue> Shared<V> {
         self.call_from(inner, inner.ctx.clock.now(), work).await
     }
 
-    /// The same, for a call that begins now.
+    /// The same, for a call whose time began at `begun`, which the caller has read already.
     pub(super) async fn call_from<K: CacheKey, T>(
         &self,
         inner: &Inner<K, V>,

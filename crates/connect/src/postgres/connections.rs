@@ -125,7 +125,11 @@ impl Manager for Connections {
     type Error = Error;
 
     async fn create(&self) -> Result<Connection, Error> {
-        self.dialer.dial().await.map(Connection)
+        // The pool tells of what it loses.
+        let client = self.dialer.dial(|error| {
+            tracing::debug!(target: "buttress::connect", %error, "PostgreSQL hung up");
+        });
+        client.await.map(Connection)
     }
 
     async fn check(&self, connection: &mut Connection) -> Result<(), Error> {

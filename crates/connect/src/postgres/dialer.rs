@@ -13,9 +13,9 @@ use crate::{Address, AddressSource, ConnectionConfig, Error, tls};
 pub(super) struct Dialer {
     source: Box<dyn AddressSource>,
     tls: MakeRustlsConnect,
-    pub(super) clock: SharedClock,
+    clock: SharedClock,
     /// How long a connection and an answer may take.
-    pub(super) limit: Duration,
+    limit: Duration,
 }
 
 impl Dialer {
@@ -37,12 +37,13 @@ impl Dialer {
         self.source.place()
     }
 
-    pub(super) async fn dial(&self) -> Result<Client, Error> {
-        let dialing = timeout(&*self.clock, self.limit, self.dial_unhurried()).await;
+    /// A new connection. `hung_up` is told when the server ends it.
+    pub(super) async fn dial(&self, hung_up: fn(&tokio_postgres::Error)) -> Result<Client, Error> {
+        let dialing = timeout(&*self.clock, self.limit, self.dial_unhurried(hung_up)).await;
         dialing.unwrap_or_else(|elapsed| Err(failed(self.place(), elapsed.class(), elapsed)))
     }
 
-    async fn dial_unhurried(&self) -> Result<Client, Error> {
+    async fn dial_unhurried(&self, hung_up: fn(&tokio_postgres::Error)) -> Result<Client, Error> {
         let address = self.source.address().await.map_err(|source| Error::Failed {
             backend: "PostgreSQL",
             place: self.place(),
@@ -56,7 +57,7 @@ impl Dialer {
         // Ends by itself once the client is dropped, and tells the client when the server hangs up.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::warn!(target: "buttress::connect", %error, "PostgreSQL hung up");
+                hung_up(&error);
             }
         });
         Ok(client)

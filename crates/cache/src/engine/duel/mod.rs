@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 use quick_cache::DefaultHashBuilder;
 
 use self::shard::{Gone, Shard};
-use super::{CacheKey, Capacity, Engine, Evicted};
+use super::{CacheKey, Capacity, Engine, Evicted, in_four_bytes};
 
 /// With fewer entries in a shard than this, which shard a key falls into would decide more than its use.
 const LEAST: usize = 1024;
@@ -106,8 +106,7 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> Engine<K, T> for Duel<K, T> 
     fn insert(&self, key: K, entry: T, weight: u64) {
         let Some((shard, hash)) = self.shard(&key) else { return };
         let mut gone = Gone::none();
-        let weight = u32::try_from(weight.max(1)).unwrap_or(u32::MAX);
-        shard.write().insert(hash, key, entry, weight, &mut gone);
+        shard.write().insert(hash, key, entry, in_four_bytes(weight), &mut gone);
         if gone.evicted > 0 {
             self.evicted.note(gone.evicted);
         }

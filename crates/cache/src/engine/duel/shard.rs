@@ -219,7 +219,12 @@ impl<K: Eq, T> Shard<K, T> {
     }
 
     /// Whether there was one to put out.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of 0.01 to 0.3 of the limit, which need not be exact"
+    )]
     fn put_one_out(&mut self, gone: &mut Gone<K, T>) -> bool {
         let room = ((self.limit as f32 * self.share) as u64).max(1);
         if self.waiting < room
