@@ -1,6 +1,7 @@
 //! Snapshots that are proved to restore.
 
 mod error;
+mod format;
 mod id;
 pub mod store;
 

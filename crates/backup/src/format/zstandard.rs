@@ -1,0 +1,115 @@
+//! Compression, with what it needs kept from call to call.
+
+use std::io::Read;
+
+use super::Malformed;
+use crate::Error;
+
+/// Bytes that are shorter are not worth a look whether they compress.
+const PROBE_FROM: usize = 64 << 10;
+const PROBE: usize = 16 << 10;
+
+/// Compresses one blob after the other.
+pub(crate) struct Compressor {
+    zstd: zstd::bulk::Compressor<'static>,
+}
+
+impl Compressor {
+    pub(crate) fn new(level: i32) -> Result<Self, Error> {
+        let zstd = zstd::bulk::Compressor::new(level).map_err(|error| failed(&error))?;
+        Ok(Self { zstd })
+    }
+
+    /// `bytes` compressed, or none if that saves less than a thirty-second part.
+    pub(crate) fn compress(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        // Archives and pictures are most of what does not compress, and are told from their middle.
+        let middle = bytes.len() / 2;
+        if bytes.len() >= PROBE_FROM
+            && let Some(sample) = bytes.get(middle..middle + PROBE)
+            && !Self::gains(sample.len(), self.whole(sample)?.len())
+        {
+            return Ok(None);
+        }
+        let compressed = self.whole(bytes)?;
+        Ok(Self::gains(bytes.len(), compressed.len()).then_some(compressed))
+    }
+
+    /// `bytes` compressed, even if they become longer.
+    pub(crate) fn whole(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+        self.zstd.compress(bytes).map_err(|error| failed(&error))
+    }
+
+    fn gains(before: usize, after: usize) -> bool {
+        after < before - before / 32
+    }
+}
+
+/// Decompresses one blob after the other.
+pub(crate) struct Decompressor {
+    zstd: zstd::bulk::Decompressor<'static>,
+}
+
+/// Up to this length, a declared length is believed before the bytes are there.
+const BELIEVED: usize = 16 << 20;
+
+impl Decompressor {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let zstd = zstd::bulk::Decompressor::new().map_err(|error| failed(&error))?;
+        Ok(Self { zstd })
+    }
+
+    /// What was compressed, which must be as long as declared.
+    pub(crate) fn exact(&mut self, compressed: &[u8], length: usize) -> Result<Vec<u8>, Malformed> {
+        let bytes = if length <= BELIEVED {
+            self.zstd
+                .decompress(compressed, length)
+                .map_err(|error| Malformed::new(format!("it does not decompress: {error}")))?
+        } else {
+            at_most(compressed, length)?
+        };
+        if bytes.len() == length {
+            return Ok(bytes);
+        }
+        Err(Malformed::new(format!("it decompresses to {} bytes instead of {length}", bytes.len())))
+    }
+}
+
+/// What was compressed, up to `limit` bytes.
+pub(crate) fn at_most(compressed: &[u8], limit: usize) -> Result<Vec<u8>, Malformed> {
+    let wrong = |error: std::io::Error| Malformed::new(format!("it does not decompress: {error}"));
+    let mut bytes = Vec::new();
+    let decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(wrong)?;
+    decoder.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(wrong)?;
+    if bytes.len() > limit {
+        return Err(Malformed::new(format!("it decompresses to more than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn failed(error: &std::io::Error) -> Error {
+    Error::Internal { problem: format!("zstd failed: {error}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_compresses_is_compressed_and_comes_back() {
+        let mut compressor = Compressor::new(3).expect("zstd");
+        let mut decompressor = Decompressor::new().expect("zstd");
+        let text = b"the same words again and again; ".repeat(10_000);
+        let small = compressor.compress(&text).expect("zstd").expect("it compresses");
+        assert_eq!(decompressor.exact(&small, text.len()), Ok(text.clone()));
+        assert!(decompressor.exact(&small, text.len() + 1).is_err());
+        assert!(decompressor.exact(&small, text.len() - 1).is_err());
+        assert!(decompressor.exact(b"nothing", 7).is_err());
+        assert_eq!(at_most(&small, text.len()), Ok(text.clone()));
+        assert!(at_most(&small, text.len() - 1).is_err());
+
+        let mut noise = vec![0; 1 << 20];
+        crate::format::crypto::fill_random(&mut noise).expect("random");
+        assert_eq!(compressor.compress(&noise).expect("zstd"), None);
+        assert_eq!(compressor.compress(b"").expect("zstd"), None);
+    }
+}
