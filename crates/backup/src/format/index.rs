@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BlobKind, Malformed};
+use super::BlobKind;
 use crate::Id;
 
 /// An index object: some packs, and what is in them.
@@ -32,11 +32,4 @@ pub(crate) struct IndexedBlob {
     /// Of what was compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) uncompressed_length: Option<u32>,
-}
-
-impl IndexFile {
-    /// Reads an opened index, compressed or not.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        super::unpacked::decode(bytes)
-    }
 }

@@ -78,7 +78,8 @@ impl KeyFile {
     /// The master key; none if the password is another.
     pub(crate) fn open(&self, password: &SecretString) -> Result<Option<SealKey>, Malformed> {
         let params = self.params()?;
-        let user = derive(password, &self.salt, &params).map_err(|error| Malformed::new(error.to_string()))?;
+        let user =
+            derive(password, &self.salt, &params).map_err(|error| Malformed::new(error.to_string()))?;
         let mut data = self.data.clone();
         let Some(plain) = user.open(&mut data) else { return Ok(None) };
         let master: MasterKey =
@@ -87,7 +88,9 @@ impl KeyFile {
         for (part, length) in [(&master.encrypt, 32), (&master.mac.k, 16), (&master.mac.r, 16)] {
             let decoded = data_encoding::BASE64.decode(part.as_bytes()).map(Zeroizing::new);
             let decoded = decoded.ok().filter(|bytes| bytes.len() == length);
-            bytes.extend_from_slice(&decoded.ok_or_else(|| Malformed::new("the master key is no base 64 of its length"))?);
+            bytes.extend_from_slice(
+                &decoded.ok_or_else(|| Malformed::new("the master key is no base 64 of its length"))?,
+            );
         }
         let bytes = bytes.first_chunk().ok_or_else(|| Malformed::new("the master key is too short"))?;
         Ok(Some(SealKey::from_bytes(bytes)))

@@ -56,6 +56,10 @@ impl LockFile {
 impl std::fmt::Display for LockFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = if self.exclusive { "exclusively, " } else { "" };
-        write!(f, "process {} of {}@{} ({kind}since {:.0})", self.pid, self.username, self.hostname, self.time)
+        write!(
+            f,
+            "process {} of {}@{} ({kind}since {:.0})",
+            self.pid, self.username, self.hostname, self.time
+        )
     }
 }

@@ -9,15 +9,15 @@ pub(crate) mod key_file;
 pub(crate) mod lock;
 pub(crate) mod pack;
 pub(crate) mod quote;
-pub mod snapshot;
-pub mod tree;
+pub(crate) mod snapshot;
+pub(crate) mod tree;
 pub(crate) mod unpacked;
 pub(crate) mod zstandard;
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Malformed(pub String);
+pub(crate) struct Malformed(pub(crate) String);
 
 impl Malformed {
     pub(crate) fn new(problem: impl Into<String>) -> Self {
@@ -32,7 +32,7 @@ impl Malformed {
 /// What a blob holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum BlobKind {
+pub(crate) enum BlobKind {
     /// A part of a file.
     Data,
     /// The entries of a folder.

@@ -58,6 +58,16 @@ impl PackBuilder {
         Ok(())
     }
 
+    /// Moves all blobs of another to the end.
+    pub(crate) fn append(&mut self, other: Self) -> Result<(), Error> {
+        for blob in other.blobs {
+            let begin = blob.offset as usize;
+            let sealed = other.bytes.get(begin..begin + blob.length as usize).unwrap_or_default();
+            self.add_sealed(blob.kind, blob.id, sealed, blob.uncompressed_length)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

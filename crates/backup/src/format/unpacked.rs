@@ -40,11 +40,14 @@ pub(crate) fn open<T: DeserializeOwned>(key: &SealKey, sealed: &mut [u8]) -> Res
 
 /// Reads the document in opened bytes.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
-    let parse = |json: &[u8]| serde_json::from_slice(json).map_err(|error| Malformed::json("its JSON", &error));
+    let parse =
+        |json: &[u8]| serde_json::from_slice(json).map_err(|error| Malformed::json("its JSON", &error));
     match bytes.split_first() {
         Some((&COMPRESSED, compressed)) => parse(&zstandard::at_most(compressed, LONGEST)?),
         Some((b'{' | b'[', _)) => parse(bytes),
-        Some((first, _)) => Err(Malformed::new(format!("it begins with byte {first}, which is no known encoding"))),
+        Some((first, _)) => {
+            Err(Malformed::new(format!("it begins with byte {first}, which is no known encoding")))
+        }
         None => Err(Malformed::new("it is empty")),
     }
 }

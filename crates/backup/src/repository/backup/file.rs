@@ -1,0 +1,152 @@
+//! Reading a file, in chunks that its content decides.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use fastcdc::v2020::{FastCDC, Normalization};
+
+use super::Shared;
+use super::packer::Packer;
+use crate::format::tree::{Node, NodeKind};
+use crate::{Error, Id};
+
+/// The chunks that a file is cut into (FastCDC, Xia and others 2020). A file below the least size is one.
+const LEAST: usize = 512 << 10;
+const USUAL: usize = 1 << 20;
+const MOST: usize = 4 << 20;
+/// What is read ahead, so that most cuts need no moving of what is left.
+const BUFFER: usize = 2 * MOST;
+
+/// Reads files and stores their chunks. One for each thread.
+pub(super) struct Reader {
+    buffer: Vec<u8>,
+    seed: u64,
+}
+
+impl Reader {
+    /// Two who write to one repository cut alike; who has not its key cannot tell from the lengths what was cut.
+    pub(super) fn new(shared: &Shared<'_>) -> Self {
+        let secret = Id::of(&[b"chunks".as_slice(), &shared.objects.key.encrypt].concat());
+        let [a, b, c, d, e, f, g, h, ..] = *secret.as_bytes();
+        Self { buffer: Vec::new(), seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]) }
+    }
+
+    /// Stores the content of the file at `path` and puts it down in `node`, which is what was seen there before. Whether
+    /// it could be read to the end; what it was refused for is told.
+    pub(super) fn store(
+        &mut self,
+        shared: &Shared<'_>,
+        packer: &mut Packer,
+        path: &Path,
+        node: &mut Node,
+    ) -> Result<bool, Error> {
+        match self.try_store(shared, packer, path, node) {
+            Ok(()) => Ok(true),
+            Err(Failed::Read(error)) => {
+                shared.fail(path.display().to_string(), &Error::file("read", path, error));
+                Ok(false)
+            }
+            Err(Failed::Store(error)) => Err(error),
+        }
+    }
+
+    fn try_store(
+        &mut self,
+        shared: &Shared<'_>,
+        packer: &mut Packer,
+        path: &Path,
+        node: &mut Node,
+    ) -> Result<(), Failed> {
+        let mut file = open(path)?;
+        let about = file.metadata()?;
+        if !about.is_file() || about.ino() != node.inode {
+            return Err(io::Error::other("it was replaced by something else while it was read").into());
+        }
+        let mut content = Vec::new();
+        let mut size = 0;
+        let mut begin = 0;
+        let mut ended = false;
+        self.buffer.clear();
+        // What the file was said to have, and one byte to see its end.
+        let expected = usize::try_from(about.len()).unwrap_or(BUFFER).saturating_add(1).min(BUFFER);
+        loop {
+            if !ended && self.buffer.len() - begin < MOST {
+                self.buffer.drain(..begin);
+                begin = 0;
+                let wanted = if size == 0 { expected } else { BUFFER };
+                ended = fill(&mut file, &mut self.buffer, wanted)?;
+            }
+            let left = self.buffer.get(begin..).unwrap_or_default();
+            if left.is_empty() {
+                break;
+            }
+            let length = if left.len() <= LEAST { left.len() } else { cut(left, self.seed) };
+            let chunk = left.get(..length).unwrap_or(left);
+            let (id, new) = packer.store(shared, chunk)?;
+            if new {
+                shared.counts.data_blobs.fetch_add(1, Ordering::Relaxed);
+                shared.counts.data_added.fetch_add(length as u64, Ordering::Relaxed);
+            }
+            content.push(id);
+            begin += length;
+            size += length as u64;
+            shared.job.progress.done_bytes(length as u64);
+            shared.lock.keep()?;
+        }
+        node.size = size;
+        node.content = Some(content);
+        Ok(())
+    }
+}
+
+fn cut(bytes: &[u8], seed: u64) -> usize {
+    let chunker = FastCDC::with_level_and_seed(bytes, LEAST, USUAL, MOST, Normalization::Level1, seed);
+    let (_, end) = chunker.cut(0, bytes.len());
+    // A cut at nothing would never come to the end.
+    if end == 0 { bytes.len() } else { end }
+}
+
+/// Why a file was not stored: it, or the repository.
+enum Failed {
+    Read(io::Error),
+    Store(Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Opens a file, not what a link leads to, and without waiting for somebody at the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// Reads until the buffer has `wanted` bytes; whether the file ended before.
+fn fill(file: &mut File, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+    let missing = wanted.saturating_sub(buffer.len());
+    buffer.reserve_exact(missing);
+    let read = file.take(missing as u64).read_to_end(buffer)?;
+    Ok(read < missing)
+}
+
+/// Whether a file is as it was, so that it need not be read.
+pub(super) fn is_unchanged(node: &Node, before: &Node) -> bool {
+    before.kind == NodeKind::File
+        && node.size == before.size
+        && node.mtime == before.mtime
+        && node.ctime == before.ctime
+        && node.inode == before.inode
+        && before.content.is_some()
+}

@@ -1,0 +1,139 @@
+//! Reading blobs.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::index::{Index, Location};
+use super::objects::Objects;
+use crate::format::BlobKind;
+use crate::format::tree::Tree;
+use crate::format::zstandard::Decompressor;
+use crate::{Error, Id, Object, ObjectKind};
+
+/// Opens sealed blobs. One for each thread, as it keeps what decompression needs.
+pub(crate) struct Opener<'a> {
+    objects: &'a Objects,
+    index: &'a Index,
+    decompressor: Decompressor,
+}
+
+impl<'a> Opener<'a> {
+    pub(crate) fn new(objects: &'a Objects, index: &'a Index) -> Result<Self, Error> {
+        Ok(Self { objects, index, decompressor: Decompressor::new()? })
+    }
+
+    /// The blob in its sealed bytes, if it is the one of this name.
+    pub(crate) fn open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<Vec<u8>, Error> {
+        self.try_open(id, location, sealed)
+            .map_err(|problem| self.objects.damaged(self.name(id, location), problem))
+    }
+
+    fn try_open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<Vec<u8>, String> {
+        let body = self.objects.key.open(sealed).ok_or("its MAC does not fit")?;
+        let bytes = match location.uncompressed() {
+            None => body.to_vec(),
+            Some(length) => {
+                self.decompressor.exact(body, length as usize).map_err(|malformed| malformed.to_string())?
+            }
+        };
+        if Id::of(&bytes) == *id {
+            Ok(bytes)
+        } else {
+            Err("it is another blob than its name says".to_owned())
+        }
+    }
+
+    /// Reads and opens one blob.
+    pub(crate) fn read(&mut self, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
+        let missing = || self.objects.damaged(format!("blob {id}"), "no index knows it");
+        let location = self.index.find(kind, id).ok_or_else(missing)?;
+        let others: Vec<_> = self.index.elsewhere(kind, id).collect();
+        let first = self.read_at(id, &location);
+        // A second copy is worth more than an error.
+        others
+            .iter()
+            .fold(first, |read, other| read.or_else(|error| self.read_at(id, other).map_err(|_| error)))
+    }
+
+    fn read_at(&mut self, id: &Id, location: &Location) -> Result<Vec<u8>, Error> {
+        let range = u64::from(location.offset)..location.end();
+        let mut sealed = self.objects.get(self.pack(location)?, Some(range))?.to_vec();
+        self.open(id, location, &mut sealed)
+    }
+
+    pub(crate) fn pack(&self, location: &Location) -> Result<Object, Error> {
+        let id = self.index.pack(location.pack);
+        let id = id.ok_or_else(|| Error::Internal { problem: "a blob is in no pack".to_owned() })?;
+        Ok(Object::new(ObjectKind::Pack, id))
+    }
+
+    fn name(&self, id: &Id, location: &Location) -> String {
+        let pack = self.pack(location).map(|pack| pack.path()).unwrap_or_default();
+        format!("{pack}, blob {} at byte {}", id.short(), location.offset)
+    }
+}
+
+/// Reads trees. Those of a folder and of the folders in it lie together, so a pack is read once for many.
+pub(crate) struct Trees<'a> {
+    objects: &'a Objects,
+    index: &'a Index,
+    cache: Mutex<VecDeque<(u32, Bytes)>>,
+    openers: Mutex<Vec<Opener<'a>>>,
+}
+
+/// How many packs of trees are kept in memory.
+const CACHED: usize = 2;
+/// The largest pack that is read whole for the sake of one tree.
+const LARGEST_CACHED: u64 = 32 << 20;
+
+impl<'a> Trees<'a> {
+    pub(crate) fn new(objects: &'a Objects, index: &'a Index) -> Self {
+        Self { objects, index, cache: Mutex::default(), openers: Mutex::default() }
+    }
+
+    /// The tree of this name.
+    pub(crate) fn read(&self, id: &Id) -> Result<Tree, Error> {
+        let bytes = self.read_bytes(id)?;
+        Tree::decode(&bytes).map_err(|malformed| self.objects.malformed(format!("tree {id}"), &malformed))
+    }
+
+    pub(crate) fn read_bytes(&self, id: &Id) -> Result<Vec<u8>, Error> {
+        let opener = self.openers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut opener = opener.map_or_else(|| Opener::new(self.objects, self.index), Ok)?;
+        let read = self.read_with(&mut opener, id);
+        self.openers.lock().unwrap_or_else(PoisonError::into_inner).push(opener);
+        read
+    }
+
+    fn read_with(&self, opener: &mut Opener<'a>, id: &Id) -> Result<Vec<u8>, Error> {
+        if let Some(location) = self.index.find(BlobKind::Tree, id)
+            && let Some(mut sealed) = self.from_pack(opener, &location)
+            && let Ok(tree) = opener.open(id, &location, &mut sealed)
+        {
+            return Ok(tree);
+        }
+        opener.read(BlobKind::Tree, id)
+    }
+
+    /// The sealed bytes, from a pack that is read whole; none if it cannot be, which is told when the blob is read alone.
+    fn from_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Vec<u8>> {
+        let range = location.offset as usize..usize::try_from(location.end()).ok()?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache.iter().find(|(pack, _)| *pack == location.pack).map(|(_, bytes)| bytes.clone());
+        let bytes = if let Some(bytes) = cached {
+            bytes
+        } else {
+            if location.end() > LARGEST_CACHED {
+                return None;
+            }
+            let bytes = self.objects.get(opener.pack(location).ok()?, None).ok()?;
+            cache.truncate(CACHED - 1);
+            cache.push_front((location.pack, bytes.clone()));
+            bytes
+        };
+        drop(cache);
+        bytes.get(range).map(<[u8]>::to_vec)
+    }
+}

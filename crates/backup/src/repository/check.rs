@@ -1,0 +1,294 @@
+//! Looking whether all is there and whole.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::blobs::{Opener, Trees};
+use super::index::{Index, Location};
+use super::lock::Lock;
+use super::objects::Objects;
+use super::{Repository, browse};
+use crate::error::Failure;
+use crate::format::crypto::OVERHEAD;
+use crate::format::index::{IndexFile, IndexedBlob};
+use crate::format::{BlobKind, pack};
+use crate::store::Listed;
+use crate::{Error, Id, Object, ObjectKind};
+
+/// How deep a check goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CheckDepth {
+    /// Everything that a snapshot refers to is there: indexes, trees, packs and their lengths.
+    Structure,
+    /// Also every byte of every pack.
+    Data,
+    /// Also every byte of a part of the packs: the `part`-th of `of`, from 1. All parts, one after the other, are all packs.
+    Part {
+        /// Which part.
+        part: u8,
+        /// Of how many.
+        of: u8,
+    },
+}
+
+/// What a check has looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Trees, each once.
+    pub trees: u64,
+    /// Blobs of files that snapshots refer to, each once.
+    pub blobs: u64,
+    /// Packs in the store.
+    pub packs: u64,
+    /// Packs that were read whole.
+    pub packs_read: u64,
+    /// Bytes of them.
+    pub bytes_read: u64,
+    /// What is in order but could be tidied: what is left of runs that were cut short.
+    pub remarks: Vec<String>,
+}
+
+impl Repository {
+    /// Checks the repository. Only a repository that is whole gives a report.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incomplete`], with everything that is wrong by name; [`Error::Locked`]; what a store answers.
+    pub async fn check(&self, depth: CheckDepth) -> Result<CheckReport, Error> {
+        self.run(move |objects| Check::run(objects, depth)).await
+    }
+}
+
+/// Packs that indexes name: their numbers, and what is in them.
+type Packs = BTreeMap<Id, (u32, Vec<IndexedBlob>)>;
+
+struct Check<'a> {
+    objects: &'a Objects,
+    lock: Lock,
+    report: CheckReport,
+    failures: Vec<Failure>,
+}
+
+impl<'a> Check<'a> {
+    fn run(objects: &'a Objects, depth: CheckDepth) -> Result<CheckReport, Error> {
+        let lock = Lock::take(objects, false)?;
+        let mut check = Check { objects, lock, report: CheckReport::default(), failures: Vec::new() };
+        check.keys()?;
+        let (index, packs) = check.indexes()?;
+        let sizes: HashMap<Id, u64> =
+            objects.list(ObjectKind::Pack)?.iter().map(|listed| (listed.object.id(), listed.size)).collect();
+        check.report.packs = sizes.len() as u64;
+        let used = check.snapshots(&index)?;
+        check.packs(&index, &packs, &sizes, &used);
+        let chosen = |id: &Id| match depth {
+            CheckDepth::Structure => false,
+            CheckDepth::Data => true,
+            CheckDepth::Part { part, of } => {
+                let [first, second, ..] = *id.as_bytes();
+                u16::from_be_bytes([first, second]) % u16::from(of.max(1)) == u16::from(part.max(1) - 1)
+            }
+        };
+        let read: Vec<_> = packs.iter().filter(|(id, _)| chosen(id) && sizes.contains_key(id)).collect();
+        check.read(&index, &read)?;
+        check.finish()
+    }
+
+    fn finish(self) -> Result<CheckReport, Error> {
+        if self.failures.is_empty() {
+            return Ok(self.report);
+        }
+        let CheckReport { snapshots, packs, .. } = self.report;
+        let done =
+            format!("{snapshots} snapshots and {packs} packs in {} were checked", self.objects.place());
+        Err(Error::Incomplete { done, failures: self.failures })
+    }
+
+    /// Notes what is damaged, and gives up on what else went wrong.
+    fn note<T>(&mut self, of: impl ToString, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                self.failures.push(Failure::new(of.to_string(), &error));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn keys(&mut self) -> Result<(), Error> {
+        for Listed { object, .. } in self.objects.list(ObjectKind::Key)? {
+            let read = self.objects.get_whole(object);
+            self.note(object, read)?;
+        }
+        Ok(())
+    }
+
+    fn indexes(&mut self) -> Result<(Index, Packs), Error> {
+        let mut index = Index::default();
+        let mut packs = BTreeMap::new();
+        for Listed { object, .. } in self.objects.list(ObjectKind::Index)? {
+            let loaded = self.objects.load::<IndexFile>(object);
+            for pack in self.note(object, loaded)?.unwrap_or_default().packs {
+                if !packs.contains_key(&pack.id) {
+                    packs.insert(pack.id, (index.add(&pack)?, pack.blobs));
+                }
+            }
+        }
+        Ok((index, packs))
+    }
+
+    /// Walks all trees, each once. The blobs that are referred to.
+    fn snapshots(&mut self, index: &Index) -> Result<HashSet<(BlobKind, Id)>, Error> {
+        let (snapshots, damaged) = browse::load_snapshots(self.objects)?;
+        self.report.snapshots = (snapshots.len() + damaged.len()) as u64;
+        self.failures.extend(damaged.into_iter().map(|(failure, _)| failure));
+        let trees = Trees::new(self.objects, index);
+        let mut used = HashSet::new();
+        for snapshot in &snapshots {
+            let mut open = vec![(snapshot.tree, std::path::PathBuf::from("/"))];
+            while let Some((tree, path)) = open.pop() {
+                self.lock.keep()?;
+                if !used.insert((BlobKind::Tree, tree)) {
+                    continue;
+                }
+                self.report.trees += 1;
+                let at = format!("snapshot {}, {}", snapshot.id.short(), path.display());
+                let read = trees.read(&tree);
+                for node in self.note(&at, read)?.unwrap_or_default().nodes {
+                    if let Some(tree) = node.subtree {
+                        open.push((tree, path.join(node.name.as_os_str())));
+                    }
+                    for id in node.blobs() {
+                        if !used.insert((BlobKind::Data, *id)) {
+                            continue;
+                        }
+                        self.report.blobs += 1;
+                        if !index.contains(BlobKind::Data, id) {
+                            let of = format!("{at}: {}", node.name);
+                            let problem = format!("blob {} of it is in no pack", id.short());
+                            self.failures.push(Failure { of, problem });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(used)
+    }
+
+    /// Compares what indexes say with what is there.
+    fn packs(
+        &mut self,
+        index: &Index,
+        packs: &Packs,
+        sizes: &HashMap<Id, u64>,
+        used: &HashSet<(BlobKind, Id)>,
+    ) {
+        let whole = |pack: &Id| match (packs.get(pack), sizes.get(pack)) {
+            (Some((_, blobs)), Some(size)) => expected_size(blobs) == *size,
+            _ => false,
+        };
+        for (pack, (_, blobs)) in packs.iter().filter(|(pack, _)| !whole(pack)) {
+            // What no snapshot needs, or what is elsewhere too, is not lost.
+            let elsewhere = |blob: &IndexedBlob| {
+                let here = |location: Location| index.pack(location.pack).is_some_and(|other| whole(&other));
+                index.find(blob.kind, &blob.id).is_some_and(here)
+                    || index.elsewhere(blob.kind, &blob.id).any(here)
+            };
+            let lost =
+                blobs.iter().filter(|blob| used.contains(&(blob.kind, blob.id)) && !elsewhere(blob)).count();
+            let object = Object::new(ObjectKind::Pack, *pack);
+            let problem = match sizes.get(pack) {
+                None => "is not there".to_owned(),
+                Some(size) => format!("has {size} bytes instead of {}", expected_size(blobs)),
+            };
+            if lost == 0 {
+                self.report.remarks.push(format!("{object} {problem}; nothing needs it, `prune` tidies up"));
+            } else {
+                let problem = format!("it {problem}; {lost} blobs that snapshots need were in it");
+                self.failures.push(Failure { of: object.path(), problem });
+            }
+        }
+        let unknown = sizes.keys().filter(|pack| !packs.contains_key(pack)).count();
+        if unknown > 0 {
+            self.report.remarks.push(format!(
+                "{unknown} packs are in no index: a run that was cut short left them, `prune` removes them"
+            ));
+        }
+    }
+
+    /// Reads packs whole, with as many threads as there are processors.
+    fn read(&mut self, index: &Index, packs: &[(&Id, &(u32, Vec<IndexedBlob>))]) -> Result<(), Error> {
+        let (objects, lock) = (self.objects, &self.lock);
+        let (next, read, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let failures = Mutex::new(Vec::new());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let work = || -> Result<(), Error> {
+                let mut opener = Opener::new(objects, index)?;
+                while let Some((id, (number, blobs))) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    lock.keep()?;
+                    let object = Object::new(ObjectKind::Pack, **id);
+                    match read_pack(objects, &mut opener, object, *number, blobs) {
+                        Ok(length) => {
+                            bytes.fetch_add(length, Ordering::Relaxed);
+                        }
+                        Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                            let failure = Failure::new(object.path(), &error);
+                            failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                    read.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            };
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let panicked = || Error::Internal { problem: "a thread that checks packs panicked".to_owned() };
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(|_| Err(panicked())))
+                .fold(Ok(()), Result::and)
+        })?;
+        self.report.packs_read = read.into_inner();
+        self.report.bytes_read = bytes.into_inner();
+        self.failures.extend(failures.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+}
+
+/// How large a pack of these blobs is.
+fn expected_size(blobs: &[IndexedBlob]) -> u64 {
+    let entry = |blob: &IndexedBlob| if blob.uncompressed_length.is_some() { 41 } else { 37 };
+    let sealed: u64 = blobs.iter().map(|blob| u64::from(blob.length) + entry(blob)).sum();
+    sealed + OVERHEAD as u64 + 4
+}
+
+/// That a pack is what its name, its list and its index say. Its length.
+fn read_pack(
+    objects: &Objects,
+    opener: &mut Opener<'_>,
+    object: Object,
+    number: u32,
+    blobs: &[IndexedBlob],
+) -> Result<u64, Error> {
+    let mut bytes = objects.get_whole(object)?;
+    let length = bytes.len() as u64;
+    let list = pack::read_list(&objects.key, &bytes, length)
+        .map_err(|malformed| objects.malformed(object, &malformed))?;
+    let mut expected = blobs.to_vec();
+    expected.sort_by_key(|blob| blob.offset);
+    if list != expected {
+        return Err(objects.damaged(object, "its list and the index do not agree"));
+    }
+    for blob in &list {
+        let (begin, length) = (blob.offset as usize, blob.length as usize);
+        let sealed = bytes.get_mut(begin..begin.saturating_add(length)).unwrap_or_default();
+        opener.open(&blob.id, &Location::new(number, blob), sealed)?;
+    }
+    Ok(length)
+}

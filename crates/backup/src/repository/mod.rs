@@ -1,0 +1,105 @@
+//! A repository: what can be done with it.
+
+mod backup;
+mod blobs;
+mod browse;
+mod check;
+mod forget;
+mod index;
+mod keys;
+mod lock;
+mod objects;
+mod people;
+mod restore;
+
+use std::sync::Arc;
+
+use buttress_core::Ctx;
+use secrecy::SecretString;
+
+pub use backup::{BackupJob, BackupReport, Progress, Root};
+pub use browse::Entry;
+pub use check::{CheckDepth, CheckReport};
+pub use forget::PruneReport;
+pub use keys::KeyInfo;
+pub use restore::{RestoreJob, RestoreReport};
+
+use crate::Error;
+use crate::format::crypto::SealKey;
+use crate::store::{DynStore, Store};
+use objects::Objects;
+
+/// An open repository. Cheap to clone.
+///
+/// Its methods do their work on threads that may wait, and read through all indexes each time they are called: what other processes have
+/// written meanwhile is seen. A method whose future is dropped stops soon, at a place where nothing is lost.
+#[derive(Clone)]
+pub struct Repository {
+    store: DynStore,
+    key: Arc<SealKey>,
+    /// The key object that it was opened with.
+    opened_with: crate::Id,
+    id: Arc<str>,
+    ctx: Ctx,
+}
+
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repository({})", self.store.place())
+    }
+}
+
+impl Repository {
+    /// Makes a repository in an empty place, with a new master key that `password` seals.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RepositoryExists`]; what a store answers.
+    pub async fn init(store: DynStore, password: &SecretString, ctx: &Ctx) -> Result<Self, Error> {
+        keys::init(store, password.clone(), ctx).await
+    }
+
+    /// Opens the repository that is in a place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRepository`], [`Error::WrongPassword`], [`Error::Unsupported`], [`Error::Damaged`]; what a store answers.
+    pub async fn open(store: DynStore, password: &SecretString, ctx: &Ctx) -> Result<Self, Error> {
+        keys::open(store, password.clone(), ctx).await
+    }
+
+    /// The id that it has for as long as it lives, 64 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.store.place()
+    }
+
+    /// Runs `work` on a thread that may wait. It is told to stop when nobody waits for it any more.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Objects) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let objects = Objects::new(self.store.clone(), Arc::clone(&self.key), self.ctx.clone());
+        let _give_up = objects.give_up_on_drop();
+        blocking(move || work(&objects)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|gone| {
+        Err(if gone.is_panic() {
+            Error::Internal { problem: "a thread of the repository panicked".to_owned() }
+        } else {
+            Error::Stopped
+        })
+    })
+}

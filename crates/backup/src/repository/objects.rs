@@ -1,0 +1,118 @@
+//! The objects of an open repository, as threads that may wait see them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use buttress_core::Ctx;
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+
+use crate::format::crypto::SealKey;
+use crate::format::{Malformed, unpacked};
+use crate::store::{DynStore, Existing, Listed, Store};
+use crate::{Error, Id, Object, ObjectKind};
+
+/// The store, the key, and whether to go on. Cheap to clone. Its calls block, so they are for threads of their own.
+#[derive(Clone)]
+pub(crate) struct Objects {
+    store: DynStore,
+    pub(crate) key: Arc<SealKey>,
+    pub(crate) ctx: Ctx,
+    pub(crate) runtime: Handle,
+    given_up: Arc<AtomicBool>,
+}
+
+/// Tells the work that nobody waits for it any more, when dropped.
+pub(crate) struct GiveUp(Arc<AtomicBool>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Objects {
+    pub(crate) fn new(store: DynStore, key: Arc<SealKey>, ctx: Ctx) -> Self {
+        Self { store, key, ctx, runtime: Handle::current(), given_up: Arc::default() }
+    }
+
+    /// What makes the work of this handle stop when dropped.
+    pub(crate) fn give_up_on_drop(&self) -> GiveUp {
+        GiveUp(Arc::clone(&self.given_up))
+    }
+
+    /// That it may go on.
+    pub(crate) fn go_on(&self) -> Result<(), Error> {
+        let stopped = self.given_up.load(Ordering::Relaxed) || self.ctx.shutdown.is_stopping();
+        if stopped { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    pub(crate) fn place(&self) -> String {
+        self.store.place()
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        // A clock beyond the year 9999 is treated as one that stands at its end.
+        Timestamp::try_from(self.ctx.clock.wall()).unwrap_or(Timestamp::MAX)
+    }
+
+    pub(crate) fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
+        self.go_on()?;
+        self.runtime.block_on(self.store.get(object, range))
+    }
+
+    pub(crate) fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
+        self.go_on()?;
+        self.runtime.block_on(self.store.list(kind))
+    }
+
+    pub(crate) fn put(&self, object: Object, bytes: impl Into<Bytes>) -> Result<(), Error> {
+        self.go_on()?;
+        self.runtime.block_on(self.store.put(object, bytes.into(), Existing::Replaced)).map(drop)
+    }
+
+    /// Deletes also when it should stop: what was begun is tidied up.
+    pub(crate) fn delete(&self, object: Object) -> Result<(), Error> {
+        self.runtime.block_on(self.store.delete(object))
+    }
+
+    pub(crate) fn store(&self) -> &DynStore {
+        &self.store
+    }
+
+    /// An object whole, whose bytes are those of its name.
+    pub(crate) fn get_whole(&self, object: Object) -> Result<BytesMut, Error> {
+        let bytes = self.get(object, None)?;
+        if object.kind() != ObjectKind::Config && Id::of(&bytes) != object.id() {
+            return Err(self.damaged(object, "its content is not that of its name"));
+        }
+        Ok(BytesMut::from(bytes))
+    }
+
+    /// The document that an object is.
+    pub(crate) fn load<T: DeserializeOwned>(&self, object: Object) -> Result<T, Error> {
+        let mut bytes = self.get_whole(object)?;
+        unpacked::open(&self.key, &mut bytes).map_err(|malformed| self.malformed(object, &malformed))
+    }
+
+    /// Writes a document as an object.
+    pub(crate) fn save(&self, kind: ObjectKind, document: &impl Serialize) -> Result<Id, Error> {
+        let bytes = unpacked::seal(&self.key, document)?;
+        let id = Id::of(&bytes);
+        self.put(Object::new(kind, id), bytes)?;
+        Ok(id)
+    }
+
+    pub(crate) fn damaged(&self, object: impl ToString, problem: impl Into<String>) -> Error {
+        Error::Damaged { object: object.to_string(), place: self.place(), problem: problem.into() }
+    }
+
+    pub(crate) fn malformed(&self, object: impl ToString, malformed: &Malformed) -> Error {
+        self.damaged(object, malformed.to_string())
+    }
+}

@@ -1,0 +1,282 @@
+//! Writing what is planned, pack by pack.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::plan::{Piece, Plan, PlannedFile};
+use super::{RestoreJob, metadata};
+use crate::Error;
+use crate::error::Failure;
+use crate::format::BlobKind;
+use crate::format::tree::{Node, NodeKind};
+use crate::repository::blobs::Opener;
+use crate::repository::index::Index;
+use crate::repository::lock::Lock;
+use crate::repository::objects::Objects;
+
+/// What lies between two blobs is read with them when it is shorter: another request takes longer.
+const GAP: u64 = 256 << 10;
+/// The most that is read at a time.
+const LONGEST_READ: u64 = 32 << 20;
+
+/// Writes everything; what could not be, and why.
+pub(super) fn write(
+    objects: &Objects,
+    index: &Index,
+    lock: &Lock,
+    plan: Plan,
+    job: &RestoreJob,
+) -> Result<Vec<Failure>, Error> {
+    let Plan { folders, files, hard_links, others, pieces, failures } = plan;
+    let writer = Writer { objects, index, lock, job, files: &files, failures: Mutex::new(failures) };
+    for (path, _) in &folders {
+        objects.go_on()?;
+        writer.attempt(path, "make", || make_folder(path, job.overwrite));
+    }
+    if job.overwrite {
+        for file in &files {
+            writer.attempt(&file.path, "replace", || make_room(&file.path, true));
+        }
+    }
+    for file in files.iter().filter(|file| file.node.blobs().is_empty()) {
+        objects.go_on()?;
+        writer.attempt(&file.path, "make", || {
+            writer.open(file)?;
+            metadata::apply(&file.path, &file.node)
+        });
+        job.progress.done_file();
+    }
+    writer.files_from_packs(&pieces)?;
+    for (path, first) in &hard_links {
+        objects.go_on()?;
+        let Some(first) = files.get(*first) else { continue };
+        writer.attempt(path, "make", || {
+            make_room(path, job.overwrite)?;
+            fs::hard_link(&first.path, path)
+        });
+    }
+    // Links come last of all that has content, so that nothing is ever written through one.
+    for (path, node) in &others {
+        objects.go_on()?;
+        writer.attempt(path, "make", || {
+            make_room(path, job.overwrite)?;
+            make_other(path, node)?;
+            metadata::apply(path, node)
+        });
+    }
+    // The times of a folder change by what is put into it, so the inner ones are first.
+    for (path, node) in folders.iter().rev() {
+        writer.attempt(path, "set the metadata of", || metadata::apply(path, node));
+    }
+    Ok(writer.failures.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct Writer<'a> {
+    objects: &'a Objects,
+    index: &'a Index,
+    lock: &'a Lock,
+    job: &'a RestoreJob,
+    files: &'a [PlannedFile],
+    failures: Mutex<Vec<Failure>>,
+}
+
+impl Writer<'_> {
+    fn fail(&self, path: &Path, error: &Error) {
+        let failure = Failure::new(path.display().to_string(), error);
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
+
+    fn attempt(&self, path: &Path, doing: &'static str, work: impl FnOnce() -> io::Result<()>) {
+        if let Err(error) = work() {
+            self.fail(path, &Error::file(doing, path, error));
+        }
+    }
+
+    /// Writes the content of files, with as many threads as there are processors.
+    fn files_from_packs(&self, pieces: &[Piece]) -> Result<(), Error> {
+        let reads = reads(pieces);
+        let next = AtomicUsize::new(0);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let work = || -> Result<(), Error> {
+                let mut opener = Opener::new(self.objects, self.index)?;
+                while let Some(pieces) = reads.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    self.lock.keep()?;
+                    self.read(&mut opener, pieces)?;
+                }
+                Ok(())
+            };
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<(), Error>>| {
+                let panicked =
+                    || Error::Internal { problem: "a thread that writes files panicked".to_owned() };
+                worker.join().unwrap_or_else(|_| Err(panicked()))
+            };
+            workers.into_iter().map(join).fold(Ok(()), Result::and)
+        })
+    }
+
+    /// Reads a part of a pack, and writes what is in it.
+    fn read(&self, opener: &mut Opener<'_>, pieces: &[Piece]) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return Ok(()) };
+        let begin = u64::from(first.location.offset);
+        let whole = match self.objects.get(opener.pack(&first.location)?, Some(begin..last.location.end())) {
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            whole => whole.ok(),
+        };
+        for same in pieces.chunk_by(|a, b| a.location == b.location) {
+            let Some(piece) = same.first() else { continue };
+            let at = usize::try_from(u64::from(piece.location.offset) - begin).unwrap_or(usize::MAX);
+            let sealed =
+                whole.as_ref().and_then(|whole| whole.get(at..)?.get(..piece.location.length as usize));
+            let opened = sealed.map(|sealed| opener.open(&piece.id, &piece.location, &mut sealed.to_vec()));
+            // Alone, or from where else it is, it may yet be read; and if not, the reason is told.
+            let opened = match opened {
+                Some(Ok(bytes)) => Ok(bytes),
+                _ => opener.read(BlobKind::Data, &piece.id),
+            };
+            match opened {
+                Ok(bytes) => same.iter().for_each(|piece| self.piece(piece, &bytes)),
+                Err(Error::Stopped) => return Err(Error::Stopped),
+                Err(error) => same.iter().for_each(|piece| self.lost(piece, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn piece(&self, piece: &Piece, bytes: &[u8]) {
+        let Some(file) = self.files.get(piece.file) else { return };
+        if is_zero(bytes) {
+            file.has_holes.store(true, Ordering::Relaxed);
+        } else if let Err(error) = self.open(file).and_then(|to| to.write_all_at(bytes, piece.offset)) {
+            return self.lost(piece, &Error::file("write", &file.path, error));
+        }
+        self.job.progress.done_bytes(bytes.len() as u64);
+        self.finish(file);
+    }
+
+    fn lost(&self, piece: &Piece, error: &Error) {
+        let Some(file) = self.files.get(piece.file) else { return };
+        if !file.damaged.swap(true, Ordering::Relaxed) {
+            self.fail(&file.path, error);
+        }
+        self.finish(file);
+    }
+
+    /// One piece less. After the last one the file gets its length and its metadata.
+    fn finish(&self, file: &PlannedFile) {
+        if file.left.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        self.attempt(&file.path, "finish", || {
+            if file.damaged.load(Ordering::Relaxed) {
+                let mut name = file.path.as_os_str().to_owned();
+                name.push(".damaged");
+                return match fs::rename(&file.path, name) {
+                    // None of it could be read.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    renamed => renamed,
+                };
+            }
+            if file.has_holes.load(Ordering::Relaxed) {
+                let to = self.open(file)?;
+                let length = to.metadata()?.len().max(file.node.size);
+                to.set_len(length)?;
+            }
+            metadata::apply(&file.path, &file.node)
+        });
+        self.job.progress.done_file();
+    }
+
+    /// The file, which is made by whoever needs it first.
+    fn open(&self, file: &PlannedFile) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600);
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+        loop {
+            match options.open(&file.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened,
+            }
+            match options.clone().create_new(true).open(&file.path) {
+                // Another thread was first.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return made,
+            }
+        }
+    }
+}
+
+/// Pieces that are read together: of one pack, and near each other.
+fn reads(pieces: &[Piece]) -> Vec<&[Piece]> {
+    let mut reads = Vec::new();
+    for pack in pieces.chunk_by(|a, b| a.location.pack == b.location.pack) {
+        let mut rest = pack;
+        while let Some(first) = rest.first() {
+            let begin = u64::from(first.location.offset);
+            let mut end = first.location.end();
+            let together = rest.iter().take_while(|piece| {
+                let near = u64::from(piece.location.offset) <= end + GAP;
+                let fits =
+                    piece.location.end() - begin <= LONGEST_READ || u64::from(piece.location.offset) == begin;
+                end = end.max(piece.location.end());
+                near && fits
+            });
+            let (read, after) = rest.split_at(together.count());
+            reads.push(read);
+            rest = after;
+        }
+    }
+    reads
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    let (chunks, rest) = bytes.as_chunks::<64>();
+    chunks.iter().all(|chunk| *chunk == [0; 64]) && rest.iter().all(|byte| *byte == 0)
+}
+
+fn make_folder(path: &Path, overwrite: bool) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        // Not a link to one: what comes into it would be written elsewhere.
+        Ok(about) if about.is_dir() => return Ok(()),
+        Ok(_) => make_room(path, overwrite)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::create_dir(path)
+}
+
+/// Removes what is there and is not a folder, if it may be replaced.
+fn make_room(path: &Path, overwrite: bool) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(about) if about.is_dir() => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder is in its place"))
+        }
+        Ok(_) if overwrite => fs::remove_file(path),
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) => Err(error),
+    }
+}
+
+fn make_other(path: &Path, node: &Node) -> io::Result<()> {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let special = |kind| Ok(mknodat(CWD, path, kind, Mode::RUSR | Mode::WUSR, node.device)?);
+    match node.kind {
+        NodeKind::Symlink => std::os::unix::fs::symlink(node.link_target(), path),
+        NodeKind::Fifo => special(FileType::Fifo),
+        NodeKind::Dev => special(FileType::BlockDevice),
+        NodeKind::Chardev => special(FileType::CharacterDevice),
+        NodeKind::Socket | NodeKind::Irregular => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "things of its kind cannot be made anew"))
+        }
+        // A folder without a tree; a file is never here.
+        NodeKind::Dir | NodeKind::File => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "the snapshot has no tree for it"))
+        }
+    }
+}

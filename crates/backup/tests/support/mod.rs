@@ -1,0 +1,195 @@
+//! Folders to back up, and restic beside us.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails the test"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use buttress_backup::store::{DynStore, Folder};
+use buttress_backup::{BackupJob, Repository};
+use buttress_core::Ctx;
+use buttress_testkit::{Program, Random};
+use secrecy::SecretString;
+
+pub(crate) fn password() -> SecretString {
+    SecretString::from("correct horse")
+}
+
+/// A repository in a folder of its own, and a folder to back up.
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) repository: Repository,
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("files")).expect("a folder");
+        let store = DynStore::new(Folder::new(folder.path().join("repository")));
+        let repository = Repository::init(store, &password(), &Ctx::default()).await.expect("a repository");
+        Self { folder, repository }
+    }
+
+    /// What is backed up.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.folder.path().join("files")
+    }
+
+    pub(crate) fn place(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    pub(crate) fn job(&self) -> BackupJob {
+        BackupJob::new().root(self.files(), "/files")
+    }
+
+    /// A path that nothing has been restored to yet.
+    pub(crate) fn target(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn restic(&self, arguments: &[&str]) -> Output {
+        restic(&self.place(), arguments)
+    }
+
+    /// What restic says; it has to succeed.
+    pub(crate) fn restic_ok(&self, arguments: &[&str]) -> String {
+        let output = self.restic(arguments);
+        assert!(
+            output.status.success(),
+            "restic {arguments:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
+    }
+}
+
+pub(crate) fn restic(repository: &Path, arguments: &[&str]) -> Output {
+    Command::new(Program::RESTIC.path())
+        .args(["--no-cache", "--repo"])
+        .arg(repository)
+        .args(arguments)
+        .env("RESTIC_PASSWORD", "correct horse")
+        .output()
+        .expect("restic runs")
+}
+
+/// Everything of a folder that a backup has to bring back: by path, what it is, its metadata and its content.
+pub(crate) fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
+    let mut entries = BTreeMap::new();
+    add(root, root, &mut entries);
+    entries
+}
+
+fn add(root: &Path, folder: &Path, entries: &mut BTreeMap<PathBuf, String>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let about = fs::symlink_metadata(&path).expect("metadata");
+        let kind = about.file_type();
+        let content = if kind.is_symlink() {
+            format!("to {:?}", fs::read_link(&path).expect("a link"))
+        } else if kind.is_file() {
+            let bytes = fs::read(&path).expect("a file");
+            format!("{} bytes {}, {} names", bytes.len(), buttress_backup::Id::of(&bytes), about.nlink())
+        } else if kind.is_fifo() {
+            "fifo".to_owned()
+        } else {
+            "folder".to_owned()
+        };
+        // The permissions of a link say nothing.
+        let mode = if kind.is_symlink() { 0 } else { about.permissions().mode() };
+        let about = format!(
+            "{content}, {mode:o}, {}:{}, {}.{:09}, {:?}",
+            about.uid(),
+            about.gid(),
+            about.mtime(),
+            about.mtime_nsec(),
+            attributes(&path)
+        );
+        entries.insert(path.strip_prefix(root).expect("inside").to_owned(), about);
+        if kind.is_dir() {
+            add(root, &path, entries);
+        }
+    }
+}
+
+fn attributes(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut names = vec![0; 4096];
+    let length = rustix::fs::llistxattr(path, names.as_mut_slice()).unwrap_or(0);
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names
+        .map(|name| {
+            let mut value = vec![0; 4096];
+            let name = std::ffi::OsStr::from_bytes(name);
+            let length = rustix::fs::lgetxattr(path, name, value.as_mut_slice()).expect("a value");
+            (name.to_string_lossy().into_owned(), value[..length].to_vec())
+        })
+        .collect()
+}
+
+/// Bytes that do not compress.
+pub(crate) fn noise(random: &mut Random, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        bytes.extend_from_slice(&random.number().to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// One of each kind of thing that a folder can hold.
+pub(crate) fn fill(folder: &Path) {
+    let mut random = Random::new(7);
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).expect("a file");
+    write("empty", b"");
+    write("small.txt", b"a few words\n");
+    write("text.txt", "all the same words, again and again. ".repeat(40_000).as_bytes());
+    write("noise.bin", &noise(&mut random, 3_000_000));
+    write("special <&> \u{2028} \u{a0}\n", b"named badly");
+    fs::write(folder.join(std::ffi::OsStr::from_bytes(b"not \xff text")), b"named worse").expect("a file");
+    fs::create_dir_all(folder.join("a/b/c")).expect("folders");
+    fs::create_dir(folder.join("nothing in it")).expect("a folder");
+    write("a/b/c/deep", b"deep down");
+    write("a/secret", b"for one only");
+    fs::set_permissions(folder.join("a/secret"), fs::Permissions::from_mode(0o600)).expect("permissions");
+    fs::set_permissions(folder.join("small.txt"), fs::Permissions::from_mode(0o4755)).expect("permissions");
+    fs::hard_link(folder.join("noise.bin"), folder.join("a/the same noise")).expect("a hard link");
+    std::os::unix::fs::symlink("../small.txt", folder.join("a/link")).expect("a link");
+    std::os::unix::fs::symlink("nowhere/at/all", folder.join("broken link")).expect("a link");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        folder.join("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o640),
+        0,
+    )
+    .expect("a pipe");
+    rustix::fs::setxattr(
+        folder.join("small.txt"),
+        "user.comment",
+        b"with a note",
+        rustix::fs::XattrFlags::empty(),
+    )
+    .expect("an attribute");
+    // A hole of 5 MB between two bytes.
+    let sparse = fs::File::create(folder.join("sparse")).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"x", 0).expect("written");
+    std::os::unix::fs::FileExt::write_all_at(&sparse, b"y", 5_000_000).expect("written");
+    let old = rustix::fs::Timestamps {
+        last_access: rustix::fs::Timespec { tv_sec: -2, tv_nsec: 250_000_000 },
+        last_modification: rustix::fs::Timespec { tv_sec: -2, tv_nsec: 250_000_000 },
+    };
+    rustix::fs::utimensat(rustix::fs::CWD, folder.join("empty"), &old, rustix::fs::AtFlags::empty())
+        .expect("times");
+}
