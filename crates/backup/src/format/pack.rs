@@ -10,6 +10,9 @@ const TRAILER: usize = 4;
 /// The longest list that is read: of half a million blobs.
 const LONGEST_LIST: usize = 16 << 20;
 
+/// How long packs become, mostly.
+const ROOM: usize = 14 << 20;
+
 /// A pack that is being filled.
 #[derive(Debug, Default)]
 pub(crate) struct PackBuilder {
@@ -35,6 +38,7 @@ impl PackBuilder {
         uncompressed_length: Option<u32>,
     ) -> Result<(), Error> {
         let too_large = |_| Error::Internal { problem: "a pack has outgrown 4 GiB".to_owned() };
+        self.reserve();
         let offset = u32::try_from(self.bytes.len()).map_err(too_large)?;
         key.seal_onto(content, &mut self.bytes)?;
         let end = u32::try_from(self.bytes.len()).map_err(too_large)?;
@@ -53,9 +57,17 @@ impl PackBuilder {
         let too_large = |_| Error::Internal { problem: "a pack has outgrown 4 GiB".to_owned() };
         let offset = u32::try_from(self.bytes.len()).map_err(too_large)?;
         let length = u32::try_from(sealed.len()).map_err(too_large)?;
+        self.reserve();
         self.bytes.extend_from_slice(sealed);
         self.blobs.push(IndexedBlob { id, kind, offset, length, uncompressed_length });
         Ok(())
+    }
+
+    /// Room for a whole pack at once: memory that is not written to is not taken, and growing would move all that is.
+    fn reserve(&mut self) {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve_exact(ROOM);
+        }
     }
 
     /// Moves all blobs of another to the end.

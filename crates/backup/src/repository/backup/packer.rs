@@ -15,8 +15,9 @@ use crate::repository::objects::Objects;
 use crate::store::{Existing, Store};
 use crate::{Error, Id, Object, ObjectKind};
 
-/// How large a pack is at least, but for the last ones of a run.
-pub(crate) const PACK_SIZE: usize = 16 << 20;
+/// How large a pack is at least, but for the last ones of a run. Each thread fills one, and some are under way: with 16 MiB, as restic has it, the
+/// packs alone would take more memory than restic does.
+pub(crate) const PACK_SIZE: usize = 8 << 20;
 /// How many packs are on their way to the store at a time: as much memory.
 const IN_FLIGHT: usize = 2;
 /// The level of compression, whose speed that of the whole backup is.
