@@ -23,6 +23,8 @@ const IN_PARTS: usize = 16 << 20;
 /// S3 takes no part under 5 MiB, but for the last.
 const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 3;
+/// A blob over this size is not sent to a name that is taken.
+const LOOK_FIRST: usize = 64 << 10;
 
 /// Who wrote a blob: a mark of the request that made it.
 const MADE_BY: Attribute = Attribute::Metadata(std::borrow::Cow::Borrowed("made-by"));
@@ -94,6 +96,10 @@ impl S3 {
     /// Puts a blob that must be new. A server may have done it and answered with a failure, and then tell the next try that the blob is there:
     /// the mark says whether it is ours.
     async fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, StoreError> {
+        // A server refuses before it has read a large blob, and hangs up: whoever is still sending may not hear why.
+        if bytes.len() > LOOK_FIRST && self.store.head(path).await.is_ok() {
+            return Ok(false);
+        }
         let mark = format!("{:016x}", unique_number());
         let mut attributes = Attributes::new();
         attributes.insert(MADE_BY, mark.clone().into());
