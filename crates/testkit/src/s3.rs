@@ -134,7 +134,13 @@ impl S3 {
 
     /// Makes an empty bucket.
     pub fn create_bucket(&self, name: &str) {
-        std::fs::create_dir(self.folder.path().join(name)).expect("a new name");
+        std::fs::create_dir(self.bucket(name)).expect("a new name");
+    }
+
+    /// The folder whose files are the objects of a bucket.
+    #[must_use]
+    pub fn bucket(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
     }
 }
 
