@@ -188,6 +188,23 @@ async fn an_append_only_store_is_added_to_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_lets_nobody_delete_says_so() {
+    let s3 = S3::start();
+    s3.create_bucket("locked");
+    let store = DynStore::open(&in_s3(&s3, "s3://locked"), &Ctx::default()).await.unwrap();
+    let (object, bytes) = pack(b"kept");
+    store.put(object, bytes.clone(), Existing::Kept).await.unwrap();
+    s3.keep_all();
+    let before = s3.requests();
+    let refused = store.delete(object).await.unwrap_err();
+    assert_eq!(refused.class(), ErrorClass::Forbidden, "{refused:?}");
+    let told = buttress_core::chain(&refused);
+    assert!(told.contains(&object.path()) && told.contains("may not do this"), "{told}");
+    assert_eq!(s3.requests() - before, 1, "a refusal is not asked again");
+    assert_eq!(store.get(object, None).await.unwrap(), bytes);
+}
+
+#[tokio::test]
 async fn a_configuration_says_what_is_wrong_with_it() {
     let mut config = StoreConfig::default();
     config.url = "ftp://host/backup".to_owned();

@@ -1,16 +1,21 @@
 //! S3 on a free port: buckets are folders of a temporary one.
 
+use std::future::{Future, ready};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use s3s::access::S3Access;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::dto::{DeleteObjectInput, DeleteObjectsInput, ListObjectsV2Input};
 use s3s::service::S3ServiceBuilder;
+use s3s::{S3Request, S3Result};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -33,12 +38,20 @@ struct Faults {
     refused: AtomicUsize,
     unanswered: AtomicUsize,
     requests: AtomicUsize,
+    keeps_all: AtomicBool,
 }
 
 impl Faults {
     /// Whether this request is one of those that `left` counts down.
     fn takes_one(left: &AtomicUsize) -> bool {
         left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+
+    fn delete(&self) -> S3Result<()> {
+        if self.keeps_all.load(Ordering::SeqCst) {
+            return Err(s3s::s3_error!(AccessDenied, "Access Denied"));
+        }
+        Ok(())
     }
 }
 
@@ -67,9 +80,10 @@ impl S3 {
         let folder = tempfile::tempdir().expect("temporary folder");
         let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).expect("the folder is there"));
         service.set_auth(SimpleAuth::from_single(Self::ACCESS_KEY_ID, Self::SECRET_ACCESS_KEY));
+        let faults = Arc::new(Faults::default());
+        service.set_access(Access(Arc::clone(&faults)));
         service.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let service = service.build();
-        let faults = Arc::new(Faults::default());
         let listener =
             std::net::TcpListener::bind(("127.0.0.1", 0)).expect("the loopback interface has a free port");
         listener.set_nonblocking(true).expect("a socket can be asynchronous");
@@ -126,6 +140,11 @@ impl S3 {
         self.faults.unanswered.store(requests, Ordering::SeqCst);
     }
 
+    /// Refuses every delete from now on, as a bucket does whose policy or object lock forbids it.
+    pub fn keep_all(&self) {
+        self.faults.keeps_all.store(true, Ordering::SeqCst);
+    }
+
     /// How many requests have come.
     #[must_use]
     pub fn requests(&self) -> usize {
@@ -141,6 +160,43 @@ impl S3 {
     #[must_use]
     pub fn bucket(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
+    }
+}
+
+/// What is allowed, and one thing put right.
+struct Access(Arc<Faults>);
+
+type Decision<'a> = Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'a>>;
+
+// As `async_trait` writes it.
+impl S3Access for Access {
+    /// minio's client, as in restic, sends an empty delimiter for none, and the file system's listing takes it for one.
+    fn list_objects_v2<'a, 'b, 'c>(&'a self, request: &'b mut S3Request<ListObjectsV2Input>) -> Decision<'c>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        request.input.delimiter.take_if(|delimiter| delimiter.is_empty());
+        Box::pin(ready(Ok(())))
+    }
+
+    fn delete_object<'a, 'b, 'c>(&'a self, _request: &'b mut S3Request<DeleteObjectInput>) -> Decision<'c>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        Box::pin(ready(self.0.delete()))
+    }
+
+    fn delete_objects<'a, 'b, 'c>(&'a self, _request: &'b mut S3Request<DeleteObjectsInput>) -> Decision<'c>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        Box::pin(ready(self.0.delete()))
     }
 }
 
