@@ -17,7 +17,7 @@ const MOST_ROUNDS: u32 = 4;
 /// How a round ended.
 enum Round {
     InStep,
-    /// These objects were listed and are not there: nothing that came after them in the listing may be believed.
+    /// The primary is not as it was listed, and these objects are not there: what refers to them, or to what took their place, was not copied.
     Vanished(Vec<Object>),
     /// Failures were noted.
     Failed,
@@ -77,6 +77,7 @@ impl Mirror {
                 held_back => return Ok(held_back),
             }
         }
+        self.clear_fragments(replica, &wanted).await?;
         if self.config.delete {
             self.delete_extra(replica, &wanted, &there, report, failures).await
         } else {
@@ -145,7 +146,20 @@ impl Mirror {
         })
     }
 
-    /// Removes what the primary has lost since: it must be absent from two listings, one from before and one from after all was copied.
+    /// Removes what a write of ours has left half done, if the primary no longer has it and so cannot heal it.
+    async fn clear_fragments(&self, replica: &Replica, wanted: &Listing) -> Result<(), Error> {
+        let suspects = replica.suspects().clone();
+        for object in suspects.into_iter().filter(|object| !wanted.contains_key(object)) {
+            if is_damaged(&replica.store, object).await? {
+                replica.store.delete(object).await?;
+            }
+            replica.suspects().remove(&object);
+        }
+        Ok(())
+    }
+
+    /// Removes what the primary no longer has, if it has not changed since it was listed. A listing of one kind is older than that of the next, so
+    /// that one alone may show indexes from before a prune and packs from after it; when a second one is the same, nothing changed in between.
     async fn delete_extra(
         &self,
         replica: &Arc<Replica>,
@@ -155,12 +169,12 @@ impl Mirror {
         failures: &mut Vec<Failure>,
     ) -> Result<Round, Error> {
         let now = list(&self.primary).await?;
+        if now.len() != wanted.len() || now.keys().any(|object| !wanted.contains_key(object)) {
+            return Ok(Round::Vanished(Vec::new()));
+        }
         let extra = |kind| {
-            there
-                .keys()
-                .copied()
-                .filter(move |object| object.kind() == kind)
-                .filter(|object| !wanted.contains_key(object) && !now.contains_key(object))
+            let of_kind = there.keys().copied().filter(move |object| object.kind() == kind);
+            of_kind.filter(|object| !wanted.contains_key(object))
         };
         let packs = there.keys().filter(|object| object.kind() == ObjectKind::Pack).count();
         let gone = extra(ObjectKind::Pack).count();
@@ -219,6 +233,18 @@ fn missing(wanted: &Listing, there: &Listing, replica: &Replica) -> Vec<Object> 
         |listed: &Listed| there.get(&listed.object).is_some_and(|found| found.size == listed.size);
     let is_missing = |listed: &&Listed| !same_size(listed) || suspects.contains(&listed.object);
     wanted.values().filter(is_missing).map(|listed| listed.object).collect()
+}
+
+/// Whether two reads find it damaged: nothing is removed because of a single one.
+async fn is_damaged(store: &DynStore, object: Object) -> Result<bool, Error> {
+    for _ in 0..2 {
+        match read_whole(store, object).await {
+            Ok(_) | Err(Error::Missing { .. }) => return Ok(false),
+            Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
 }
 
 async fn copy(from: DynStore, to: Arc<Replica>, object: Object) -> Result<u64, Error> {
