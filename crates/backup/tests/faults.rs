@@ -92,7 +92,7 @@ async fn each_fault_does_what_it_says() {
     let (_kept, store) = faulty(Faults { junk: 1.0, ..Faults::default() });
     let junk = store.list(ObjectKind::Pack).await.unwrap();
     assert_eq!(junk.len(), 1);
-    assert!(matches!(store.get(junk[0].object, None).await, Err(Error::Missing { .. })));
+    assert!(matches!(store.get(junk.first().unwrap().object, None).await, Err(Error::Missing { .. })));
 
     let (_kept, store) = faulty(Faults { flips: 1.0, ..Faults::default() });
     store.put(object, bytes.clone(), Existing::Kept).await.unwrap();

@@ -69,7 +69,8 @@ impl Store for Memory {
         self.reads();
         let bytes = self.objects().get(&object).cloned();
         let bytes = bytes.ok_or_else(|| Error::Missing { object, place: self.place() })?;
-        let range = range.map_or(0..bytes.len(), |range| range.start as usize..range.end as usize);
+        let at = |position| usize::try_from(position).unwrap();
+        let range = range.map_or(0..bytes.len(), |range| at(range.start)..at(range.end));
         if range.end > bytes.len() {
             let problem = "it ends before".to_owned();
             return Err(Error::Damaged { object: object.path(), place: self.place(), problem });

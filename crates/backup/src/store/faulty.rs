@@ -263,7 +263,7 @@ impl<S: Store> Store for Faulty<S> {
 
 /// What is visible of a write that was cut off.
 fn torn_apart(bytes: &Bytes, chance: &Random) -> Bytes {
-    let kept = (bytes.len() as f64 * chance.fraction()) as usize;
+    let kept = somewhere_in(bytes, chance);
     let prefix = bytes.slice(..kept);
     match chance.number() % 3 {
         0 => prefix,
@@ -276,9 +276,14 @@ fn torn_apart(bytes: &Bytes, chance: &Random) -> Bytes {
     }
 }
 
+fn somewhere_in(bytes: &[u8], chance: &Random) -> usize {
+    let length = (bytes.len() as u64).max(1);
+    usize::try_from(chance.number() % length).unwrap_or_default()
+}
+
 fn with_a_bit_flipped(bytes: &Bytes, chance: &Random) -> Bytes {
     let mut bytes = BytesMut::from(bytes.as_ref());
-    let at = (bytes.len() as f64 * chance.fraction()) as usize;
+    let at = somewhere_in(&bytes, chance);
     if let Some(byte) = bytes.get_mut(at) {
         *byte ^= 1 << (chance.number() % 8);
     }

@@ -65,7 +65,7 @@ impl Store for Folder {
     }
 
     async fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
-        self.run("read", object.path(), move |root| get(root, object, range)).await
+        self.run("read", object.path(), move |root| get(root, object, range.as_ref())).await
     }
 
     async fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
@@ -153,11 +153,11 @@ fn remove_leftovers(root: &Path) {
     }
 }
 
-fn get(root: &Path, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
+fn get(root: &Path, object: Object, range: Option<&Range<u64>>) -> Result<Bytes, Error> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(root.join(object.path()))?;
         let mut bytes = Vec::new();
-        if let Some(range) = &range {
+        if let Some(range) = range {
             let length = range.end.saturating_sub(range.start);
             file.seek(SeekFrom::Start(range.start))?;
             bytes.reserve_exact(usize::try_from(length).unwrap_or_default().min(LARGEST_RESERVE));
@@ -175,7 +175,7 @@ fn get(root: &Path, object: Object, range: Option<Range<u64>>) -> Result<Bytes, 
         _ => failed(root, "read", object.path(), error),
     })?;
     let bytes = Bytes::from(bytes);
-    super::check_range(object, &root.display().to_string(), range.as_ref(), &bytes)?;
+    super::check_range(object, &root.display().to_string(), range, &bytes)?;
     Ok(bytes)
 }
 
