@@ -4,10 +4,12 @@
 use std::fs;
 use std::process::Command;
 
+use buttress_backup::mirror::{Mirror, MirrorConfig, Share};
 use buttress_backup::store::{DynStore, Existing, Folder, Store, StoreConfig};
-use buttress_backup::{Id, ObjectKind};
+use buttress_backup::{BackupJob, CheckDepth, Id, ObjectKind, Repository, RestoreJob};
 use buttress_core::Ctx;
 use buttress_testkit::S3;
+use secrecy::SecretString;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restic_finds_in_s3_what_a_store_put_there_and_a_store_what_restic_did() {
@@ -51,6 +53,45 @@ async fn restic_finds_in_s3_what_a_store_put_there_and_a_store_what_restic_did()
     }
 }
 
+/// The engine and restic work in one bucket, each on what the other wrote, and the bucket is mirrored into a folder that both open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_and_restic_share_a_repository_in_s3_and_its_replica() {
+    let s3 = S3::start();
+    s3.create_bucket("backups");
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    fs::write(files.join("first.txt"), "of the engine").unwrap();
+    let (ctx, password) = (Ctx::default(), SecretString::from(PASSWORD));
+    let store = in_s3(&s3, "s3://backups/shared").await;
+    let ours = Repository::init(store.clone(), &password, &ctx).await.unwrap();
+    ours.backup(BackupJob::new().folder(&files)).await.unwrap();
+
+    let theirs = format!("s3:{}/backups/shared", s3.endpoint());
+    restic(&theirs, &["check", "--read-data"]);
+    fs::write(files.join("second.txt"), "of restic").unwrap();
+    restic(&theirs, &["backup", files.to_str().unwrap()]);
+    ours.check(CheckDepth::Data).await.unwrap();
+
+    let replica = Folder::new(folder.path().join("replica"));
+    let replicas = vec![DynStore::new(replica.clone())];
+    let mirror = Mirror::new(store, replicas, &MirrorConfig::default(), &ctx).unwrap();
+    mirror.sync().await.unwrap();
+    mirror.verify(Share::ALL).await.unwrap();
+    restic(&replica.place(), &["check", "--read-data"]);
+    let copy = Repository::open(DynStore::new(replica), &password, &ctx).await.unwrap();
+    let snapshots = copy.snapshots().await.unwrap();
+    assert_eq!(snapshots.len(), 2);
+    let newest = snapshots.iter().max_by_key(|snapshot| snapshot.time).unwrap();
+    let target = folder.path().join("restored");
+    copy.restore(newest, RestoreJob::new(&target)).await.unwrap();
+    let restored = target.join(files.strip_prefix("/").unwrap());
+    assert_eq!(fs::read_to_string(restored.join("first.txt")).unwrap(), "of the engine");
+    assert_eq!(fs::read_to_string(restored.join("second.txt")).unwrap(), "of restic");
+}
+
+const PASSWORD: &str = "of the test";
+
 async fn in_s3(s3: &S3, url: &str) -> DynStore {
     let mut config = StoreConfig::default();
     url.clone_into(&mut config.url);
@@ -64,7 +105,7 @@ fn restic(repository: &str, arguments: &[&str]) {
     let done = Command::new("restic")
         .args(["--no-cache", "-r", repository])
         .args(arguments)
-        .env("RESTIC_PASSWORD", "of the test")
+        .env("RESTIC_PASSWORD", PASSWORD)
         .env("AWS_ACCESS_KEY_ID", S3::ACCESS_KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", S3::SECRET_ACCESS_KEY)
         .output()
