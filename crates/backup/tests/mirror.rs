@@ -379,7 +379,7 @@ async fn a_damaged_object_is_named_and_never_copied_and_healed_from_where_it_is_
     let damaged = damage(&world.primary, ObjectKind::Pack);
     // The replica has it, of the same size: nothing is copied. One that lacks it does not get it, nor what comes after.
     mirror.sync().await.unwrap();
-    second.change(|objects| objects.clear());
+    second.change(BTreeMap::clear);
     assert_eq!(failures(mirror.sync().await.unwrap_err()), [format!("{damaged} in memory")]);
     assert_eq!(first.objects(), good);
     assert!(!second.objects().contains_key(&damaged));
