@@ -211,7 +211,8 @@ impl Classify for Error {
 pub(crate) fn class_of_io(error: &io::Error) -> ErrorClass {
     match error.kind() {
         io::ErrorKind::NotFound => ErrorClass::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorClass::Forbidden,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorClass::Forbidden,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorClass::Overloaded,
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => ErrorClass::Invalid,
         _ => ErrorClass::Unavailable,
     }

@@ -3,6 +3,8 @@
 mod error;
 mod format;
 mod id;
+pub mod metrics;
+pub mod mirror;
 mod repository;
 pub mod store;
 

@@ -3,7 +3,7 @@
 
 use buttress_connect::blobs::{Blobs, BlobsConfig};
 use buttress_connect::{ConnectionConfig, Error};
-use buttress_core::{ByteSize, Classify, ErrorClass, Validate};
+use buttress_core::{ByteSize, Classify, ErrorClass, Validate, chain};
 use buttress_testkit::S3;
 use bytes::Bytes;
 
@@ -26,6 +26,26 @@ async fn keeps_its_promises(mut config: BlobsConfig) {
     blobs.put("other", Bytes::new()).await.unwrap();
     assert_eq!(blobs.list("a").await.unwrap(), ["a/b/two", "a/one"]);
     assert!(blobs.list("nothing").await.unwrap().is_empty());
+
+    for (range, expected) in
+        [(0..6, "second"), (2..4, "co"), (3..100, "ond"), (6..7, ""), (99..100, ""), (1..1, "")]
+    {
+        let bytes = blobs.get_range("a/one", range.clone()).await.unwrap();
+        assert_eq!(bytes, expected, "{range:?}");
+    }
+    for range in [0..1, 1..1] {
+        let missing = blobs.get_range("a/none", range).await.unwrap_err();
+        assert!(matches!(missing, Error::NoBlob { .. }), "{missing}");
+    }
+    let large = blobs.get_range("a/one", 0..1025).await.unwrap_err();
+    assert_eq!(large.class(), ErrorClass::TooLarge);
+    let listed = blobs.list_about("a").await.unwrap();
+    let sizes: Vec<_> = listed.iter().map(|blob| (blob.name.as_str(), blob.size)).collect();
+    assert_eq!(sizes, [("a/b/two", 0), ("a/one", 6)]);
+    let one = blobs.about("a/one").await.unwrap().unwrap();
+    assert_eq!(one.size, 6);
+    assert!(one.modified.unwrap().elapsed().unwrap_or_default() < std::time::Duration::from_hours(1));
+    assert_eq!(blobs.about("a/none").await.unwrap(), None);
 
     blobs.delete("a/one").await.unwrap();
     blobs.delete("a/one").await.unwrap();
@@ -64,6 +84,103 @@ async fn s3_does_not_let_everybody_in() {
     let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
     let error = blobs.put("a", Bytes::new()).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Forbidden, "{error:?}");
+}
+
+#[tokio::test]
+async fn s3_says_what_is_wrong_with_who_asks() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let good = in_s3(&s3, "s3://documents");
+    let mut guessed = good.clone();
+    guessed.s3.secret_access_key = Some("guessed".to_owned());
+    let mut unknown = good.clone();
+    unknown.s3.access_key_id = Some("nobody".to_owned());
+    for (config, told) in [(guessed, "`secret_access_key` is not that"), (unknown, "does not know")] {
+        let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
+        for error in [
+            blobs.list("a").await.unwrap_err(),
+            blobs.put("a", Bytes::new()).await.unwrap_err(),
+            blobs.put_new("a", Bytes::new()).await.unwrap_err(),
+            blobs.get_range("a", 0..1).await.unwrap_err(),
+            blobs.delete("a").await.unwrap_err(),
+        ] {
+            assert_eq!(error.class(), ErrorClass::Forbidden, "{error:?}");
+            assert!(chain(&error).contains(told), "{error:?}");
+        }
+        // The answer to HEAD has no body that could tell more.
+        assert_eq!(blobs.has("a").await.unwrap_err().class(), ErrorClass::Forbidden);
+    }
+
+    let nowhere = in_s3(&s3, "s3://nowhere");
+    let blobs = Blobs::open(&nowhere, &ConnectionConfig::default()).await.unwrap();
+    let error = blobs.list("a").await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::NotFound, "{error:?}");
+    assert!(chain(&error).contains("no such bucket"), "{error:?}");
+}
+
+#[tokio::test]
+async fn s3_says_that_a_clock_is_wrong() {
+    let s3 = S3::start_with_another_time();
+    s3.create_bucket("documents");
+    let config = in_s3(&s3, "s3://documents");
+    let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
+    let error = blobs.put("a", Bytes::new()).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Forbidden, "{error:?}");
+    assert!(chain(&error).contains("clocks of this machine and of the server"), "{error:?}");
+}
+
+#[tokio::test]
+async fn s3_is_asked_again_after_a_failure_that_passes_and_not_for_ever() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let config = in_s3(&s3, "s3://documents");
+    let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
+    s3.refuse(2);
+    blobs.put("one", Bytes::from_static(b"1")).await.unwrap();
+    s3.refuse(2);
+    assert_eq!(blobs.get("one").await.unwrap(), "1");
+    s3.refuse(2);
+    assert_eq!(blobs.list_about("one").await.unwrap(), []);
+
+    s3.refuse(100);
+    let before = s3.requests();
+    let error = blobs.get("one").await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+    assert_eq!(s3.requests() - before, 4);
+    s3.refuse(0);
+
+    // Done, but the answer was lost: the second try finds its own blob.
+    s3.lose_answers(1);
+    assert!(blobs.put_new("new", Bytes::from_static(b"mine")).await.unwrap());
+    s3.lose_answers(1);
+    assert!(!blobs.put_new("new", Bytes::from_static(b"mine")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_large_blob_goes_to_s3_in_parts() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let config = in_s3(&s3, "s3://documents/with/prefix");
+    let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
+    let bytes: Bytes = (0..(17_u32 << 20) / 4).flat_map(u32::to_le_bytes).collect();
+    let before = s3.requests();
+    blobs.put("large", bytes.clone()).await.unwrap();
+    assert_eq!(s3.requests() - before, 5, "it is begun, has three parts, and is completed");
+    assert!(blobs.get("large").await.unwrap() == bytes);
+    let seam = 8 << 20;
+    let across = blobs.get_range("large", seam - 3..seam + 5).await.unwrap();
+    assert_eq!(across, bytes.slice((8 << 20) - 3..(8 << 20) + 5));
+
+    // In the place of another, with a part refused and an answer lost.
+    let other = bytes.slice(4..);
+    s3.refuse(1);
+    s3.lose_answers(1);
+    blobs.put("large", other.clone()).await.unwrap();
+    assert!(blobs.get("large").await.unwrap() == other);
+    // Not conditional in parts, so that it is never half an answer.
+    assert!(!blobs.put_new("large", bytes.clone()).await.unwrap());
+    assert!(blobs.put_new("large-too", bytes.clone()).await.unwrap());
+    assert!(blobs.get("large-too").await.unwrap() == bytes);
 }
 
 fn in_s3(s3: &S3, url: &str) -> BlobsConfig {

@@ -1,11 +1,12 @@
 //! A repository in a folder, laid out as restic lays it out.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -16,17 +17,23 @@ use crate::id::{Object, ObjectKind};
 
 /// A folder of this machine or of a network's file system.
 ///
-/// An object is written under another name in `tmp`, synced, renamed, and its folder synced.
+/// An object is written under another name in `tmp`, synced, renamed, and its folder synced. Its file can be read by its owner alone, and
+/// written by nobody. What killed writers have left in `tmp` is removed with the first write: a living one holds a lock on its file.
+///
+/// Names are digits and small letters, so that a file system that does not tell letters apart by case will do. Folders and objects may be
+/// symbolic links to other disks.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: Arc<Path>,
+    /// Whether this process has looked for what others left.
+    tidied: Arc<AtomicBool>,
 }
 
 impl Folder {
     /// The folder at `path`. It is made when something is written to it.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { root: path.into().into() }
+        Self { root: path.into().into(), tidied: Arc::default() }
     }
 
     /// Runs `work` on a thread that may wait for a disk.
@@ -47,14 +54,18 @@ impl Folder {
 
 impl Store for Folder {
     async fn put(&self, object: Object, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
+        let tidied = Arc::clone(&self.tidied);
         self.run("write", object.path(), move |root| {
+            if !tidied.swap(true, Ordering::Relaxed) {
+                remove_leftovers(root);
+            }
             put(root, object, &bytes, existing).map_err(|error| failed(root, "write", object.path(), error))
         })
         .await
     }
 
     async fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
-        self.run("read", object.path(), move |root| get(root, object, range)).await
+        self.run("read", object.path(), move |root| get(root, object, range.as_ref())).await
     }
 
     async fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
@@ -93,19 +104,33 @@ fn put(root: &Path, object: Object, bytes: &[u8], existing: Existing) -> io::Res
     Ok(written)
 }
 
-/// A file that nobody knows of yet. Gone when dropped, unless renamed.
-struct Unfinished(PathBuf);
+/// A file that nobody knows of yet, locked for as long as it is written. Gone when dropped, unless renamed.
+struct Unfinished(PathBuf, File);
 
 impl Unfinished {
     fn write(root: &Path, bytes: &[u8]) -> io::Result<Self> {
         let folder = root.join("tmp");
         make_folder(&folder)?;
-        let name = format!("{}-{:016x}", std::process::id(), buttress_core::unique_number());
-        let unfinished = Self(folder.join(name));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished.0)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let mut unfinished = Self::begin(&folder)?;
+        unfinished.1.write_all(bytes)?;
+        unfinished.1.sync_all()?;
         Ok(unfinished)
+    }
+
+    fn begin(folder: &Path) -> io::Result<Self> {
+        loop {
+            let name = format!("{}-{:016x}", std::process::id(), buttress_core::unique_number());
+            let path = folder.join(name);
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o400).open(&path)?;
+            let unfinished = Self(path, file);
+            match unfinished.1.try_lock() {
+                // Between making and locking it, it looked like a dead writer's, and may have been removed as such.
+                Ok(()) if unfinished.1.metadata()?.nlink() > 0 => return Ok(unfinished),
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                // A file system without locks; nobody else will hold one either.
+                Err(TryLockError::Error(_)) => return Ok(unfinished),
+            }
+        }
     }
 }
 
@@ -116,11 +141,23 @@ impl Drop for Unfinished {
     }
 }
 
-fn get(root: &Path, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
+/// Removes the files of writers that were killed. Where that fails nothing is lost but room.
+fn remove_leftovers(root: &Path) {
+    for entry in entries(&root.join("tmp")).into_iter().flatten().flatten() {
+        // A lock is let go when its process ends, however that ends. Where there are no locks, nothing is removed.
+        if let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn get(root: &Path, object: Object, range: Option<&Range<u64>>) -> Result<Bytes, Error> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(root.join(object.path()))?;
         let mut bytes = Vec::new();
-        if let Some(range) = &range {
+        if let Some(range) = range {
             let length = range.end.saturating_sub(range.start);
             file.seek(SeekFrom::Start(range.start))?;
             bytes.reserve_exact(usize::try_from(length).unwrap_or_default().min(LARGEST_RESERVE));
@@ -137,20 +174,9 @@ fn get(root: &Path, object: Object, range: Option<Range<u64>>) -> Result<Bytes, 
         io::ErrorKind::NotFound => Error::Missing { object, place: root.display().to_string() },
         _ => failed(root, "read", object.path(), error),
     })?;
-    if let Some(range) = range
-        && bytes.len() as u64 != range.end.saturating_sub(range.start)
-    {
-        return Err(Error::Damaged {
-            object: object.path(),
-            place: root.display().to_string(),
-            problem: format!(
-                "it ends before byte {}, at {}",
-                range.end,
-                range.start.saturating_add(bytes.len() as u64)
-            ),
-        });
-    }
-    Ok(bytes.into())
+    let bytes = Bytes::from(bytes);
+    super::check_range(object, &root.display().to_string(), range, &bytes)?;
+    Ok(bytes)
 }
 
 /// A range that a damaged index asks for is not believed before the bytes are there.
@@ -158,53 +184,54 @@ const LARGEST_RESERVE: usize = 64 << 20;
 
 fn list(root: &Path, kind: ObjectKind) -> io::Result<Vec<Listed>> {
     let mut found = Vec::new();
+    let top = root.join(kind.folder());
     match kind {
-        ObjectKind::Config => match fs::metadata(root.join(kind.folder())) {
-            Ok(about) => found.push(Listed {
-                object: Object::CONFIG,
-                size: about.len(),
-                modified: about.modified().ok(),
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        },
+        ObjectKind::Config => found.extend(look(&top, Object::CONFIG)?),
         ObjectKind::Pack => {
-            for folder in entries(&root.join(kind.folder()))? {
+            for folder in entries(&top)? {
                 let folder = folder?;
-                if folder.file_type()?.is_dir() {
-                    list_folder(&folder.path(), kind, &mut found)?;
-                }
+                list_folder(&folder.path(), kind, &mut found)?;
             }
         }
-        _ => list_folder(&root.join(kind.folder()), kind, &mut found)?,
+        _ => list_folder(&top, kind, &mut found)?,
     }
-    Ok(found)
+    // What bears the name of an object and lies where that object would not be found is none.
+    found.retain(|(path, listed)| *path == root.join(listed.object.path()));
+    Ok(found.into_iter().map(|(_, listed)| listed).collect())
 }
 
-fn list_folder(folder: &Path, kind: ObjectKind, found: &mut Vec<Listed>) -> io::Result<()> {
+type Found = (PathBuf, Listed);
+
+fn list_folder(folder: &Path, kind: ObjectKind, found: &mut Vec<Found>) -> io::Result<()> {
     for entry in entries(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(id) = name.to_str().and_then(crate::Id::parse) else { continue };
-        // Gone between the listing and the look: it was deleted, and is not there.
-        let about = match entry.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            about => about?,
-        };
-        found.push(Listed {
-            object: Object::new(kind, id),
-            size: about.len(),
-            modified: about.modified().ok(),
-        });
+        found.extend(look(&entry.path(), Object::new(kind, id))?);
     }
     Ok(())
 }
 
-/// The entries of a folder; of one that is not there, none.
+fn look(path: &Path, object: Object) -> io::Result<Option<Found>> {
+    match fs::metadata(path) {
+        Ok(about) if about.is_file() => {
+            let listed = Listed { object, size: about.len(), modified: about.modified().ok() };
+            Ok(Some((path.to_owned(), listed)))
+        }
+        Ok(_) => Ok(None),
+        // Deleted since its folder was read, it is not there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The entries of a folder; of one that is not there, or that is none, none.
 fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirEntry>>> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(Some(entries).into_iter().flatten()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None.into_iter().flatten())
+        }
         Err(error) => Err(error),
     }
 }
@@ -224,7 +251,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     }
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
     above.map_or(Ok(()), make_folder)?;
-    match fs::create_dir(folder) {
+    match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         made => made?,
     }

@@ -1,6 +1,14 @@
 //! Where the objects of a repository are kept.
 
+mod append_only;
+mod blobs;
+mod config;
+#[cfg(feature = "test-util")]
+pub mod contract;
+#[cfg(feature = "test-util")]
+pub mod faulty;
 mod folder;
+mod retrying;
 
 use std::future::Future;
 use std::ops::Range;
@@ -10,7 +18,11 @@ use std::time::SystemTime;
 use buttress_core::BoxFuture;
 use bytes::Bytes;
 
+pub use append_only::AppendOnly;
+pub use blobs::BlobStore;
+pub use config::StoreConfig;
 pub use folder::Folder;
+pub use retrying::{RetryConfig, Retrying};
 
 use crate::Error;
 use crate::id::{Object, ObjectKind};
@@ -21,6 +33,7 @@ use crate::id::{Object, ObjectKind};
 /// place at the same time. The suite `store::contract` (feature `test-util`) tells whether a place keeps that.
 pub trait Store: Send + Sync + 'static {
     /// Writes an object; whether it was written, which with [`Existing::Kept`] only the first of several writers is told.
+    /// (Of writers of the same bytes another may be told so too, if what it was told at first got lost.)
     fn put(
         &self,
         object: Object,
@@ -44,6 +57,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// The place, for people: a path, `s3://bucket/prefix`. No credentials.
     fn place(&self) -> String;
+}
+
+/// Refuses fewer bytes than a range asked for.
+fn check_range(object: Object, place: &str, range: Option<&Range<u64>>, bytes: &Bytes) -> Result<(), Error> {
+    let Some(range) = range else { return Ok(()) };
+    let read = bytes.len() as u64;
+    if read == range.end.saturating_sub(range.start) {
+        return Ok(());
+    }
+    let problem = if read == 0 {
+        format!("it ends before byte {}", range.start)
+    } else {
+        format!("it ends before byte {}, at {}", range.end, range.start.saturating_add(read))
+    };
+    Err(Error::Damaged { object: object.path(), place: place.to_owned(), problem })
 }
 
 /// What becomes of an object that is there already.

@@ -1,14 +1,15 @@
 //! Blobs in a folder: each a file, written aside, flushed, and given its name in one step.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read as _, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use buttress_core::ErrorClass;
 use bytes::Bytes;
 
-use super::Existing;
+use super::{BlobInfo, Existing, Read};
 use crate::Error;
 
 /// Where files are written before they have a name. No blob's name can begin with a dot.
@@ -36,16 +37,16 @@ impl Folder {
         self.run(move |root| write(root, &root.join(name), &bytes, existing)).await
     }
 
-    pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>, Error> {
+    pub(super) async fn read(&self, name: &str, range: Option<Range<u64>>, max: u64) -> Result<Read, Error> {
         let name = name.to_owned();
-        self.run(move |root| there(fs::read(root.join(name))).map(|bytes| bytes.map(Bytes::from))).await
+        self.run(move |root| read(&root.join(name), range, max)).await
     }
 
-    pub(super) async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
+    pub(super) async fn about(&self, name: &str) -> Result<Option<BlobInfo>, Error> {
         let name = name.to_owned();
         self.run(move |root| {
-            let data = there(fs::metadata(root.join(name)))?;
-            Ok(data.filter(fs::Metadata::is_file).map(|data| data.len()))
+            let data = there(fs::metadata(root.join(&name)))?;
+            Ok(data.filter(fs::Metadata::is_file).map(|data| about(name, &data)))
         })
         .await
     }
@@ -55,22 +56,25 @@ impl Folder {
         self.run(move |root| there(fs::remove_file(root.join(name))).map(drop)).await
     }
 
-    pub(super) async fn list(&self, part: &str) -> Result<Vec<String>, Error> {
+    pub(super) async fn list(&self, part: &str) -> Result<Vec<BlobInfo>, Error> {
         let part = part.to_owned();
         self.run(move |root| {
-            let mut names = Vec::new();
+            let mut blobs = Vec::new();
             let mut folders = vec![root.join(part)];
             while let Some(folder) = folders.pop() {
                 for entry in there(fs::read_dir(folder))?.into_iter().flatten() {
                     let entry = entry?;
                     if entry.file_type()?.is_dir() {
                         folders.push(entry.path());
-                    } else if let Ok(path) = entry.path().strip_prefix(root) {
-                        names.push(path.to_string_lossy().into_owned());
+                    } else if let Ok(path) = entry.path().strip_prefix(root)
+                        // Deleted since its folder was read, it is not there.
+                        && let Some(data) = there(entry.metadata())?
+                    {
+                        blobs.push(about(path.to_string_lossy().into_owned(), &data));
                     }
                 }
             }
-            Ok(names)
+            Ok(blobs)
         })
         .await
     }
@@ -118,6 +122,24 @@ fn write(root: &Path, path: &Path, bytes: &[u8], existing: Existing) -> io::Resu
     }
     File::open(folder)?.sync_all()?;
     Ok(true)
+}
+
+fn read(path: &Path, range: Option<Range<u64>>, max: u64) -> io::Result<Read> {
+    let Some(mut file) = there(File::open(path))? else { return Ok(Read::Missing) };
+    let size = file.metadata()?.len();
+    let range = range.unwrap_or(0..size);
+    let length = range.end.min(size).saturating_sub(range.start);
+    if length > max {
+        return Ok(Read::TooLarge(length));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.seek(SeekFrom::Start(range.start))?;
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(Read::Bytes(bytes.into()))
+}
+
+fn about(name: String, data: &fs::Metadata) -> BlobInfo {
+    BlobInfo { name, size: data.len(), modified: data.modified().ok() }
 }
 
 /// Makes `folder` and those between it and `root`, each of them on the disk.

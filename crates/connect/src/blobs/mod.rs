@@ -22,8 +22,10 @@ mod folder;
 #[cfg(feature = "s3")]
 mod s3;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use buttress_core::{ByteSize, ErrorClass, Probe, Validate, Violations, Vitality};
 use bytes::Bytes;
@@ -133,6 +135,10 @@ impl Validate for BlobsConfig {
 /// A name is 1 to [`Blobs::MAX_NAME`] bytes of letters, digits and `. _ -`, in parts separated by `/`; no part begins
 /// with a dot. A blob is seen whole or not at all: one that was being written when its writer was killed is not there.
 /// What [`put`](Blobs::put) and [`put_new`](Blobs::put_new) have acknowledged is on the disk.
+///
+/// S3 is asked again after a failure that may pass, three times and for as long as [`ConnectionConfig::timeout`]; a request may take 30 s.
+/// A blob over 16 MiB is put in parts, each a request of its own; give the bucket a rule that removes unfinished uploads after some days, for
+/// those of a writer that was killed. [`put_new`](Blobs::put_new) is always one request, since only that can be made to depend on what is there.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     place: Place,
@@ -208,15 +214,36 @@ impl Blobs {
     /// [`Error::BlobName`]; [`Error::NoBlob`]; [`Error::Failed`], of class `TooLarge` for one over
     /// [`BlobsConfig::max`], which is not read.
     pub async fn get(&self, name: &str) -> Result<Bytes, Error> {
+        self.read(name, None).await
+    }
+
+    /// Reads the bytes of a blob from `range.start` up to `range.end`; fewer, or none, where the blob ends before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BlobName`]; [`Error::NoBlob`]; [`Error::Failed`], of class `TooLarge` for a range over [`BlobsConfig::max`].
+    pub async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, Error> {
+        if range.is_empty() {
+            // S3 has no empty ranges; that the blob is there is still part of the answer.
+            return if self.has(name).await? { Ok(Bytes::new()) } else { Err(self.missing(name)) };
+        }
+        self.check_size(name, range.end - range.start)?;
+        self.read(name, Some(range)).await
+    }
+
+    async fn read(&self, name: &str, range: Option<Range<u64>>) -> Result<Bytes, Error> {
         check_name(name)?;
-        let size = self.size(name).await?.ok_or_else(|| self.missing(name))?;
-        self.check_size(name, size)?;
-        let bytes = match &self.place {
-            Place::Folder(folder) => folder.read(name).await?,
+        let max = self.max.bytes();
+        let read = match &self.place {
+            Place::Folder(folder) => folder.read(name, range, max).await?,
             #[cfg(feature = "s3")]
-            Place::S3(s3) => s3.read(name).await?,
+            Place::S3(s3) => s3.read(name, range, max).await?,
         };
-        bytes.ok_or_else(|| self.missing(name))
+        match read {
+            Read::Bytes(bytes) => Ok(bytes),
+            Read::Missing => Err(self.missing(name)),
+            Read::TooLarge(size) => Err(self.too_large(name, size)),
+        }
     }
 
     /// Whether there is a blob of that name.
@@ -225,8 +252,21 @@ impl Blobs {
     ///
     /// [`Error::BlobName`], [`Error::Failed`].
     pub async fn has(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.about(name).await?.is_some())
+    }
+
+    /// The size of a blob and when it was written; none if there is no blob of that name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BlobName`], [`Error::Failed`].
+    pub async fn about(&self, name: &str) -> Result<Option<BlobInfo>, Error> {
         check_name(name)?;
-        Ok(self.size(name).await?.is_some())
+        match &self.place {
+            Place::Folder(folder) => folder.about(name).await,
+            #[cfg(feature = "s3")]
+            Place::S3(s3) => s3.about(name).await,
+        }
     }
 
     /// Removes a blob; one that is not there is removed already.
@@ -249,22 +289,30 @@ impl Blobs {
     ///
     /// [`Error::BlobName`], [`Error::Failed`].
     pub async fn list(&self, part: &str) -> Result<Vec<String>, Error> {
+        Ok(self.list_about(part).await?.into_iter().map(|blob| blob.name).collect())
+    }
+
+    /// The blobs whose names begin with `part/`, in order of their names, with what [`about`](Blobs::about) tells of each: from the listing
+    /// alone, a request for each thousand of them in S3. Some hundred bytes of memory for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BlobName`], [`Error::Failed`].
+    pub async fn list_about(&self, part: &str) -> Result<Vec<BlobInfo>, Error> {
         check_name(part)?;
-        let mut names = match &self.place {
+        let mut blobs = match &self.place {
             Place::Folder(folder) => folder.list(part).await?,
             #[cfg(feature = "s3")]
             Place::S3(s3) => s3.list(part).await?,
         };
-        names.sort();
-        Ok(names)
+        blobs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(blobs)
     }
 
-    async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
-        match &self.place {
-            Place::Folder(folder) => folder.size(name).await,
-            #[cfg(feature = "s3")]
-            Place::S3(s3) => s3.size(name).await,
-        }
+    /// The place, for people: the folder, or `s3://bucket/prefix`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.shown().1
     }
 
     /// For people: the folder, or the bucket.
@@ -281,13 +329,34 @@ impl Blobs {
     }
 
     fn check_size(&self, name: &str, bytes: u64) -> Result<(), Error> {
-        if bytes <= self.max.bytes() {
-            return Ok(());
-        }
+        if bytes <= self.max.bytes() { Ok(()) } else { Err(self.too_large(name, bytes)) }
+    }
+
+    fn too_large(&self, name: &str, bytes: u64) -> Error {
         let (backend, place) = self.shown();
         let source = format!("`{name}` has {bytes} bytes, more than `max` = {} allows", self.max);
-        Err(Error::Failed { backend, place, class: ErrorClass::TooLarge, source: source.into() })
+        Error::Failed { backend, place, class: ErrorClass::TooLarge, source: source.into() }
     }
+}
+
+/// A blob without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobInfo {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it was written, by the clock of the place; in S3 to the second.
+    pub modified: Option<SystemTime>,
+}
+
+/// What came of reading.
+enum Read {
+    Bytes(Bytes),
+    Missing,
+    /// It has so many bytes, and was not read.
+    TooLarge(u64),
 }
 
 impl Probe for Blobs {

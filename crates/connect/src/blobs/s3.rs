@@ -1,19 +1,33 @@
 //! Blobs in S3, or in what speaks like it.
 
-use std::io::Read;
+use std::io::Read as _;
+use std::ops::Range;
 
-use buttress_core::ErrorClass;
+use buttress_core::{ErrorClass, unique_number};
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, Error as StoreError, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, RetryConfig,
+    Attribute, Attributes, BackoffConfig, Certificate, ClientOptions, Error as StoreError, GetOptions,
+    GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
 };
 
-use super::{Existing, S3Config};
+use super::{BlobInfo, Existing, Read, S3Config};
 use crate::error::Told;
 use crate::{ConnectionConfig, Error, tls};
+
+/// A blob over this size is put in parts, so that none of them meets the time limit of a request, and a lost one is sent again alone.
+const IN_PARTS: usize = 16 << 20;
+/// S3 takes no part under 5 MiB, but for the last.
+const PART: usize = 8 << 20;
+const PARTS_AT_ONCE: usize = 3;
+/// A blob over this size is not sent to a name that is taken.
+const LOOK_FIRST: usize = 64 << 10;
+
+/// Who wrote a blob: a mark of the request that made it.
+const MADE_BY: Attribute = Attribute::Metadata(std::borrow::Cow::Borrowed("made-by"));
 
 #[derive(Debug)]
 pub(super) struct S3 {
@@ -68,46 +82,99 @@ impl S3 {
     }
 
     pub(super) async fn write(&self, name: &str, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
-        let mode = match existing {
-            Existing::Replaced => PutMode::Overwrite,
-            Existing::Kept => PutMode::Create,
+        let path = self.path(name);
+        let written = match existing {
+            Existing::Kept => self.create(&path, bytes).await,
+            Existing::Replaced if bytes.len() > IN_PARTS => {
+                self.put_in_parts(&path, &bytes).await.map(|()| true)
+            }
+            Existing::Replaced => self.store.put(&path, bytes.into()).await.map(|_| true),
         };
-        let options = PutOptions { mode, ..PutOptions::default() };
-        match self.store.put_opts(&self.path(name), PutPayload::from(bytes), options).await {
+        written.map_err(|error| failed(&self.bucket, &error))
+    }
+
+    /// Puts a blob that must be new. A server may have done it and answered with a failure, and then tell the next try that the blob is there:
+    /// the mark says whether it is ours.
+    async fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, StoreError> {
+        // A server refuses before it has read a large blob, and hangs up: whoever is still sending may not hear why.
+        if bytes.len() > LOOK_FIRST && self.store.head(path).await.is_ok() {
+            return Ok(false);
+        }
+        let mark = format!("{:016x}", unique_number());
+        let mut attributes = Attributes::new();
+        attributes.insert(MADE_BY, mark.clone().into());
+        let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
+        match self.store.put_opts(path, PutPayload::from(bytes), options).await {
             Ok(_) => Ok(true),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Ok(false),
-            Err(error) => Err(failed(&self.bucket, &error)),
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                let look = GetOptions { head: true, ..GetOptions::default() };
+                match self.store.get_opts(path, look).await {
+                    Ok(there) => Ok(there.attributes.get(&MADE_BY).is_some_and(|by| by.as_ref() == mark)),
+                    Err(StoreError::NotFound { .. }) => Ok(false),
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
         }
     }
 
-    pub(super) async fn read(&self, name: &str) -> Result<Option<Bytes>, Error> {
-        let read = async { self.store.get(&self.path(name)).await?.bytes().await };
-        self.there(read.await)
+    async fn put_in_parts(&self, path: &Path, bytes: &Bytes) -> Result<(), StoreError> {
+        let mut upload = self.store.put_multipart(path).await?;
+        let starts = (0..bytes.len()).step_by(PART);
+        let parts = starts.map(|start| bytes.slice(start..bytes.len().min(start + PART)));
+        let sent = stream::iter(parts.map(|part| upload.put_part(part.into())))
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect::<()>()
+            .await;
+        let done = match sent {
+            Ok(()) => upload.complete().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // What remains when this fails too is for the bucket's rule about unfinished uploads.
+            let _ = upload.abort().await;
+        }
+        done
     }
 
-    pub(super) async fn size(&self, name: &str) -> Result<Option<u64>, Error> {
+    pub(super) async fn read(&self, name: &str, range: Option<Range<u64>>, max: u64) -> Result<Read, Error> {
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let read = async {
+            let found = self.store.get_opts(&self.path(name), options).await?;
+            let length = found.range.end.saturating_sub(found.range.start);
+            if length > max {
+                return Ok(Read::TooLarge(length));
+            }
+            found.bytes().await.map(Read::Bytes)
+        };
+        match read.await {
+            // The blob ends before the range begins.
+            Err(error) if status(&error) == Some(416) => Ok(Read::Bytes(Bytes::new())),
+            read => Ok(self.there(read)?.unwrap_or(Read::Missing)),
+        }
+    }
+
+    pub(super) async fn about(&self, name: &str) -> Result<Option<BlobInfo>, Error> {
         let data = self.there(self.store.head(&self.path(name)).await)?;
-        Ok(data.map(|data| data.size))
+        Ok(data.map(|data| about(name.to_owned(), &data)))
     }
 
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
         self.there(self.store.delete(&self.path(name)).await).map(drop)
     }
 
-    pub(super) async fn list(&self, part: &str) -> Result<Vec<String>, Error> {
-        use futures_util::TryStreamExt;
+    pub(super) async fn list(&self, part: &str) -> Result<Vec<BlobInfo>, Error> {
         let below = self.path(part);
-        let found: Vec<_> = self
-            .store
+        let skip = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
+        self.store
             .list(Some(&below))
+            .try_filter_map(async |data| {
+                let name = data.location.as_ref().get(skip..).map(str::to_owned);
+                Ok(name.map(|name| about(name, &data)))
+            })
             .try_collect()
             .await
-            .map_err(|error| failed(&self.bucket, &error))?;
-        let skip = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
-        Ok(found
-            .iter()
-            .filter_map(|object| object.location.as_ref().get(skip..).map(str::to_owned))
-            .collect())
+            .map_err(|error| failed(&self.bucket, &error))
     }
 
     fn path(&self, name: &str) -> Path {
@@ -123,18 +190,67 @@ impl S3 {
     }
 }
 
+fn about(name: String, data: &ObjectMeta) -> BlobInfo {
+    BlobInfo { name, size: data.size, modified: Some(data.last_modified.into()) }
+}
+
 fn failed(bucket: &str, error: &StoreError) -> Error {
-    let class = match error {
-        StoreError::NotFound { .. } => ErrorClass::NotFound,
-        StoreError::PermissionDenied { .. } => ErrorClass::Forbidden,
-        StoreError::Unauthenticated { .. } => ErrorClass::Unauthenticated,
-        StoreError::Generic { .. } => ErrorClass::Unavailable,
-        _ => ErrorClass::Internal,
-    };
+    let told: String = error.to_string().chars().take(LONGEST_TOLD).collect();
+    let told = meaning(&told).map_or_else(|| told.clone(), |meaning| format!("{meaning}: {told}"));
     Error::Failed {
         backend: "S3",
         place: format!("s3://{bucket}"),
-        class,
-        source: Told(error.to_string()).into(),
+        class: class(error),
+        source: Told(told).into(),
     }
+}
+
+/// A server's answer is part of the error, and may be a page.
+const LONGEST_TOLD: usize = 2000;
+
+fn class(error: &StoreError) -> ErrorClass {
+    match error {
+        StoreError::NotFound { .. } => ErrorClass::NotFound,
+        StoreError::PermissionDenied { .. } => ErrorClass::Forbidden,
+        StoreError::Unauthenticated { .. } => ErrorClass::Unauthenticated,
+        StoreError::Generic { .. } => match status(error) {
+            Some(401) => ErrorClass::Unauthenticated,
+            Some(403) => ErrorClass::Forbidden,
+            Some(404) => ErrorClass::NotFound,
+            Some(429) => ErrorClass::Throttled,
+            Some(400..500) => ErrorClass::Invalid,
+            _ if timed_out(error) => ErrorClass::Timeout,
+            _ => ErrorClass::Unavailable,
+        },
+        _ => ErrorClass::Internal,
+    }
+}
+
+/// The status that a server answered with. The client tells it of some requests, as a listing, in its text alone.
+fn status(error: &StoreError) -> Option<u16> {
+    let told = error.to_string();
+    let (_, rest) = told.split_once("status code: ")?;
+    rest.get(..3)?.parse().ok()
+}
+
+fn timed_out(error: &StoreError) -> bool {
+    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    std::iter::successors(first, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<HttpError>())
+        .any(|error| error.kind() == HttpErrorKind::Timeout)
+}
+
+/// What people should do about a refusal, by its code.
+fn meaning(told: &str) -> Option<&'static str> {
+    let (_, rest) = told.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    Some(match code {
+        "RequestTimeTooSkewed" => "the clocks of this machine and of the server differ by too much; set them",
+        "SignatureDoesNotMatch" => "`secret_access_key` is not that of `access_key_id`",
+        "InvalidAccessKeyId" | "NotSignedUp" => "the server does not know `access_key_id`",
+        "ExpiredToken" | "TokenRefreshRequired" => "the credentials have expired",
+        "AccessDenied" => "the credentials are good, but may not do this, or what is there is protected",
+        "NoSuchBucket" => "there is no such bucket; make it first",
+        _ => return None,
+    })
 }
