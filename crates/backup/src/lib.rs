@@ -4,6 +4,7 @@ mod error;
 mod format;
 mod id;
 mod repository;
+pub mod source;
 pub mod store;
 
 pub use error::{Error, Failure};
