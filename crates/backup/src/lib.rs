@@ -3,6 +3,7 @@
 mod error;
 mod format;
 mod id;
+mod program;
 mod repository;
 pub mod source;
 pub mod store;

@@ -41,7 +41,12 @@ pub(crate) fn find(
             |folder| format!("in {}", folder.display()),
         );
         let remedy = "install Debian's package";
-        refused(of, format!("the program `{name}` is not {looked}; {remedy} `{package}`, or set `programs` to its folder"))
+        refused(
+            of,
+            format!(
+                "the program `{name}` is not {looked}; {remedy} `{package}`, or set `programs` to its folder"
+            ),
+        )
     })
 }
 
@@ -153,11 +158,6 @@ impl Running {
         command.env("LC_ALL", "C");
         let child = command.spawn();
         child.map(Self).map_err(|error| failed(of, format!("`{}` does not start", name(&command)), error))
-    }
-
-    /// Its number, until it has ended.
-    pub(crate) fn id(&self) -> Option<u32> {
-        self.0.id()
     }
 
     /// Waits for the end, and reads meanwhile.

@@ -7,10 +7,13 @@
 //! |---|---|---|
 //! | [`Folders`] | as they are | [`Crash`](Consistency::Crash) |
 //! | `Sqlite` (feature `sqlite`) | an online backup under one read transaction | [`Application`](Consistency::Application) |
+//! | [`PostgresBase`] | `pg_basebackup` with the log it needs | [`PointInTime`](Consistency::PointInTime) |
+//! | [`PostgresDump`] | `pg_dump` in one transaction | [`Application`](Consistency::Application) |
 
 mod excludes;
 mod folders;
 mod hold;
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -26,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use excludes::Excludes;
 pub use folders::{Folders, FoldersConfig};
 pub use hold::Hold;
+pub use postgres::{PostgresBase, PostgresConfig, PostgresDump};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteCheck, SqliteConfig};
 
