@@ -209,10 +209,16 @@ impl Running {
         }
     }
 
+    /// Waits until it has ended.
+    pub(crate) async fn wait(&mut self) {
+        // Only a child that was waited for already cannot be.
+        let _ = self.0.wait().await;
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::KILL);
-        let _ = self.0.wait().await;
+        self.wait().await;
     }
 }
 

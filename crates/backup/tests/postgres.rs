@@ -99,7 +99,7 @@ async fn postgres_base_backup_under_load_starts_as_a_server_of_its_own() {
     assert_eq!(collected.consistency, Consistency::PointInTime(position));
     assert_eq!(facts["system_identifier"].len(), 19);
     assert!(facts["start_segment"].starts_with("00000001"), "{facts:?}");
-    assert!(facts["server_version"].starts_with("1"), "{facts:?}");
+    assert!(facts["server_version"].starts_with('1'), "{facts:?}");
     assert!(
         facts["files"].parse::<u64>().unwrap() > 900 && facts["bytes"].parse::<u64>().unwrap() > 20 << 20
     );
@@ -192,13 +192,13 @@ async fn postgres_password_is_seen_by_nobody() {
     let scratch = tempfile::tempdir().unwrap();
     let source = PostgresBase::new(good.clone(), &Ctx::default()).unwrap();
     assert!(!format!("{source:?}").contains("s3"));
-    source.collect(scratch.path()).await.unwrap();
+    drop(source.collect(scratch.path()).await.unwrap());
     let noted = std::fs::read_to_string(noted).unwrap();
     assert!(noted.contains("PGPASSFILE=") && noted.ends_with("600\n"), "{noted}");
     assert!(!noted.contains("cr\\et") && !noted.contains("cr%5C"), "{noted}");
     assert!(!scratch.path().join("pgpass").exists());
     let scratch = tempfile::tempdir().unwrap();
-    PostgresDump::new(good, &Ctx::default()).unwrap().collect(scratch.path()).await.unwrap();
+    drop(PostgresDump::new(good, &Ctx::default()).unwrap().collect(scratch.path()).await.unwrap());
 
     let wrong = url.replace("s3", "s4");
     let told = refusal(PostgresBase::new(config(&wrong), &Ctx::default()).unwrap()).await;

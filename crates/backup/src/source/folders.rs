@@ -87,10 +87,9 @@ impl Source for Folders {
         for path in &self.config.paths {
             tokio::fs::metadata(path).await.map_err(|error| Error::file("read", path, error))?;
             let shown = path.to_str().ok_or_else(|| refused(&self.config.name, "a path is not UTF-8"))?;
-            roots.push(Root::new(path, &self.config.name, shown));
+            let excludes = self.config.excludes.clone();
+            roots.push(Root { excludes, ..Root::new(path, &self.config.name, shown) });
         }
-        let mut collected = Collected::new(roots, Consistency::Crash, taken);
-        collected.excludes = self.config.excludes.clone();
-        Ok(collected)
+        Ok(Collected::new(roots, Consistency::Crash, taken))
     }
 }

@@ -45,6 +45,8 @@ impl Hold {
         let (of, clock) = (of.to_owned(), ctx.clock.clone());
         ctx.shutdown.spawn(async move {
             let lost = tokio::select! {
+                // Released at the last moment is released.
+                biased;
                 // An answer and a sender that is gone mean the same.
                 _ = &mut over => false,
                 () = clock.sleep(longest) => true,

@@ -9,13 +9,20 @@
 //! | `Sqlite` (feature `sqlite`) | an online backup under one read transaction | [`Application`](Consistency::Application) |
 //! | [`PostgresBase`] | `pg_basebackup` with the log it needs | [`PointInTime`](Consistency::PointInTime) |
 //! | [`PostgresDump`] | `pg_dump` in one transaction | [`Application`](Consistency::Application) |
+//! | [`Redis`] | the snapshot that a replica is given | [`Application`](Consistency::Application) |
+//! | [`State`] | the service writes it | [`Application`](Consistency::Application) |
+//! | [`Group`] | several of them, held still together by [`Hooks`] | the least of theirs |
 
 mod excludes;
 mod folders;
+mod group;
 mod hold;
-mod postgres;
+mod hooks;
+pub(crate) mod postgres;
+pub(crate) mod redis;
 #[cfg(feature = "sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
+mod state;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -28,10 +35,14 @@ use serde::{Deserialize, Serialize};
 
 pub use excludes::Excludes;
 pub use folders::{Folders, FoldersConfig};
+pub use group::Group;
 pub use hold::Hold;
+pub use hooks::{Hooks, HooksConfig};
 pub use postgres::{PostgresBase, PostgresConfig, PostgresDump};
+pub use redis::{Redis, RedisConfig};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteCheck, SqliteConfig};
+pub use state::{Part, State};
 
 use crate::Error;
 
@@ -67,13 +78,16 @@ pub struct Root {
     pub on_disk: PathBuf,
     /// Where it is in the snapshot: `/NAME/…`, with the name of the source.
     pub in_snapshot: String,
+    /// What of a folder is left out.
+    pub excludes: Excludes,
 }
 
 impl Root {
     /// What is at `on_disk` goes to `path` below the name of its `source`.
     pub fn new(on_disk: impl Into<PathBuf>, source: &str, path: &str) -> Self {
         let path = path.trim_matches('/');
-        Self { on_disk: on_disk.into(), in_snapshot: format!("/{source}/{path}") }
+        let in_snapshot = format!("/{source}/{path}");
+        Self { on_disk: on_disk.into(), in_snapshot, excludes: Excludes::default() }
     }
 }
 
@@ -84,8 +98,6 @@ impl Root {
 pub struct Collected {
     /// The files and folders.
     pub roots: Vec<Root>,
-    /// What of the folders is left out.
-    pub excludes: Excludes,
     /// How far they can be trusted.
     pub consistency: Consistency,
     /// The moment that they show, or the earliest of the moments.
@@ -100,11 +112,11 @@ impl Collected {
     /// What lies at these roots, taken at this moment, with nothing held.
     pub fn new(roots: Vec<Root>, consistency: Consistency, taken: SystemTime) -> Self {
         let (facts, hold) = (BTreeMap::new(), Hold::nothing());
-        Self { roots, excludes: Excludes::default(), consistency, taken, facts, hold }
+        Self { roots, consistency, taken, facts, hold }
     }
 
     /// Adds a fact.
-    pub fn fact(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+    pub fn fact(mut self, name: impl Into<String>, value: &impl ToString) -> Self {
         self.facts.insert(name.into(), value.to_string());
         self
     }

@@ -56,6 +56,13 @@ impl SqliteCheck {
             Self::Full => "PRAGMA integrity_check(10)",
         }
     }
+
+    /// What SQLite finds: `ok`, or the first ten faults.
+    pub(crate) fn run(self, database: &Connection) -> rusqlite::Result<String> {
+        let mut check = database.prepare(self.pragma())?;
+        let found: rusqlite::Result<Vec<String>> = check.query_map((), |row| row.get(0))?.collect();
+        Ok(found?.join("; "))
+    }
 }
 
 impl Default for SqliteConfig {
@@ -160,13 +167,26 @@ impl Source for Sqlite {
 
 /// Tells the copying thread to stop when it is dropped.
 #[derive(Default)]
-struct Stop(Arc<Stopping>);
+pub(crate) struct Stop(pub(crate) Arc<Stopping>);
 
+/// What the thread sees of it.
 #[derive(Default)]
-struct Stopping {
+pub(crate) struct Stopping {
     asked: AtomicBool,
     /// Ends the statement that runs.
     interrupt: Mutex<Option<InterruptHandle>>,
+}
+
+impl Stopping {
+    /// Ends from now on what runs on this database too.
+    pub(crate) fn watch(&self, database: &Connection) {
+        let interrupt = database.get_interrupt_handle();
+        *self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(interrupt);
+    }
+
+    pub(crate) fn go_on(&self) -> Result<(), Error> {
+        if self.asked.load(Ordering::SeqCst) { Err(Error::Stopped) } else { Ok(()) }
+    }
 }
 
 impl Drop for Stop {
@@ -192,8 +212,7 @@ impl Copying {
         let taken = self.copy()?;
         // Opened anew: what is checked is what is on the disk.
         let copy = open_copy(&self.to).map_err(|error| self.failed("its copy cannot be opened", error))?;
-        *self.stop.interrupt.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(copy.get_interrupt_handle());
+        self.stop.watch(&copy);
         self.check(&copy)?;
         let facts = self.facts(&copy)?;
         let name = self.to.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -233,7 +252,7 @@ impl Copying {
         let backup = Backup::new(&from, &mut to).map_err(cannot_copy)?;
         let begun = self.clock.now();
         loop {
-            self.go_on()?;
+            self.stop.go_on()?;
             let step = backup.step(PAGES_A_STEP).map_err(cannot_copy)?;
             if let Some(told) = &self.progress {
                 let progress = backup.progress();
@@ -256,15 +275,13 @@ impl Copying {
     }
 
     fn check(&self, copy: &Connection) -> Result<(), Error> {
-        let check = || -> rusqlite::Result<Vec<String>> {
-            copy.prepare(self.config.check.pragma())?.query_map((), |row| row.get(0))?.collect()
-        };
-        self.go_on()?;
-        let found = check().map_err(|error| self.failed("the database is damaged", error))?;
-        if found == ["ok"] {
-            return Ok(());
+        self.stop.go_on()?;
+        let found =
+            self.config.check.run(copy).map_err(|error| self.failed("the database is damaged", error))?;
+        match found.as_str() {
+            "ok" => Ok(()),
+            found => Err(self.refused(format!("the database is damaged: {found}"))),
         }
-        Err(self.refused(format!("the database is damaged: {}", found.join("; "))))
     }
 
     fn facts(&self, copy: &Connection) -> Result<Vec<(String, String)>, Error> {
@@ -279,14 +296,10 @@ impl Copying {
         let tables = tables(copy).map_err(cannot_count)?;
         facts.push(("tables".to_owned(), tables.len().to_string()));
         for table in tables.iter().take(MOST_COUNTED) {
-            self.go_on()?;
+            self.stop.go_on()?;
             facts.push((format!("rows.{table}"), rows(copy, table).map_err(cannot_count)?.to_string()));
         }
         Ok(facts)
-    }
-
-    fn go_on(&self) -> Result<(), Error> {
-        if self.stop.asked.load(Ordering::SeqCst) { Err(Error::Stopped) } else { Ok(()) }
     }
 
     fn refused(&self, problem: impl Into<String>) -> Error {

@@ -64,14 +64,14 @@ impl Source for PostgresBase {
         let position = format!("{}:{}", facts.timeline, facts.end_lsn);
         let root = Root::new(data, server.name(), "data");
         Ok(Collected::new(vec![root], Consistency::PointInTime(position), taken)
-            .fact("start_lsn", facts.start_lsn)
-            .fact("end_lsn", facts.end_lsn)
-            .fact("timeline", facts.timeline)
-            .fact("start_segment", facts.start_segment)
-            .fact("files", facts.files)
-            .fact("bytes", facts.bytes)
-            .fact("system_identifier", cluster.system_identifier)
-            .fact("server_version", cluster.version))
+            .fact("start_lsn", &facts.start_lsn)
+            .fact("end_lsn", &facts.end_lsn)
+            .fact("timeline", &facts.timeline)
+            .fact("start_segment", &facts.start_segment)
+            .fact("files", &facts.files)
+            .fact("bytes", &facts.bytes)
+            .fact("system_identifier", &cluster.system_identifier)
+            .fact("server_version", &cluster.version))
     }
 }
 

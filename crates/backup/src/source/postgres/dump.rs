@@ -69,11 +69,11 @@ impl Source for PostgresDump {
         let roots =
             vec![Root::new(dump, server.name(), "dump"), Root::new(globals, server.name(), "globals.sql")];
         let mut collected = Collected::new(roots, Consistency::Application, taken)
-            .fact("server_version", version)
-            .fact("tables", tables.len())
-            .fact("bytes", tables.iter().map(|table| table.bytes).fold(0, u64::saturating_add));
+            .fact("server_version", &version)
+            .fact("tables", &tables.len())
+            .fact("bytes", &tables.iter().map(|table| table.bytes).fold(0, u64::saturating_add));
         for table in tables.into_iter().take(MOST_COUNTED) {
-            collected = collected.fact(format!("rows.{}", table.name), table.rows);
+            collected = collected.fact(format!("rows.{}", table.name), &table.rows);
         }
         Ok(collected)
     }
