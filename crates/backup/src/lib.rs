@@ -7,6 +7,7 @@ mod program;
 mod repository;
 pub mod source;
 pub mod store;
+pub mod verify;
 
 pub use error::{Error, Failure};
 pub use format::snapshot::{Snapshot, Summary};
