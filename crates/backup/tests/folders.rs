@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use buttress_backup::Error;
-use buttress_backup::source::{Consistency, DynSource, Excludes, Folders, FoldersConfig, Source};
+use buttress_backup::source::{Consistency, DynSource, Folders, FoldersConfig, Source};
 use buttress_core::{Ctx, TestClock};
 
 fn config(paths: &[PathBuf]) -> FoldersConfig {
@@ -20,15 +20,15 @@ async fn a_folder_lies_under_the_name_of_its_source() {
     let clock = TestClock::new();
     let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
     let mut config = config(&[folder.path().into()]);
-    config.excludes = Excludes::new(["*.tmp"]).unwrap();
+    config.excludes = ["*.tmp", "a/b", "/srv/cache"].map(str::to_owned).to_vec();
     let source = DynSource::new(Folders::new(config, &ctx).unwrap());
     let collected = source.collect(folder.path()).await.unwrap();
     assert_eq!(collected.consistency, Consistency::Crash);
     assert_eq!(collected.taken, ctx.clock.wall());
     let root = collected.roots.first().unwrap();
     assert_eq!(root.on_disk, folder.path());
-    assert!(root.excludes.leave_out("a/b.tmp", false));
-    assert_eq!(root.in_snapshot, format!("/files{}", folder.path().display()));
+    assert_eq!(root.in_snapshot, PathBuf::from(format!("/files{}", folder.path().display())));
+    assert_eq!(collected.excludes, ["/files/**/*.tmp", "/files/**/a/b", "/files/srv/cache"]);
     collected.release().await.unwrap();
 }
 
@@ -57,5 +57,7 @@ fn a_wrong_configuration_says_what_would_do() {
         let error = Folders::new(config, &Ctx::default()).unwrap_err().to_string();
         assert!(error.contains(told), "{error}");
     }
-    assert!(Excludes::new(["/"]).unwrap_err().to_string().contains("excludes"));
+    let mut all = paths(&["/srv"]);
+    all.excludes = vec!["/".to_owned()];
+    assert!(Folders::new(all, &Ctx::default()).unwrap_err().to_string().contains("excludes"));
 }

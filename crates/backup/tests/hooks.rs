@@ -101,7 +101,8 @@ async fn a_folder_is_held_until_the_snapshot_is_done() {
     assert_eq!(log.text(), "before-a before-b write");
     assert_eq!(collected.consistency, Consistency::Application);
     assert_eq!(collected.facts["state.bytes.part"], "10");
-    let paths: Vec<_> = collected.roots.iter().map(|root| root.in_snapshot.clone()).collect();
+    let paths: Vec<_> =
+        collected.roots.iter().map(|root| root.in_snapshot.to_str().unwrap().to_owned()).collect();
     assert_eq!(paths, [format!("/files{}", here.path().display()), "/state/part".to_owned()]);
     collected.release().await.unwrap();
     assert_eq!(log.text(), "before-a before-b write after-b after-a");

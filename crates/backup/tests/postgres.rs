@@ -56,7 +56,7 @@ fn assert_balanced(server: &Postgres, database: &str) {
 }
 
 fn root<'a>(collected: &'a Collected, in_snapshot: &str) -> &'a Path {
-    &collected.roots.iter().find(|root| root.in_snapshot == in_snapshot).unwrap().on_disk
+    &collected.roots.iter().find(|root| root.in_snapshot == Path::new(in_snapshot)).unwrap().on_disk
 }
 
 async fn refusal(source: impl Source) -> String {

@@ -9,6 +9,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -97,7 +98,7 @@ async fn a_copy_under_writes_is_of_one_moment() {
         let (_scratch, collected) = collect(config(&server.url())).await;
         let after = booked.load(Ordering::SeqCst);
         let [root] = &collected.roots[..] else { panic!("{:?}", collected.roots) };
-        assert_eq!(root.in_snapshot, "/cache/dump.rdb");
+        assert_eq!(root.in_snapshot, Path::new("/cache/dump.rdb"));
         let restored = Redis::start_on(&root.on_disk);
         let there = number(&restored, &["LLEN", "book"]);
         assert_eq!(number(&restored, &["INCRBY", "mine", "0"]), there * 7);

@@ -98,7 +98,7 @@ async fn refusal(path: &Path) -> String {
 /// Rows of the copy, which must be the same in both tables and in the facts.
 fn rows_of(collected: &Collected) -> u64 {
     let [root] = &collected.roots[..] else { panic!("{:?}", collected.roots) };
-    assert_eq!(root.in_snapshot, "/money/money.db");
+    assert_eq!(root.in_snapshot, Path::new("/money/money.db"));
     let copy = Connection::open(&root.on_disk).unwrap();
     let sum = |table| -> (i64, i64) {
         let sql = format!("SELECT count(*), sum(amount) FROM {table}");

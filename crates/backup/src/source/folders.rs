@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use buttress_core::{Ctx, Validate, Violations};
 use serde::{Deserialize, Serialize};
 
-use super::{Collected, Consistency, Excludes, Root, Source, refused, require_name};
+use super::{Collected, Consistency, Source, refused, require_name, root};
 use crate::Error;
 
 /// Which folders and files.
@@ -14,7 +14,7 @@ use crate::Error;
 /// |---|---|---|
 /// | `name` | – | the source's name |
 /// | `paths` | – | folders and files, absolute; in a snapshot `/srv/blobs` of the source `files` is `/files/srv/blobs` |
-/// | `excludes` | none | patterns of what is left out: [`Excludes`] |
+/// | `excludes` | none | patterns of what is left out: `*.tmp` and `a/*.tmp` at any depth, `/srv/cache` one path; `*`, `?` and `**` as in [`BackupJob::exclude`](crate::BackupJob::exclude) |
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub struct FoldersConfig {
     /// Folders and files, absolute.
     pub paths: Vec<PathBuf>,
     /// What is left out.
-    pub excludes: Excludes,
+    pub excludes: Vec<String>,
 }
 
 impl Validate for FoldersConfig {
@@ -48,7 +48,10 @@ impl Validate for FoldersConfig {
         }
         let once = self.paths.iter().collect::<std::collections::BTreeSet<_>>().len() == self.paths.len();
         wrong.require(once, "paths", format_args!("{:?}", self.paths), "must name each path once");
-        self.excludes.check(&mut wrong);
+        for pattern in &self.excludes {
+            let holds = !pattern.trim_matches('/').is_empty();
+            wrong.require(holds, "excludes", pattern, "must be a pattern like \"*.tmp\" or \"/srv/cache\"");
+        }
         wrong.into_result()
     }
 }
@@ -73,6 +76,15 @@ impl Folders {
         config.validate().map_err(Error::Config)?;
         Ok(Self { config, ctx: ctx.clone() })
     }
+
+    /// The pattern, of what lies below this source's name alone.
+    fn own(&self, pattern: &str) -> String {
+        let name = &self.config.name;
+        match pattern.strip_prefix('/') {
+            Some(path) => format!("/{name}/{path}"),
+            None => format!("/{name}/**/{pattern}"),
+        }
+    }
 }
 
 impl Source for Folders {
@@ -87,9 +99,10 @@ impl Source for Folders {
         for path in &self.config.paths {
             tokio::fs::metadata(path).await.map_err(|error| Error::file("read", path, error))?;
             let shown = path.to_str().ok_or_else(|| refused(&self.config.name, "a path is not UTF-8"))?;
-            let excludes = self.config.excludes.clone();
-            roots.push(Root { excludes, ..Root::new(path, &self.config.name, shown) });
+            roots.push(root(path, &self.config.name, shown));
         }
-        Ok(Collected::new(roots, Consistency::Crash, taken))
+        let mut collected = Collected::new(roots, Consistency::Crash, taken);
+        collected.excludes = self.config.excludes.iter().map(|pattern| self.own(pattern)).collect();
+        Ok(collected)
     }
 }

@@ -98,6 +98,7 @@ impl Group {
                 one.facts.into_iter().map(|(fact, value)| (format!("{}.{fact}", source.name()), value)),
             );
             all.roots.extend(one.roots);
+            all.excludes.extend(one.excludes);
             all.hold.join(one.hold);
         }
         Ok(all)

@@ -13,7 +13,6 @@
 //! | [`State`] | the service writes it | [`Application`](Consistency::Application) |
 //! | [`Group`] | several of them, held still together by [`Hooks`] | the least of theirs |
 
-mod excludes;
 mod folders;
 mod group;
 mod hold;
@@ -33,7 +32,6 @@ use std::time::SystemTime;
 use buttress_core::{BoxFuture, Violations};
 use serde::{Deserialize, Serialize};
 
-pub use excludes::Excludes;
 pub use folders::{Folders, FoldersConfig};
 pub use group::Group;
 pub use hold::Hold;
@@ -44,7 +42,7 @@ pub use redis::{Redis, RedisConfig};
 pub use sqlite::{Sqlite, SqliteCheck, SqliteConfig};
 pub use state::{Part, State};
 
-use crate::Error;
+use crate::{BackupJob, Error, Root};
 
 /// Something that can be backed up.
 pub trait Source: Send + Sync + 'static {
@@ -70,25 +68,10 @@ pub enum Consistency {
     PointInTime(String),
 }
 
-/// A file or a folder that goes into a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Root {
-    /// Where it is now.
-    pub on_disk: PathBuf,
-    /// Where it is in the snapshot: `/NAME/…`, with the name of the source.
-    pub in_snapshot: String,
-    /// What of a folder is left out.
-    pub excludes: Excludes,
-}
-
-impl Root {
-    /// What is at `on_disk` goes to `path` below the name of its `source`.
-    pub fn new(on_disk: impl Into<PathBuf>, source: &str, path: &str) -> Self {
-        let path = path.trim_matches('/');
-        let in_snapshot = format!("/{source}/{path}");
-        Self { on_disk: on_disk.into(), in_snapshot, excludes: Excludes::default() }
-    }
+/// What is at `on_disk` goes to `path` below the name of its `source`.
+fn root(on_disk: impl Into<PathBuf>, source: &str, path: &str) -> Root {
+    let path = path.trim_start_matches('/');
+    Root { on_disk: on_disk.into(), in_snapshot: format!("/{source}/{path}").into() }
 }
 
 /// What a source has brought together. Keep it until the snapshot is done, then [`release`](Self::release) it.
@@ -96,8 +79,10 @@ impl Root {
 #[non_exhaustive]
 #[must_use = "what is held for the snapshot is let go when this is dropped"]
 pub struct Collected {
-    /// The files and folders.
+    /// The files and folders: `/NAME/…` in the snapshot, with the name of the source.
     pub roots: Vec<Root>,
+    /// What of the folders is left out, as [`BackupJob::exclude`] takes it, and of no other source's.
+    pub excludes: Vec<String>,
     /// How far they can be trusted.
     pub consistency: Consistency,
     /// The moment that they show, or the earliest of the moments.
@@ -112,7 +97,7 @@ impl Collected {
     /// What lies at these roots, taken at this moment, with nothing held.
     pub fn new(roots: Vec<Root>, consistency: Consistency, taken: SystemTime) -> Self {
         let (facts, hold) = (BTreeMap::new(), Hold::nothing());
-        Self { roots, consistency, taken, facts, hold }
+        Self { roots, excludes: Vec::new(), consistency, taken, facts, hold }
     }
 
     /// Adds a fact.
@@ -130,6 +115,23 @@ impl Collected {
             taken: self.taken,
             facts: self.facts.clone(),
         }
+    }
+
+    /// Adds the files and folders to a backup, and beside them the [`Record`], which is written to `scratch`, the folder that the source
+    /// `source` was given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when the record cannot be written.
+    pub async fn add_to(&self, job: BackupJob, source: &str, scratch: &Path) -> Result<BackupJob, Error> {
+        let record = serde_json::to_vec_pretty(&self.record(source))
+            .map_err(|error| failed(source, "its record cannot be written", error))?;
+        // No source makes a file of such a name.
+        let path = scratch.join(".record");
+        tokio::fs::write(&path, record).await.map_err(|error| Error::file("write", &path, error))?;
+        let job = self.roots.iter().fold(job, |job, root| job.root(&root.on_disk, &root.in_snapshot));
+        let job = self.excludes.iter().fold(job, BackupJob::exclude);
+        Ok(job.root(path, format!("/{RECORDS}/{source}.json")))
     }
 
     /// Lets go what was held. To be called when the snapshot is done.
@@ -155,6 +157,32 @@ pub struct Record {
     pub taken: SystemTime,
     /// What a restore must show again, by name.
     pub facts: BTreeMap<String, String>,
+}
+
+/// The folder of a snapshot in which the records are; no source has such a name.
+const RECORDS: &str = ".sources";
+
+impl Record {
+    /// That of one source of the [`Group`] that this is of.
+    #[must_use]
+    pub fn of(&self, source: &str) -> Self {
+        let prefix = format!("{source}.");
+        let own =
+            |(fact, value): (&String, &String)| Some((fact.strip_prefix(&prefix)?.to_owned(), value.clone()));
+        Self { source: source.to_owned(), facts: self.facts.iter().filter_map(own).collect(), ..self.clone() }
+    }
+
+    /// The record of `source`, as it was restored into the folder `restored`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when it is not there, [`Error::Source`] when it is none.
+    pub async fn read(restored: &Path, source: &str) -> Result<Self, Error> {
+        let path = restored.join(RECORDS).join(format!("{source}.json"));
+        let text = tokio::fs::read(&path).await.map_err(|error| Error::file("read", &path, error))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| failed(source, format!("{} is no record of a source", path.display()), error))
+    }
 }
 
 /// Any [`Source`] behind a pointer: what configuration has chosen. Cheap to clone.

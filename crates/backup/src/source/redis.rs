@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use super::{Collected, Consistency, Root, Source, refused, require_name};
+use super::{Collected, Consistency, Source, refused, require_name, root};
 use crate::{Error, program};
 
 /// Which server, and the programs that copy it.
@@ -156,8 +156,8 @@ impl Source for Redis {
         let contents =
             check(name, &path, self.config.programs.as_deref(), self.config.timeout, &self.ctx).await?;
         let about = tokio::fs::metadata(&path).await.map_err(|error| Error::file("read", &path, error))?;
-        let root = Root::new(path, name, "dump.rdb");
-        Ok(Collected::new(vec![root], Consistency::Application, taken)
+        let copy = root(path, name, "dump.rdb");
+        Ok(Collected::new(vec![copy], Consistency::Application, taken)
             .fact("keys", &contents.keys)
             .fact("expiring", &contents.expiring)
             .fact("databases", &contents.databases)

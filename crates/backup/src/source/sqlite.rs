@@ -12,7 +12,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{Collected, Consistency, Root, Source, failed, refused, require_name};
+use super::{Collected, Consistency, Source, failed, refused, require_name, root};
 use crate::Error;
 
 /// Which database, and how it is copied.
@@ -216,8 +216,8 @@ impl Copying {
         self.check(&copy)?;
         let facts = self.facts(&copy)?;
         let name = self.to.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let root = Root::new(&self.to, &self.config.name, name);
-        let mut collected = Collected::new(vec![root], Consistency::Application, taken);
+        let copy = root(&self.to, &self.config.name, name);
+        let mut collected = Collected::new(vec![copy], Consistency::Application, taken);
         collected.facts.extend(facts);
         Ok(collected)
     }

@@ -9,7 +9,7 @@ use ring::digest;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 
-use super::{Collected, Consistency, Root, Source, failed, require_name};
+use super::{Collected, Consistency, Source, failed, require_name, root};
 use crate::Error;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -98,7 +98,7 @@ impl State {
             let sum = data_encoding::HEXLOWER.encode(part.sum.finish().as_ref());
             collected =
                 collected.fact(format!("bytes.{name}"), &part.bytes).fact(format!("sha256.{name}"), &sum);
-            collected.roots.push(Root::new(path, &self.name, name));
+            collected.roots.push(root(path, &self.name, name));
         }
         Ok(collected)
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{PostgresConfig, Server, blocking, folder};
 use crate::Error;
-use crate::source::{Collected, Consistency, Root, Source, failed, refused};
+use crate::source::{Collected, Consistency, Source, failed, refused, root};
 
 /// All databases of a cluster as files, by `pg_basebackup`
 /// (<https://www.postgresql.org/docs/current/app-pgbasebackup.html>), with the log that makes them consistent.
@@ -62,8 +62,8 @@ impl Source for PostgresBase {
         let (name, at) = (server.name().to_owned(), data.clone());
         let facts = blocking(server.name(), move || Facts::read(&name, &at)).await?;
         let position = format!("{}:{}", facts.timeline, facts.end_lsn);
-        let root = Root::new(data, server.name(), "data");
-        Ok(Collected::new(vec![root], Consistency::PointInTime(position), taken)
+        let copy = root(data, server.name(), "data");
+        Ok(Collected::new(vec![copy], Consistency::PointInTime(position), taken)
             .fact("start_lsn", &facts.start_lsn)
             .fact("end_lsn", &facts.end_lsn)
             .fact("timeline", &facts.timeline)

@@ -8,7 +8,7 @@ use buttress_core::Ctx;
 
 use super::{PostgresConfig, Server, blocking};
 use crate::Error;
-use crate::source::{Collected, Consistency, Root, Source, refused};
+use crate::source::{Collected, Consistency, Source, refused, root};
 
 /// One database as `pg_dump` writes it (<https://www.postgresql.org/docs/current/app-pgdump.html>), in a transaction of its own, and the
 /// roles and settings of its cluster.
@@ -66,8 +66,7 @@ impl Source for PostgresDump {
 
         let (name, at) = (server.name().to_owned(), dump.clone());
         let tables = blocking(server.name(), move || count(&name, &at, &contents)).await?;
-        let roots =
-            vec![Root::new(dump, server.name(), "dump"), Root::new(globals, server.name(), "globals.sql")];
+        let roots = vec![root(dump, server.name(), "dump"), root(globals, server.name(), "globals.sql")];
         let mut collected = Collected::new(roots, Consistency::Application, taken)
             .fact("server_version", &version)
             .fact("tables", &tables.len())
