@@ -5,8 +5,11 @@ mod format;
 mod id;
 pub mod metrics;
 pub mod mirror;
+mod program;
 mod repository;
+pub mod source;
 pub mod store;
+pub mod verify;
 
 pub use error::{Error, Failure};
 pub use format::snapshot::{Snapshot, Summary};

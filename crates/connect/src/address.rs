@@ -110,6 +110,33 @@ impl Address {
         Some(Self { text, backend: self.backend })
     }
 
+    /// The same place without its password, and the password: for programs whose arguments everybody sees.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] when it is doubtful where the password is.
+    pub fn without_password(&self) -> Result<(Self, Option<String>), Error> {
+        let wrong = |problem: &str| Error::Address { address: self.to_string(), problem: problem.to_owned() };
+        let Some((scheme, rest)) = self.text.split_once("://").filter(|_| self.backend != Backend::Sqlite)
+        else {
+            return Ok((self.clone(), None));
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (path_alone, parameters) = path.split_once('?').unwrap_or((path, ""));
+        if path_alone.contains('@') || rest.contains("://") {
+            return Err(wrong("in a login, write `/`, `?` and `@` as %2F, %3F and %40, and give one server"));
+        }
+        if parameters.split('&').any(|parameter| parameter.starts_with("password=")) {
+            return Err(wrong("the password stands before the host, `user:password@host`"));
+        }
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let Some((user, password)) = login.split_once(':') else { return Ok((self.clone(), None)) };
+        let password = percent_decoded(password).ok_or_else(|| wrong("a `%` of the password is no `%XX`"))?;
+        let at = if user.is_empty() { "" } else { "@" };
+        let text = format!("{scheme}://{user}{at}{hosts}{path}");
+        Ok((Self { text, backend: self.backend }, Some(password)))
+    }
+
     /// The file of a [`Backend::Sqlite`] address.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
@@ -168,6 +195,18 @@ fn percent_encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// The text that was percent-encoded, if it was, and is UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(part.get(2..)?.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// `text` with the password of every `user:password@` hidden. Where it is doubtful where one ends, too much is hidden.
@@ -271,6 +310,29 @@ mod tests {
         }
         for other in ["sqlite:queue.db", "nats://one:4222,nats://two:4222"] {
             assert_eq!(other.parse::<Address>().unwrap().with_login("a", "b"), None);
+        }
+    }
+
+    #[test]
+    fn a_password_is_taken_out_whole_or_not_at_all() {
+        for (before, after, password) in [
+            ("postgres://a:b%20%40%c3%a4@one,two:5/db?x=1", "postgres://a@one,two:5/db?x=1", Some("b @ä")),
+            ("redis://:pw@cache:1/0", "redis://cache:1/0", Some("pw")),
+            ("redis://user@cache", "redis://user@cache", None),
+            ("sqlite:/a:b@c", "sqlite:/a:b@c", None),
+        ] {
+            let (address, found) = before.parse::<Address>().unwrap().without_password().unwrap();
+            assert_eq!((address.expose(), found.as_deref()), (after, password));
+        }
+        for doubtful in [
+            "postgres://a:top/secret@db",
+            "postgres://a@db/x?password=b",
+            "postgres://a:b%2@db",
+            "postgres://a:b%ff@db",
+            "nats://a:b@one,nats://c:d@two",
+        ] {
+            let error = doubtful.parse::<Address>().unwrap().without_password().unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

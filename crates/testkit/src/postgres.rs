@@ -40,11 +40,24 @@ impl Postgres {
         Self::start_with(true)
     }
 
+    /// Starts a server on a copy of the cluster in `data`, as a restore leaves it.
+    #[must_use]
+    pub fn start_on(data: &Path) -> Self {
+        let (bin, folder) = (programs(), tempfile::tempdir().expect("temporary folder"));
+        copy_folder(data, &folder.path().join("data"), Owner::of(folder.path()));
+        let addr = free_addr();
+        let process = serve(&bin, addr, false, folder.path());
+        Self { addr, durable: false, bin, process, folder }
+    }
+
+    /// The folder of PostgreSQL's programs: `pg_restore`, `pgbench` and the others.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.bin
+    }
+
     fn start_with(durable: bool) -> Self {
-        let server = Program::POSTGRES.path();
-        // Debian links single programs into /usr/bin; the others lie beside the real file.
-        let server = server.canonicalize().unwrap_or(server);
-        let bin = server.parent().map(Path::to_owned).unwrap_or_default();
+        let bin = programs();
         let folder = tempfile::tempdir().expect("temporary folder");
         let owner = Owner::of(folder.path());
         let data = folder.path().join("data");
@@ -120,6 +133,30 @@ impl Postgres {
     }
 }
 
+fn programs() -> PathBuf {
+    let server = Program::POSTGRES.path();
+    // Debian links single programs into /usr/bin; the others lie beside the real file.
+    let server = server.canonicalize().unwrap_or(server);
+    server.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// Copies a cluster's files, and gives them to the owner.
+fn copy_folder(from: &Path, to: &Path, owner: Owner) {
+    std::fs::create_dir(to).expect("the temporary folder takes a folder");
+    // The server refuses a folder that others can read.
+    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).expect("our own folder");
+    for entry in from.read_dir().expect("a folder").flatten() {
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &copy, owner);
+        } else {
+            std::fs::copy(&path, &copy).expect("the temporary folder takes a file");
+            owner.take(&copy);
+        }
+    }
+    owner.take(to);
+}
+
 fn serve(bin: &Path, addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
     let unsafe_but_quick = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"];
     let log = folder.join("postgres.log");
@@ -185,6 +222,12 @@ impl Owner {
         std::os::unix::fs::chown(folder, Some(ids.0), Some(ids.1)).expect("root may give folders away");
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("our own folder");
         Self(Some(ids))
+    }
+
+    fn take(self, path: &Path) {
+        if let Some((user, group)) = self.0 {
+            std::os::unix::fs::chown(path, Some(user), Some(group)).expect("root may give files away");
+        }
     }
 
     fn command(self, program: &Path) -> Command {

@@ -34,6 +34,16 @@ impl Redis {
         Self::start_with(true)
     }
 
+    /// Starts a server on a copy of the snapshot `rdb`, as a restore leaves it.
+    #[must_use]
+    pub fn start_on(rdb: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        std::fs::copy(rdb, folder.path().join("dump.rdb")).expect("the temporary folder takes a file");
+        let addr = free_addr();
+        let process = serve(addr, false, folder.path());
+        Self { addr, durable: false, process, folder }
+    }
+
     fn start_with(durable: bool) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let addr = free_addr();
