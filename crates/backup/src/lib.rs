@@ -4,7 +4,9 @@ mod error;
 mod format;
 mod id;
 mod repository;
+mod retention;
 pub mod store;
+mod zone;
 
 pub use error::{Error, Failure};
 pub use format::snapshot::{Snapshot, Summary};
@@ -14,3 +16,5 @@ pub use repository::{
     BackupJob, BackupReport, CheckDepth, CheckReport, Entry, KeyInfo, Progress, PruneReport, Repository,
     RestoreJob, RestoreReport, Root,
 };
+pub use retention::{Keep, Period, Plan, Reason, Retention, SKEW, SnapshotInfo};
+pub use zone::{NoZone, Zone};
