@@ -5,6 +5,7 @@ mod format;
 mod id;
 mod repository;
 mod retention;
+mod schedule;
 pub mod store;
 mod zone;
 
@@ -17,4 +18,5 @@ pub use repository::{
     RestoreJob, RestoreReport, Root,
 };
 pub use retention::{Keep, Period, Plan, Reason, Retention, SKEW, SnapshotInfo};
+pub use schedule::{Cron, NoSchedule, Schedule};
 pub use zone::{NoZone, Zone};
