@@ -169,6 +169,39 @@ impl Cron {
         Ok(cron)
     }
 
+    /// At one time of every day.
+    pub(crate) fn daily(hour: u8, minute: u8) -> Self {
+        let text = format!("{minute} {hour} * * *");
+        Self { hours: 1 << (hour % 24), minutes: 1 << (minute % 60), text, ..Self::every_minute() }
+    }
+
+    /// At the full hour of every Sunday.
+    pub(crate) fn weekly(hour: u8) -> Self {
+        Self { text: format!("0 {hour} * * 0"), weekdays: 1, ..Self::daily(hour, 0) }
+    }
+
+    /// At every full hour.
+    pub(crate) fn hourly() -> Self {
+        Self { text: "0 * * * *".to_owned(), minutes: 1, ..Self::every_minute() }
+    }
+
+    /// At 0, 6, 12 and 18 o'clock.
+    pub(crate) fn six_hourly() -> Self {
+        Self { text: "0 */6 * * *".to_owned(), hours: 1 | 1 << 6 | 1 << 12 | 1 << 18, ..Self::hourly() }
+    }
+
+    fn every_minute() -> Self {
+        Self {
+            text: "* * * * *".to_owned(),
+            minutes: (1 << 60) - 1,
+            hours: (1 << 24) - 1,
+            days: (1 << 32) - 2,
+            months: (1 << 13) - 2,
+            weekdays: (1 << 7) - 1,
+            either_day: false,
+        }
+    }
+
     fn on(&self, date: Date) -> bool {
         let day = has(self.days, date.day().unsigned_abs().into());
         let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset().unsigned_abs().into());
@@ -368,5 +401,24 @@ impl Schedule {
             at = next;
         }
         Some(longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_what_would_be_read() {
+        for cron in [
+            Cron::daily(2, 0),
+            Cron::daily(4, 30),
+            Cron::weekly(6),
+            Cron::hourly(),
+            Cron::six_hourly(),
+            Cron::every_minute(),
+        ] {
+            assert_eq!(cron.to_string().parse::<Cron>().unwrap(), cron);
+        }
     }
 }
