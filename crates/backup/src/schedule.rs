@@ -215,10 +215,8 @@ impl Cron {
 
     /// The times of a day, in order.
     fn times(&self) -> impl Iterator<Item = Time> {
-        (0_i8..24).filter(|hour| has(self.hours, hour.unsigned_abs().into())).flat_map(|hour| {
-            (0_i8..60)
-                .filter(|minute| has(self.minutes, minute.unsigned_abs().into()))
-                .filter_map(move |minute| Time::new(hour, minute, 0, 0).ok())
+        numbers(self.hours).flat_map(|hour| {
+            numbers(self.minutes).filter_map(move |minute| Time::new(hour, minute, 0, 0).ok())
         })
     }
 
@@ -241,6 +239,15 @@ impl Cron {
         let moments = self.times().flat_map(|time| moments(zone, date.to_datetime(time), self.every_hour()));
         moments.filter(|at| *at > after).min()
     }
+}
+
+/// The numbers of the bits that are set.
+fn numbers(mut bits: u64) -> impl Iterator<Item = i8> {
+    std::iter::from_fn(move || {
+        let lowest = bits.trailing_zeros();
+        bits &= bits.checked_sub(1)?;
+        i8::try_from(lowest).ok()
+    })
 }
 
 fn has(bits: u64, number: u32) -> bool {
@@ -349,8 +356,8 @@ impl Schedule {
     /// instances keeps its distance from one run to the next.
     #[must_use]
     pub fn with_jitter(mut self, most: Duration, name: &str) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = *Id::of(name.as_bytes()).as_bytes();
-        let drawn = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let id = Id::of(name.as_bytes());
+        let drawn = id.as_bytes().first_chunk().map_or(0, |begin| u64::from_be_bytes(*begin));
         let seconds = most.min(LONGEST_JITTER).as_secs().saturating_add(1);
         self.late = Duration::from_secs(drawn % seconds);
         self

@@ -394,7 +394,9 @@ impl<A: Archive> Inner<A> {
         let mut history = self.archive.snapshots().await?;
         {
             let state = self.state();
-            history.iter_mut().for_each(|one| one.verified = state.memory.is_verified(one.id));
+            for one in &mut history {
+                one.verified = state.memory.is_verified(one.id);
+            }
         }
         let plan = self.config.retention.plan(&history, self.ctx.clock.wall()).map_err(Error::Config)?;
         self.metrics.disputed.set(plan.disputed.len() as f64);

@@ -89,10 +89,10 @@ impl Status {
         warnings.extend(self.unreadable.iter().map(|problem| format!("the store cannot be read: {problem}")));
         match &self.drill {
             Some(drill) if !drill.passed() => {
-                warnings.push(format!("the last drill failed: {}", drill.summary()))
+                warnings.push(format!("the last drill failed: {}", drill.summary()));
             }
             Some(drill) if self.drill_overdue => {
-                warnings.push(format!("the last drill was at {}", drill.began))
+                warnings.push(format!("the last drill was at {}", drill.began));
             }
             None if self.drill_overdue => warnings.push("no drill was ever done".to_owned()),
             _ => {}

@@ -1,6 +1,6 @@
 //! What retention keeps, too simple to be wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use buttress_backup::{Id, Retention, SKEW, SnapshotInfo};
@@ -8,7 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 /// By labels and counting, in quadratic time. A snapshot stays if it is the last with its label, and fewer than `count` labels
 /// are newer or it is younger than `span`.
-pub fn model(policy: &Retention, all: &[SnapshotInfo], now: SystemTime) -> BTreeSet<Id> {
+pub(crate) fn model(policy: &Retention, all: &[SnapshotInfo], now: SystemTime) -> BTreeSet<Id> {
     let zone = TimeZone::get(policy.time_zone.name()).unwrap();
     let groups: BTreeSet<_> = all.iter().map(|one| (one.host.clone(), one.paths.clone())).collect();
     let mut keep = BTreeSet::new();
@@ -36,17 +36,19 @@ pub fn model(policy: &Retention, all: &[SnapshotInfo], now: SystemTime) -> BTree
             (policy.yearly, policy.within_yearly, "%Y"),
         ];
         for (count, within, format) in unlabelled.into_iter().chain(labelled) {
-            let label = |one: &SnapshotInfo| match format {
+            let text = |one: &SnapshotInfo| match format {
                 "" => one.id.to_string(),
                 format => {
                     Timestamp::try_from(one.time).unwrap().to_zoned(zone.clone()).strftime(format).to_string()
                 }
             };
+            let texts: BTreeMap<Id, String> = past.iter().map(|one| (one.id, text(one))).collect();
+            let label = |one: &SnapshotInfo| texts[&one.id].as_str();
             for one in &past {
                 let newer: Vec<_> = past.iter().filter(|other| newer(other, one)).collect();
                 let mine = label(one);
                 let labels: BTreeSet<_> = newer.iter().map(|other| label(other)).collect();
-                let last = !labels.contains(&mine);
+                let last = !labels.contains(mine);
                 let young = within.is_some_and(|span| one.time > newest.time - span);
                 if last && (labels.len() < count as usize || young) {
                     keep.insert(one.id);
