@@ -73,7 +73,7 @@ pub struct BackupConfig {
     /// When a part of the data is read.
     pub read: Option<Cron>,
     /// How many parts there are.
-    pub read_parts: u32,
+    pub read_parts: u8,
     /// When snapshots are restored and verified.
     pub drill: Option<Cron>,
     /// When replicas are brought up to date.
@@ -196,8 +196,7 @@ impl Validate for BackupConfig {
                 format!("must be \"{}\" to \"{}\"; \"{}\" is usual", shown(least), shown(most), shown(usual));
             wrong.require((least..=most).contains(&value), field, shown(value), remedy);
         }
-        let parts = (1..=1_000).contains(&self.read_parts);
-        wrong.require(parts, "read_parts", self.read_parts, "must be 1 to 1000; 30 is usual");
+        wrong.require(self.read_parts >= 1, "read_parts", 0, "must be 1 to 255; 30 is usual");
         wrong.require(
             (1..=64).contains(&self.jobs.len()),
             "jobs",

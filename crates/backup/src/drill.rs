@@ -20,7 +20,7 @@ pub struct DrillReport {
     /// When it began.
     pub began: Timestamp,
     /// How it went with each snapshot: for each job the newest, and an old one if there is one.
-    pub restores: Vec<RestoreReport>,
+    pub restores: Vec<DrilledSnapshot>,
     /// Seconds from the beginning of a restore until it was verified: the longest of the newest snapshots'.
     pub rto_seconds: f64,
     /// How old the newest snapshots were, in seconds: the oldest of them. What would be lost.
@@ -34,7 +34,7 @@ pub struct DrillReport {
 /// One restore of a drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct RestoreReport {
+pub struct DrilledSnapshot {
     /// The job whose snapshot it is.
     pub job: String,
     /// The snapshot.
@@ -146,9 +146,9 @@ impl Drill {
         job: &str,
         snapshot: &SnapshotInfo,
         clock: &dyn Clock,
-    ) -> (RestoreReport, bool) {
+    ) -> (DrilledSnapshot, bool) {
         let began = clock.now();
-        let mut report = RestoreReport {
+        let mut report = DrilledSnapshot {
             job: job.to_owned(),
             snapshot: snapshot.id,
             taken: timestamp(snapshot.moment()),
@@ -178,7 +178,7 @@ impl Drill {
         &self,
         archive: &A,
         snapshot: &SnapshotInfo,
-        report: &mut RestoreReport,
+        report: &mut DrilledSnapshot,
     ) -> Result<Vec<Failure>, Error> {
         let sandbox = Sandbox::make(&self.scratch)?;
         let restored = archive.restore(snapshot.id, sandbox.path()).await?;

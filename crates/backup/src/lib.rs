@@ -5,25 +5,25 @@ mod drill;
 mod error;
 mod format;
 mod id;
-mod repository;
 pub mod keeper;
 pub mod metrics;
+mod repository;
 mod retention;
 mod schedule;
 pub mod store;
 mod zone;
 
 pub use config::{BackupConfig, JobConfig, PasswordConfig};
-pub use drill::{DrillReport, RestoreReport};
+pub use drill::{DrillReport, DrilledSnapshot};
 pub use error::{Error, Failure};
 pub use format::snapshot::{Snapshot, Summary};
 pub use format::tree::{ExtendedAttribute, Name, Node, NodeKind, Tree};
 pub use id::{Id, Object, ObjectKind};
+pub use keeper::Keeper;
 pub use repository::{
     BackupJob, BackupReport, CheckDepth, CheckReport, Entry, KeyInfo, Progress, PruneReport, Repository,
     RestoreJob, RestoreReport, Root,
 };
-pub use keeper::Keeper;
 pub use retention::{Keep, Period, Plan, Reason, Retention, SKEW, SnapshotInfo};
 pub use schedule::{Cron, NoSchedule, Schedule};
 pub use zone::{NoZone, Zone};

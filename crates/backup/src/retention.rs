@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::format::snapshot::Snapshot;
 use crate::id::Id;
 use crate::zone::{Zone, timestamp};
 
@@ -340,6 +341,23 @@ impl SnapshotInfo {
         let (stored, ended) = (self.stored(), self.ended.unwrap_or(self.time));
         let apart = |later: SystemTime, earlier| later.duration_since(earlier).unwrap_or_default();
         apart(self.time, stored).max(apart(stored, ended)) > SKEW
+    }
+}
+
+impl From<&Snapshot> for SnapshotInfo {
+    fn from(snapshot: &Snapshot) -> Self {
+        let summary = snapshot.summary.as_ref();
+        Self {
+            id: snapshot.id,
+            time: snapshot.time.into(),
+            ended: summary.map(|summary| summary.backup_end.into()),
+            first_seen: snapshot.first_seen,
+            host: snapshot.hostname.clone(),
+            paths: snapshot.paths.clone(),
+            tags: snapshot.tags.clone(),
+            size: summary.map(|summary| summary.total_bytes_processed),
+            verified: false,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ struct World {
     damaged: bool,
     empty: bool,
     wrong: bool,
-    parts: Vec<u32>,
+    parts: Vec<u8>,
     replicated: u32,
     /// What was there before each removal, the time of the machine then, and what was there after it.
     removals: Vec<(Vec<SnapshotInfo>, SystemTime, BTreeSet<Id>)>,

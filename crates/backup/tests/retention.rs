@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use buttress_backup::{Id, Period, Plan, Reason, Retention, SnapshotInfo, Zone};
 use buttress_core::Validate;
-use buttress_testkit::{Package, Program};
+use buttress_testkit::Program;
 use jiff::Timestamp;
 use model::model;
 use proptest::prelude::*;
@@ -387,16 +387,9 @@ fn times_beyond_the_calendar_are_borne() {
     assert_eq!(plan.keep.len() + plan.remove.len(), 2);
 }
 
-const RESTIC: Program = Program {
-    name: "restic",
-    variable: "BUTTRESS_RESTIC",
-    package: Package::Debian("restic"),
-    places: &["/usr/bin/restic"],
-};
-
 /// The program beside which we are measured, in a folder of its own.
 fn restic(folder: &std::path::Path, arguments: &[&str]) -> serde_json::Value {
-    let output = Command::new(RESTIC.path())
+    let output = Command::new(Program::RESTIC.path())
         .args(["--repo", "repository", "--no-cache", "--json"])
         .args(arguments)
         .current_dir(folder)

@@ -53,9 +53,9 @@ pub trait Archive: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     /// Which, from 1.
-    pub number: u32,
+    pub number: u8,
     /// Of how many.
-    pub of: u32,
+    pub of: u8,
 }
 
 /// A snapshot that was made.

@@ -24,7 +24,7 @@ pub(crate) struct Memory {
     /// By the names of tasks.
     done: BTreeMap<String, Timestamp>,
     /// How many parts of the data were read.
-    pub(crate) parts_read: u32,
+    pub(crate) parts_read: u8,
     /// Snapshots that were restored and found good, the last at the end.
     verified: Vec<Id>,
     /// The last drill.
