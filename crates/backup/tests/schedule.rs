@@ -45,15 +45,29 @@ struct Wall {
 }
 
 fn wall(number: i64) -> Wall {
-    let date = Timestamp::from_second(number * 60).unwrap().to_zoned(TimeZone::UTC);
-    Wall {
-        number,
-        minute: date.minute().unsigned_abs(),
-        hour: date.hour().unsigned_abs(),
-        day: date.day().unsigned_abs(),
-        month: date.month().unsigned_abs(),
-        weekday: date.weekday().to_sunday_zero_offset().unsigned_abs(),
-    }
+    let (day, minute) = (number.div_euclid(1_440), number.rem_euclid(1_440));
+    let date = &days()[usize::try_from(day - START / 86_400 + 1).unwrap()];
+    let (hour, minute) = (u8::try_from(minute / 60).unwrap(), u8::try_from(minute % 60).unwrap());
+    Wall { number, minute, hour, ..*date }
+}
+
+/// The dates from one day before the first on.
+fn days() -> &'static [Wall] {
+    static DAYS: OnceLock<Vec<Wall>> = OnceLock::new();
+    DAYS.get_or_init(|| {
+        let day = |day: i64| {
+            let date = Timestamp::from_second(START + 86_400 * day).unwrap().to_zoned(TimeZone::UTC);
+            Wall {
+                number: 0,
+                minute: 0,
+                hour: 0,
+                day: date.day().unsigned_abs(),
+                month: date.month().unsigned_abs(),
+                weekday: date.weekday().to_sunday_zero_offset().unsigned_abs(),
+            }
+        };
+        (-1..1_100).map(day).collect()
+    })
 }
 
 /// What the clocks of a zone show, minute by minute.
