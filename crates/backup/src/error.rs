@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use buttress_core::{Classify, ErrorClass, Violations};
 
+use crate::drill::DrillReport;
 use crate::id::Object;
 
 /// Why a backup, a restore or anything else did not do what was asked of it.
@@ -135,6 +136,12 @@ pub enum Error {
         /// What was not, and why.
         failures: Vec<Failure>,
     },
+    /// A drill has shown that what there is cannot be relied on.
+    #[error("the drill failed: {}", report.summary())]
+    Drill {
+        /// What it has shown.
+        report: Box<DrillReport>,
+    },
     /// It was asked to stop.
     #[error("stopped before it was done")]
     Stopped,
@@ -189,7 +196,10 @@ impl Classify for Error {
         match self {
             Self::Config(_) => ErrorClass::Invalid,
             Self::Store { class, .. } => *class,
-            Self::Missing { .. } | Self::Damaged { .. } | Self::Incomplete { .. } => ErrorClass::Corrupt,
+            Self::Drill { report } if report.interrupted => ErrorClass::Unavailable,
+            Self::Missing { .. } | Self::Damaged { .. } | Self::Incomplete { .. } | Self::Drill { .. } => {
+                ErrorClass::Corrupt
+            }
             Self::NoRepository { .. } | Self::NoSnapshot { .. } | Self::NoEntry { .. } => {
                 ErrorClass::NotFound
             }

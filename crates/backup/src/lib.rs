@@ -1,5 +1,7 @@
 //! Snapshots that are proved to restore.
 
+mod config;
+mod drill;
 mod error;
 mod format;
 mod id;
@@ -10,12 +12,22 @@ mod repository;
 pub mod source;
 pub mod store;
 pub mod verify;
+pub mod keeper;
+mod retention;
+mod schedule;
+mod zone;
 
+pub use config::{BackupConfig, JobConfig, PasswordConfig};
+pub use drill::{DrillReport, DrilledSnapshot};
 pub use error::{Error, Failure};
 pub use format::snapshot::{Snapshot, Summary};
 pub use format::tree::{ExtendedAttribute, Name, Node, NodeKind, Tree};
 pub use id::{Id, Object, ObjectKind};
+pub use keeper::Keeper;
 pub use repository::{
     BackupJob, BackupReport, CheckDepth, CheckReport, Entry, KeyInfo, Progress, PruneReport, Repository,
     RestoreJob, RestoreReport, Root,
 };
+pub use retention::{Keep, Period, Plan, Reason, Retention, SKEW, SnapshotInfo};
+pub use schedule::{Cron, NoSchedule, Schedule};
+pub use zone::{NoZone, Zone};
