@@ -3,6 +3,7 @@
 mod error;
 mod format;
 mod id;
+pub mod log;
 pub mod metrics;
 pub mod mirror;
 mod repository;
