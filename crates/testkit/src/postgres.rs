@@ -40,11 +40,30 @@ impl Postgres {
         Self::start_with(true)
     }
 
+    /// Starts a server with PostgreSQL's own defaults on a cluster that `fill` puts into an empty folder: a backup that was restored. It
+    /// returns when the server answers queries, which it does while it still recovers, too.
+    #[must_use]
+    pub fn restored(fill: impl FnOnce(&Path)) -> Self {
+        let bin = programs();
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).expect("our own folder");
+        fill(&data);
+        Owner::of(folder.path()).take(&data);
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).expect("our own folder");
+        let addr = free_addr();
+        let process = serve(&bin, addr, true, folder.path());
+        Self { addr, durable: true, bin, process, folder }
+    }
+
+    /// The path of another of PostgreSQL's programs: `pg_basebackup`, `pgbench`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
     fn start_with(durable: bool) -> Self {
-        let server = Program::POSTGRES.path();
-        // Debian links single programs into /usr/bin; the others lie beside the real file.
-        let server = server.canonicalize().unwrap_or(server);
-        let bin = server.parent().map(Path::to_owned).unwrap_or_default();
+        let bin = programs();
         let folder = tempfile::tempdir().expect("temporary folder");
         let owner = Owner::of(folder.path());
         let data = folder.path().join("data");
@@ -120,6 +139,14 @@ impl Postgres {
     }
 }
 
+/// The folder of PostgreSQL's programs.
+fn programs() -> PathBuf {
+    let server = Program::POSTGRES.path();
+    // Debian links single programs into /usr/bin; the others lie beside the real file.
+    let server = server.canonicalize().unwrap_or(server);
+    server.parent().map(Path::to_owned).unwrap_or_default()
+}
+
 fn serve(bin: &Path, addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
     let unsafe_but_quick = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off"];
     let log = folder.join("postgres.log");
@@ -185,6 +212,17 @@ impl Owner {
         std::os::unix::fs::chown(folder, Some(ids.0), Some(ids.1)).expect("root may give folders away");
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("our own folder");
         Self(Some(ids))
+    }
+
+    /// Gives away a folder with all that is in it.
+    fn take(self, path: &Path) {
+        let Some((user, group)) = self.0 else { return };
+        std::os::unix::fs::lchown(path, Some(user), Some(group)).expect("root may give folders away");
+        if path.is_dir() && !path.is_symlink() {
+            for entry in path.read_dir().expect("our own folder") {
+                self.take(&entry.expect("our own folder").path());
+            }
+        }
     }
 
     fn command(self, program: &Path) -> Command {

@@ -34,9 +34,13 @@
 mod config;
 mod key;
 mod metrics;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod reader;
 mod segment;
 mod shipper;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod writer;
 
 pub use config::LogConfig;

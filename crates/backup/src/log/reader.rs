@@ -96,13 +96,13 @@ impl Log {
     /// [`Error::Store`].
     pub async fn writer(&self, kind: Kind, known: Option<&Tip>) -> Result<LogWriter, Error> {
         self.check_known(known).await?;
-        let tip = self.tip_and_kind().await?;
-        if let Some((_, found)) = tip
+        let newest = self.newest().await?;
+        if let Some(found) = newest.as_ref().map(|newest| newest.kind)
             && found != kind
         {
             return Err(self.refused(format!("it is a log of {found}, and this would write {kind}")));
         }
-        Ok(LogWriter::new(self.clone(), kind, tip.map(|(tip, _)| tip)))
+        Ok(LogWriter::new(self.clone(), kind, newest))
     }
 
     /// The newest segment that is in the store, asked from the store: one listing, and one segment read.
@@ -111,13 +111,12 @@ impl Log {
     ///
     /// [`Error::Damaged`] where a segment is missing between others, or the newest does not open; [`Error::Store`].
     pub async fn tip(&self) -> Result<Option<Tip>, Error> {
-        Ok(self.tip_and_kind().await?.map(|(tip, _)| tip))
+        Ok(self.newest().await?.map(|newest| newest.tip()))
     }
 
-    async fn tip_and_kind(&self) -> Result<Option<(Tip, Kind)>, Error> {
+    pub(super) async fn newest(&self) -> Result<Option<Segment>, Error> {
         let Some(newest) = self.sequences().await?.last().copied() else { return Ok(None) };
-        let (segment, _) = self.read(newest).await?;
-        Ok(Some((segment.tip(), segment.kind)))
+        Ok(Some(self.read(newest).await?.0))
     }
 
     /// The segments from number `from` to the newest; from the first that is kept, if `from` was let go by retention, which the caller sees by

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::metrics::Metrics;
 use super::reader::Log;
-use super::segment::{Fields, Kind, Piece, Position, Tip, from_nanos, to_nanos};
+use super::segment::{Fields, Kind, Piece, Position, Segment, Tip, from_nanos, to_nanos};
 use crate::Error;
 use crate::id::Id;
 
@@ -22,6 +22,17 @@ use crate::id::Id;
 pub trait LogSource: Send + 'static {
     /// What stands in each segment, so that no other kind of source continues the log.
     const KIND: Kind;
+
+    /// The log goes on after its newest segment, which is given as it is in the store: at the begin, and after each failure. Nothing to do, unless the
+    /// source has to know what stands in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Source`] if this source cannot go on from there.
+    fn resume(&mut self, newest: Option<&Segment>) -> impl Future<Output = Result<(), Error>> + Send {
+        let _ = newest;
+        std::future::ready(Ok(()))
+    }
 
     /// What comes after `tip`; from the begin, without one.
     ///
@@ -171,8 +182,9 @@ impl<S: LogSource> Task<S> {
         let mut writer = self.log.writer(S::KIND, note.read()?.as_ref()).await?;
         if let Some(tip) = writer.tip() {
             note.write(tip)?;
-            self.source.shipped(tip).await?;
+            self.told.send_modify(|status| status.tip = Some(*tip));
         }
+        self.source.resume(writer.take_found().as_ref()).await?;
         loop {
             // Asked before the round, so that the last one ships what came until then.
             let last = ctx.shutdown.is_draining();

@@ -1,7 +1,7 @@
 //! The one who adds to a log.
 
 use super::reader::Log;
-use super::segment::{Kind, Piece, Position, Tip, follows};
+use super::segment::{Kind, Piece, Position, Segment, Tip, follows};
 use crate::Error;
 use crate::id::Id;
 
@@ -12,6 +12,7 @@ use crate::id::Id;
 pub struct LogWriter {
     log: Log,
     kind: Kind,
+    found: Option<Segment>,
     tip: Option<Tip>,
     /// A call failed, so that the store may have more than we know.
     lost: bool,
@@ -19,8 +20,14 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    pub(super) fn new(log: Log, kind: Kind, tip: Option<Tip>) -> Self {
-        Self { log, kind, tip, lost: false, bytes: 0 }
+    pub(super) fn new(log: Log, kind: Kind, newest: Option<Segment>) -> Self {
+        let tip = newest.as_ref().map(Segment::tip);
+        Self { log, kind, found: newest, tip, lost: false, bytes: 0 }
+    }
+
+    /// The newest segment as this writer found it, once.
+    pub(super) fn take_found(&mut self) -> Option<Segment> {
+        self.found.take()
     }
 
     /// The newest segment in the store; `None` while the log is empty.
