@@ -3,6 +3,7 @@
 //! The test of kills runs itself again as the process that is killed.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::print_stderr, clippy::panic, missing_docs)]
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,17 +84,18 @@ async fn stopped(ctx: &Ctx) {
     ctx.shutdown.finished().await;
 }
 
-fn make(path: &Path) -> Connection {
+/// A thousand accounts, with so many random bytes each.
+fn make(path: &Path, filler: u32) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection.busy_timeout(Duration::from_secs(30)).unwrap();
     connection
-        .execute_batch(
+        .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-            CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, balance INTEGER, filler TEXT);
+            CREATE TABLE IF NOT EXISTS accounts (id INTEGER PRIMARY KEY, balance INTEGER, filler BLOB);
             CREATE TABLE IF NOT EXISTS transfers (number INTEGER PRIMARY KEY, source INTEGER, target INTEGER, amount INTEGER);
             INSERT OR IGNORE INTO accounts WITH RECURSIVE ids(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM ids WHERE id < 1000)
-                SELECT id, 1000, hex(randomblob(200)) FROM ids",
-        )
+                SELECT id, 1000, randomblob({filler}) FROM ids"
+        ))
         .unwrap();
     connection
 }
@@ -118,9 +120,9 @@ fn consistent(connection: &Connection) -> i64 {
     assert_eq!(check, "ok");
     let wrong: i64 = connection
         .query_row(
-            "SELECT count(*) FROM accounts a WHERE balance <> 1000
-                + (SELECT coalesce(sum(amount), 0) FROM transfers WHERE target = a.id)
-                - (SELECT coalesce(sum(amount), 0) FROM transfers WHERE source = a.id)",
+            "WITH moved AS (SELECT target AS id, amount FROM transfers UNION ALL SELECT source, -amount FROM transfers),
+                sums AS (SELECT id, sum(amount) AS moved FROM moved GROUP BY id)
+                SELECT count(*) FROM accounts LEFT JOIN sums USING (id) WHERE balance <> 1000 + coalesce(moved, 0)",
             (),
             |row| row.get(0),
         )
@@ -164,9 +166,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(path: &Path) -> Self {
+    fn start(path: &Path, filler: u32) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
-        let mut connection = make(path);
+        let mut connection = make(path, filler);
         let (stopped, told) = (Arc::clone(&stop), Arc::clone(&done));
         let thread = std::thread::spawn(move || {
             let random = Random::new(3);
@@ -174,8 +176,8 @@ impl Writer {
                 let begun = SystemTime::now();
                 let number = transfer(&mut connection, &random);
                 told.lock().unwrap().push((number, begun, SystemTime::now()));
-                if number % 50 == 0 {
-                    std::thread::sleep(Duration::from_millis(5));
+                if number % 5 == 0 {
+                    std::thread::sleep(Duration::from_millis(2));
                 }
             }
         });
@@ -197,7 +199,7 @@ impl Drop for Writer {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_recovers_to_a_chosen_moment() {
     let (place, log, ctx) = Place::new().await;
-    let writer = Writer::start(&place.database());
+    let writer = Writer::start(&place.database(), 400);
     let shipper = place.ship(&log, &ctx);
     let mut chosen = Vec::new();
     for _ in 0..4 {
@@ -252,7 +254,7 @@ async fn sqlite_recovers_to_a_chosen_moment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_comes_back_whatever_was_done_to_it() {
     let (place, log, ctx) = Place::new().await;
-    let mut connection = make(&place.database());
+    let mut connection = make(&place.database(), 400);
     let random = Random::new(5);
     let shipper = place.ship(&log, &ctx);
     let steps = [
@@ -325,7 +327,7 @@ async fn sqlite_comes_back_whatever_was_done_to_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_ships_differences_and_lets_go_of_the_old() {
     let (place, log, ctx) = Place::new().await;
-    let mut connection = make(&place.database());
+    let mut connection = make(&place.database(), 400);
     let random = Random::new(9);
     let shipper = place.ship(&log, &ctx);
     assert!(shipper.complete_at(SystemTime::now()).await);
@@ -376,24 +378,28 @@ async fn child() {
     config.interval = Duration::from_millis(10);
     let log = Log::open(&config, &password(), &Ctx::default()).await.unwrap();
     let _shipper = ship(folder, &log, &Ctx::default());
+    std::io::stdout().lock().write_all(b"ready\n").unwrap();
     std::future::pending::<()>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_goes_on_after_who_ships_was_killed() {
     let (place, log, _) = Place::new().await;
-    let writer = Writer::start(&place.database());
+    // So many that a whole state takes several segments.
+    let writer = Writer::start(&place.database(), 12_000);
     let random = Random::new(13);
     let (mut last, mut whole) = (0, 0);
     for kill in 0..KILLS {
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture", "--test-threads=1"])
             .env(CHILD, place.folder.path())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(300 + random.number() % 500));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("ready")));
+        std::thread::sleep(Duration::from_millis(random.number() % 1000));
         child.kill().unwrap();
         child.wait().unwrap();
         let Some(tip) = log.tip().await.unwrap() else { continue };
