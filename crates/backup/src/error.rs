@@ -142,6 +142,16 @@ pub enum Error {
         /// What it has shown.
         report: Box<DrillReport>,
     },
+    /// A log cannot be made or continued as was asked.
+    #[error("the log `{log}` in {place}: {problem}")]
+    Log {
+        /// Its name.
+        log: String,
+        /// In which store.
+        place: String,
+        /// Why not, and what would do.
+        problem: String,
+    },
     /// It was asked to stop.
     #[error("stopped before it was done")]
     Stopped,
@@ -203,9 +213,10 @@ impl Classify for Error {
             Self::NoRepository { .. } | Self::NoSnapshot { .. } | Self::NoEntry { .. } => {
                 ErrorClass::NotFound
             }
-            Self::RepositoryExists { .. } | Self::Locked { .. } | Self::LockLost { .. } => {
-                ErrorClass::Conflict
-            }
+            Self::RepositoryExists { .. }
+            | Self::Locked { .. }
+            | Self::LockLost { .. }
+            | Self::Log { .. } => ErrorClass::Conflict,
             Self::WrongPassword { .. } => ErrorClass::Unauthenticated,
             Self::Unsupported { .. } => ErrorClass::Unsupported,
             Self::File { source, .. } => class_of_io(source),

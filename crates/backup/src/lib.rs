@@ -5,6 +5,7 @@ mod drill;
 mod error;
 mod format;
 mod id;
+pub mod log;
 pub mod metrics;
 pub mod mirror;
 mod program;

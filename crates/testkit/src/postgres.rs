@@ -43,11 +43,23 @@ impl Postgres {
     /// Starts a server on a copy of the cluster in `data`, as a restore leaves it.
     #[must_use]
     pub fn start_on(data: &Path) -> Self {
-        let (bin, folder) = (programs(), tempfile::tempdir().expect("temporary folder"));
-        copy_folder(data, &folder.path().join("data"), Owner::of(folder.path()));
+        Self::restored(|into| copy_folder(data, into))
+    }
+
+    /// Starts a server with PostgreSQL's own defaults on a cluster that `fill` puts into an empty folder: a backup that was restored. It
+    /// returns when the server answers queries, which it does while it still recovers, too.
+    #[must_use]
+    pub fn restored(fill: impl FnOnce(&Path)) -> Self {
+        let bin = programs();
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).expect("our own folder");
+        fill(&data);
+        Owner::of(folder.path()).take(&data);
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).expect("our own folder");
         let addr = free_addr();
-        let process = serve(&bin, addr, false, folder.path());
-        Self { addr, durable: false, bin, process, folder }
+        let process = serve(&bin, addr, true, folder.path());
+        Self { addr, durable: true, bin, process, folder }
     }
 
     /// The folder of PostgreSQL's programs: `pg_restore`, `pgbench` and the others.
@@ -133,6 +145,7 @@ impl Postgres {
     }
 }
 
+/// The folder of PostgreSQL's programs.
 fn programs() -> PathBuf {
     let server = Program::POSTGRES.path();
     // Debian links single programs into /usr/bin; the others lie beside the real file.
@@ -140,21 +153,19 @@ fn programs() -> PathBuf {
     server.parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// Copies a cluster's files, and gives them to the owner.
-fn copy_folder(from: &Path, to: &Path, owner: Owner) {
-    std::fs::create_dir(to).expect("the temporary folder takes a folder");
-    // The server refuses a folder that others can read.
-    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).expect("our own folder");
+/// Copies what is in a folder.
+fn copy_folder(from: &Path, to: &Path) {
     for entry in from.read_dir().expect("a folder").flatten() {
         let (path, copy) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
-            copy_folder(&path, &copy, owner);
+            std::fs::create_dir(&copy).expect("the temporary folder takes a folder");
+            // The server refuses folders that others can read.
+            std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o700)).expect("our own folder");
+            copy_folder(&path, &copy);
         } else {
             std::fs::copy(&path, &copy).expect("the temporary folder takes a file");
-            owner.take(&copy);
         }
     }
-    owner.take(to);
 }
 
 fn serve(bin: &Path, addr: SocketAddr, durable: bool, folder: &Path) -> ProcessGroup {
@@ -224,9 +235,14 @@ impl Owner {
         Self(Some(ids))
     }
 
+    /// Gives away a folder with all that is in it.
     fn take(self, path: &Path) {
-        if let Some((user, group)) = self.0 {
-            std::os::unix::fs::chown(path, Some(user), Some(group)).expect("root may give files away");
+        let Some((user, group)) = self.0 else { return };
+        std::os::unix::fs::lchown(path, Some(user), Some(group)).expect("root may give folders away");
+        if path.is_dir() && !path.is_symlink() {
+            for entry in path.read_dir().expect("our own folder") {
+                self.take(&entry.expect("our own folder").path());
+            }
         }
     }
 
