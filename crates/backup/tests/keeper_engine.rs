@@ -1,5 +1,5 @@
 //! The keeper over a real repository in a folder: days of backups, removals and drills.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::type_complexity, missing_docs)]
 
 mod model;
 mod support;
