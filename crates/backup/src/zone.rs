@@ -78,6 +78,7 @@ pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::*;
 

@@ -1,5 +1,11 @@
 //! Backups by the clock: sixty days with all that goes wrong in them, beside models of what should be there and what should be told.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::struct_excessive_bools, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::struct_excessive_bools,
+    clippy::naive_bytecount,
+    missing_docs
+)]
 
 mod model;
 

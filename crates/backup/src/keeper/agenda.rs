@@ -229,6 +229,7 @@ pub(crate) enum Next {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
     use crate::config::JobConfig;
