@@ -36,7 +36,7 @@ async fn a_folder_lies_under_the_name_of_its_source() {
 async fn a_folder_that_is_gone_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let gone = folder.path().join("gone");
-    let source = Folders::new(config(&[gone.clone()]), &Ctx::default()).unwrap();
+    let source = Folders::new(config(std::slice::from_ref(&gone)), &Ctx::default()).unwrap();
     match source.collect(folder.path()).await {
         Err(Error::File { path, .. }) => assert_eq!(path, gone),
         other => panic!("{other:?}"),
