@@ -103,7 +103,8 @@ impl Index {
     }
 
     /// The slot, among those of this hash, that is the one.
-    #[inline]
+    #[inline(always)] // It is what a hit costs, and compilers take it for too long to go into each of the few that look.
+    #[allow(clippy::inline_always)]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
         // Each bucket at most once: of a small table all may have been passed by.
