@@ -89,7 +89,7 @@ async fn no_request_fails_while_the_signing_key_rotates() {
     };
     let first = signer.sign(&claims(&*ctx.clock)).unwrap();
     let request: Request = {
-        let (signer, verifier, clock) = (signer.clone(), verifier.clone(), Arc::clone(&ctx.clock));
+        let (signer, verifier, clock) = (signer.clone(), verifier.clone(), ctx.clock.clone());
         Arc::new(move || {
             let tokens = [first.clone(), signer.sign(&claims(&*clock)).unwrap()];
             let verifier = verifier.clone();

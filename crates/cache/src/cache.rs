@@ -9,7 +9,7 @@ use buttress_core::{Ctx, Key, Probe, Random, Vitality};
 use crate::engine::{AnyEngine, CacheKey};
 use crate::entry::{Entry, Extra};
 use crate::flights::Flights;
-use crate::freshness::{Freshness, Stamp, judge};
+use crate::freshness::{Freshness, judge};
 use crate::lifetime::Rules;
 use crate::metrics::Metrics;
 use crate::stats::Window;
@@ -88,7 +88,11 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     #[must_use]
     #[inline]
     pub fn get(&self, key: &K) -> Option<V> {
-        match self.0.look(key) {
+        let seen = match self.0.glance(key) {
+            Ok(value) => return Some(value),
+            Err(seen) => seen,
+        };
+        match self.0.look_closer(key, seen) {
             Look::Fresh(value) => value,
             Look::Aging(value) => Some(value),
             Look::Fallback(_) | Look::Missing => None,
@@ -99,7 +103,14 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
     pub fn insert(&self, key: K, value: V) {
         let inner = &*self.0;
         inner.flights.supersede(&key);
-        inner.put(key, Some(value), Lifetime::default(), Seen::default(), Duration::ZERO, inner.generation());
+        let (now, generation) = (inner.now(), inner.generation());
+        match inner.rules.usual(now, &inner.random) {
+            Some(fresh) => inner.put_entry(key, Entry::usual(value, fresh, generation)),
+            None => {
+                let (lifetime, tags) = (Lifetime::default(), Seen::default());
+                inner.put(key, Some(value), lifetime, tags, Duration::ZERO, generation);
+            }
+        }
     }
 
     /// Puts a value in on terms of its own: a [`Lifetime`], or [`Terms`].
@@ -227,9 +238,10 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         self.flights.supersede_all();
     }
 
-    /// What is there for a key; the request is counted.
+    /// A value about which there is nothing to decide, what nearly every request finds; otherwise what was seen, and when. A value that
+    /// was found is counted.
     #[inline]
-    pub(crate) fn look(&self, key: &K) -> Look<V> {
+    fn glance(&self, key: &K) -> Result<V, Option<(Entry<V>, Tick)>> {
         let generation = self.generation();
         let seen = self.engine.read(key, |entry| {
             // The entry may come from far away in memory. Asked for after it, the time is there by then.
@@ -246,19 +258,29 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         match seen {
             Some(Ok(value)) => {
                 self.tally.note(Count::Hit);
-                Look::Fresh(Some(value))
+                Ok(value)
             }
-            Some(Err((entry, now))) => self.look_closer(key, entry, now),
-            None => {
-                self.tally.note(Count::Miss);
-                Look::Missing
-            }
+            Some(Err(seen)) => Err(Some(seen)),
+            None => Err(None),
+        }
+    }
+
+    /// What is there for a key; the request is counted.
+    #[inline]
+    pub(crate) fn look(&self, key: &K) -> Look<V> {
+        match self.glance(key) {
+            Ok(value) => Look::Fresh(Some(value)),
+            Err(seen) => self.look_closer(key, seen),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn look_closer(&self, key: &K, entry: Entry<V>, now: Tick) -> Look<V> {
+    fn look_closer(&self, key: &K, seen: Option<(Entry<V>, Tick)>) -> Look<V> {
+        let Some((entry, now)) = seen else {
+            self.tally.note(Count::Miss);
+            return Look::Missing;
+        };
         let freshness = match self.stands(&entry, now) {
             Ok(freshness) => freshness,
             Err(reason) => {
@@ -323,13 +345,14 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         let now = self.now();
         let stamp = self.rules.stamp(lifetime, value.is_none(), cost, (now, generation), &self.random);
         let extra = Extra::of(self.rules.idle(lifetime), tags, now);
-        self.put_entry(key, value, extra, stamp);
+        self.put_entry(key, self.rules.entry(value, extra, stamp));
     }
 
-    pub(crate) fn put_entry(&self, key: K, value: Option<V>, extra: Option<Arc<Extra>>, stamp: Stamp) {
-        let weight = self.weigh(&key, value.as_ref());
+    #[inline]
+    pub(crate) fn put_entry(&self, key: K, entry: Entry<V>) {
+        let weight = self.weigh(&key, entry.value());
         self.tally.note(Count::Insert);
-        self.engine.insert(key, self.rules.entry(value, extra, stamp), weight);
+        self.engine.insert(key, entry, weight);
     }
 
     fn weigh(&self, key: &K, value: Option<&V>) -> u64 {

@@ -42,6 +42,12 @@ impl<V> Entry<V> {
         }
     }
 
+    /// A value that the cache's rules hold for, and that is not loaded early.
+    #[inline]
+    pub(crate) fn usual(value: V, fresh: Tick, generation: u16) -> Self {
+        Self::Value { value, plain: fresh, early: Early(0), generation }
+    }
+
     /// What was given to [`new`](Self::new), but that it may be loaded a little less early.
     pub(crate) fn stamp(&self, kept: u32) -> Stamp {
         match self {

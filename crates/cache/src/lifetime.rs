@@ -132,6 +132,20 @@ impl Rules {
         if nothing || lifetime.strict { Duration::ZERO } else { duration(self.kept) }
     }
 
+    /// Until when a value is fresh that is put in `now` on no terms of its own. Nothing where the cache's rules ask for more than that.
+    ///
+    /// So nearly all are put in, for a few nanoseconds.
+    #[inline]
+    pub(crate) fn usual(&self, now: Tick, random: &Random) -> Option<Tick> {
+        if self.idle.is_some() {
+            return None;
+        }
+        Some(match self.usual {
+            Some((whole, spread)) => now.plus(whole - dice::below(spread, random)),
+            None => Tick::NEVER,
+        })
+    }
+
     /// The times of an entry that is written `now`. `cost` is what loading it took.
     pub(crate) fn stamp(
         &self,
@@ -141,15 +155,6 @@ impl Rules {
         (now, generation): (Tick, u16),
         random: &Random,
     ) -> Stamp {
-        if let Some((whole, spread)) = self.usual
-            && !nothing
-            && cost.is_zero()
-            && lifetime == Lifetime::default()
-        {
-            // What is put in by itself, nearly always: a few nanoseconds.
-            let fresh = now.plus(whole - dice::below(spread, random));
-            return Stamp { fresh, expires: fresh.plus(self.kept), early: 0, generation };
-        }
         let Some(ttl) = self.span(lifetime, nothing, random) else {
             return Stamp { fresh: Tick::NEVER, expires: Tick::NEVER, early: 0, generation };
         };

@@ -352,7 +352,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         if matches!(self.stands(&entry, now), Ok(Freshness::Stale | Freshness::Fallback)) {
             let stamp = self.rules.put_off(self.rules.stamp_of(&entry), now);
             let extra = entry.extra().cloned();
-            self.put_entry(key, entry.into_value(), extra, stamp);
+            self.put_entry(key, self.rules.entry(entry.into_value(), extra, stamp));
         }
     }
 }

@@ -51,7 +51,7 @@ impl Stripe {
 
 /// Exact counts. Adding takes no locked instruction for as many threads as there are stripes.
 pub(crate) struct Tally {
-    stripes: Box<[Stripe; STRIPES]>,
+    stripes: [Stripe; STRIPES],
     shared: Stripe,
 }
 
@@ -64,20 +64,26 @@ impl Tally {
     #[inline]
     pub(crate) fn add(&self, count: Count, number: u64) {
         // Without a destructor, reading it is one instruction.
-        let at = match AT.get() {
-            UNKNOWN => take_number(),
-            at => at,
-        };
-        match self.stripes.get(at).and_then(|stripe| stripe.0.get(count as usize)) {
-            // Nobody else writes here, so reading and writing need not be one step.
-            Some(own) => own.store(own.load(Ordering::Relaxed) + number, Ordering::Relaxed),
-            None => self.add_shared(count, number),
+        if !self.add_own(AT.get(), count, number) {
+            self.add_apart(count, number);
         }
     }
 
+    /// Whether there is such a stripe.
+    #[inline]
+    fn add_own(&self, at: usize, count: Count, number: u64) -> bool {
+        let own = self.stripes.get(at).and_then(|stripe| stripe.0.get(count as usize));
+        // Nobody else writes here, so reading and writing need not be one step.
+        own.map(|own| own.store(own.load(Ordering::Relaxed) + number, Ordering::Relaxed)).is_some()
+    }
+
+    /// By a thread that has no number yet, or shares the last stripe.
     #[cold]
-    fn add_shared(&self, count: Count, number: u64) {
-        if let Some(shared) = self.shared.0.get(count as usize) {
+    fn add_apart(&self, count: Count, number: u64) {
+        let at = if AT.get() == UNKNOWN { take_number() } else { STRIPES };
+        if !self.add_own(at, count, number)
+            && let Some(shared) = self.shared.0.get(count as usize)
+        {
             shared.fetch_add(number, Ordering::Relaxed);
         }
     }
@@ -96,7 +102,7 @@ impl Tally {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { stripes: Box::new([const { Stripe::new() }; STRIPES]), shared: Stripe::new() }
+        Self { stripes: [const { Stripe::new() }; STRIPES], shared: Stripe::new() }
     }
 }
 

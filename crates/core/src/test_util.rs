@@ -45,7 +45,7 @@ impl TestClock {
     /// This clock as a component wants it.
     #[must_use]
     pub fn shared(&self) -> SharedClock {
-        Arc::new(self.clone())
+        SharedClock::new(self.clone())
     }
 
     /// Moves both times forward and wakes whoever sleeps.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use buttress_core::units::{format_duration, parse_duration};
 use buttress_core::{
-    ByteSize, Clock, DynProbe, Event, EventLog, Events, Key, KeyError, Outcome, Probe, Shutdown, TestClock,
-    Vitality, timeout,
+    ByteSize, Clock, DynProbe, Event, EventLog, Events, Key, KeyError, Outcome, Probe, SharedClock, Shutdown,
+    SystemClock, TestClock, Vitality, timeout,
 };
 use proptest::prelude::*;
 
@@ -54,6 +54,28 @@ proptest! {
         let _ = parse_duration(&text);
         let _ = text.parse::<ByteSize>();
     }
+}
+
+#[test]
+fn a_shared_clock_tells_the_time_of_the_clock_that_it_shares() {
+    let clock = TestClock::new();
+    let shared: SharedClock = clock.shared();
+    let (copy, direct): (_, &dyn Clock) = (shared.clone(), &*shared);
+    let before = (shared.now(), shared.wall(), shared.coarse_nanos());
+    clock.advance(Duration::from_secs(3));
+    assert_eq!(shared.now() - before.0, Duration::from_secs(3));
+    assert_eq!(shared.coarse_nanos() - before.2, 3_000_000_000);
+    assert_eq!((copy.now(), copy.coarse_nanos()), (clock.now(), clock.coarse_nanos()));
+    assert_eq!(
+        (direct.now(), direct.coarse_nanos(), direct.wall()),
+        (clock.now(), clock.coarse_nanos(), clock.wall())
+    );
+
+    let system = SystemClock::shared();
+    let (first, direct): (_, &dyn Clock) = (system.coarse_nanos(), &*system);
+    let second = direct.coarse_nanos();
+    assert!(first <= second && second <= system.coarse_nanos());
+    assert!(direct.now() <= system.now());
 }
 
 #[tokio::test]

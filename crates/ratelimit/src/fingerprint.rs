@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 /// What is remembered of a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint {
-    /// Finds the shard and the entry in it. It is known before the rest is, so the way to the entry need not wait for that.
+    /// Finds the shard and the entry in it.
     pub(crate) place: u64,
     /// Tells keys of one place apart.
     pub(crate) rest: u64,
@@ -23,18 +23,34 @@ impl Fingerprint {
         Self { rest: self.rest.wrapping_add((index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), ..self }
     }
 
-    /// Which of so many shards it belongs to, a power of two. The table in a shard goes by the bits below and above those.
-    #[inline]
-    pub(crate) fn shard(self, shards: usize) -> usize {
-        // The index is cut off before it could be too large to convert.
-        #[allow(clippy::cast_possible_truncation)]
-        let bits = (self.place >> 40) as usize;
-        bits & (shards - 1)
-    }
-
     /// The key of two together.
     pub(crate) fn with(self, other: Self) -> Self {
         Self { place: self.place ^ other.place.rotate_left(17), rest: self.rest ^ other.rest.rotate_left(29) }
+    }
+}
+
+/// Which of so many shards a place belongs to, a power of two. The table in a shard goes by the bits below and above those.
+#[inline]
+pub(crate) fn shard(place: u64, shards: usize) -> usize {
+    // The index is cut off before it could be too large to convert.
+    #[allow(clippy::cast_possible_truncation)]
+    let bits = (place >> 40) as usize;
+    bits & (shards - 1)
+}
+
+/// A fingerprint whose place is known, and whose rest is still to be made.
+pub(crate) struct Begun {
+    pub(crate) place: u64,
+    state: State,
+}
+
+impl Begun {
+    #[inline]
+    pub(crate) fn finish(self) -> Fingerprint {
+        let Self { place, mut state } = self;
+        state.v1 ^= 0xdd;
+        state.rounds();
+        Fingerprint { place, rest: state.all() }
     }
 }
 
@@ -49,8 +65,12 @@ impl Secret {
         Self(source.hash_one(0_u8), source.hash_one(1_u8))
     }
 
-    #[inline]
     pub(crate) fn fingerprint(&self, key: &[u8]) -> Fingerprint {
+        self.begin(key).finish()
+    }
+
+    #[inline]
+    pub(crate) fn begin(&self, key: &[u8]) -> Begun {
         let mut state = State {
             v0: self.0 ^ 0x736f_6d65_7073_6575,
             v1: self.1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
@@ -64,10 +84,7 @@ impl Secret {
         state.take(tail(key, rest) | (key.len() as u64) << 56);
         state.v2 ^= 0xee;
         state.rounds();
-        let place = state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
-        state.v1 ^= 0xdd;
-        state.rounds();
-        Fingerprint { place, rest: state.v0 ^ state.v1 ^ state.v2 ^ state.v3 }
+        Begun { place: state.all(), state }
     }
 }
 
@@ -107,6 +124,11 @@ impl State {
         for _ in 0..3 {
             self.round();
         }
+    }
+
+    #[inline]
+    fn all(&self) -> u64 {
+        self.v0 ^ self.v1 ^ self.v2 ^ self.v3
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use buttress_core::{Rejection, RejectionReason};
 use hashbrown::HashTable;
 
-use crate::fingerprint::{Fingerprint, Secret};
+use crate::fingerprint::{Fingerprint, Secret, shard};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 const SHARDS: usize = 16;
@@ -116,7 +116,7 @@ impl Inner {
 
     fn shard(&self, print: Fingerprint) -> MutexGuard<'_, HashTable<Count>> {
         let [first, ..] = &self.shards;
-        let shard = self.shards.get(print.shard(SHARDS)).unwrap_or(first);
+        let shard = self.shards.get(shard(print.place, SHARDS)).unwrap_or(first);
         lock(shard)
     }
 }

@@ -84,7 +84,7 @@ impl Setting {
     }
 
     fn shard(&self, subject: Subject<'_>) -> usize {
-        self.identity.subject(subject, &self.plan).shard(2)
+        fingerprint::shard(self.identity.subject(subject, &self.plan).place, 2)
     }
 
     /// A user and an address; that of the user in the first shard or in the second, that of the address in the other.

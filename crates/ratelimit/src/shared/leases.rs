@@ -32,7 +32,7 @@ use hashbrown::HashTable;
 use super::call::Answer;
 use crate::algorithm::{Algorithm, Nanos};
 use crate::decision::{Decision, Quota};
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, shard};
 use crate::plan::Plan;
 use crate::request::OwnedRequest;
 use crate::store::Identity;
@@ -139,7 +139,7 @@ impl Leases {
 
     fn shard(&self, print: Fingerprint) -> Option<MutexGuard<'_, HashTable<Lease>>> {
         #[allow(clippy::cast_possible_truncation, reason = "one of 64")]
-        let shard = print.shard(SHARDS);
+        let shard = shard(print.place, SHARDS);
         self.shards.get(shard).map(lock)
     }
 

@@ -38,7 +38,7 @@ impl<E: Entry> Held<'_, E> {
         make: bool,
         work: impl FnOnce(&mut E, &mut Logs) -> T,
     ) -> T {
-        let shard = self.shard(store.index(target.print));
+        let shard = self.shard(store.index(target.print.place));
         shard.map(|shard| shard.touch(target.print, now, book, make, work)).unwrap_or_default()
     }
 }
@@ -48,7 +48,7 @@ impl<E: Entry> Store<E> {
     pub(super) fn lock_all(&self, targets: &Targets<'_>) -> Held<'_, E> {
         let mut indices = [usize::MAX; MOST];
         for (place, target) in indices.iter_mut().zip(targets.iter()) {
-            *place = self.index(target.print);
+            *place = self.index(target.print.place);
         }
         indices.sort_unstable();
         let mut held = Held(std::array::from_fn(|_| None));

@@ -15,7 +15,7 @@ use self::slot::MOST_LOGS;
 pub(crate) use self::tables::Tables;
 pub(crate) use self::targets::Identity;
 use crate::algorithm::Nanos;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, shard};
 use crate::metrics::Metrics;
 use crate::penalty::{PenaltyState, second};
 use crate::plan::Plan;
@@ -52,8 +52,8 @@ impl<E: Entry> Store<E> {
     }
 
     #[inline]
-    fn index(&self, print: Fingerprint) -> usize {
-        print.shard(self.shards.len())
+    fn index(&self, place: u64) -> usize {
+        shard(place, self.shards.len())
     }
 
     #[inline]
@@ -73,7 +73,7 @@ impl<E: Entry> Store<E> {
         now: Nanos,
         change: impl FnOnce(Nanos, &mut PenaltyState) -> T,
     ) -> Option<T> {
-        let mut shard = self.lock(self.index(print))?;
+        let mut shard = self.lock(self.index(print.place))?;
         let now = shard.at(now);
         Some(shard.enter(print, now, self.rulebook(plan), |entry, _| {
             let mut state = entry.penalty();
@@ -85,7 +85,7 @@ impl<E: Entry> Store<E> {
 
     /// What is held against a caller.
     pub(crate) fn penalty(&self, print: Fingerprint, now: Nanos) -> (Nanos, PenaltyState) {
-        let shard = self.lock(self.index(print));
+        let shard = self.lock(self.index(print.place));
         shard.map_or((now, PenaltyState::default()), |mut shard| {
             (shard.at(now), shard.with(print, |entry, _| entry.penalty()).unwrap_or_default())
         })

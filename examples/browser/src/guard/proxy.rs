@@ -73,7 +73,7 @@ impl Proxy {
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
             guard,
             resolver,
-            clock: Arc::clone(&ctx.clock),
+            clock: ctx.clock.clone(),
             refusals: Refusals::new(),
             shutdown: ctx.shutdown.clone(),
         });

@@ -65,7 +65,7 @@ impl Store {
             tracing::warn!(waiting, failed, cancelled, "jobs were running when the process before ended");
         }
         let live = Arc::new(Live::new(last));
-        let (config, clock) = (Arc::new(config.clone()), Arc::clone(&ctx.clock));
+        let (config, clock) = (Arc::new(config.clone()), ctx.clock.clone());
         Ok(Self(Arc::new(Inner { config, clock, database, live, recovered })))
     }
 

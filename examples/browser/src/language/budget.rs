@@ -117,7 +117,7 @@ impl Budget {
         })?;
         Ok(Self(Arc::new(Inner {
             store,
-            clock: Arc::clone(&ctx.clock),
+            clock: ctx.clock.clone(),
             events: ctx.events.clone(),
             limit: Spend {
                 tokens: config.budget_daily_tokens,

@@ -147,7 +147,7 @@ impl Translator {
     /// Outside of a tokio runtime.
     pub async fn open_with(config: &LanguageConfig, secrets: Option<&Secrets>, ctx: &Ctx) -> Result<Self> {
         config.validate().map_err(Error::Config)?;
-        let model = Model::open(config, secrets, Arc::clone(&ctx.clock)).await?;
+        let model = Model::open(config, secrets, ctx.clock.clone()).await?;
         let helper = match model {
             Some(model) => Some(Helper::open(model, config, ctx).await?),
             None => None,

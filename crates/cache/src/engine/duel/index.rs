@@ -28,26 +28,54 @@ fn buckets_for(entries: usize) -> usize {
     entries / 9 * 2 + 2
 }
 
-/// A bit for each lane that has this number.
+/// The lanes that have some number: a bit for each, from the second bit on.
+#[derive(Clone, Copy)]
+struct Lanes(u32);
+
+/// All eight are looked at alike, and no bit is left in its place: compilers make one comparison of that. What stands in the last is no
+/// lane, and is left out by [`Lanes`].
 #[inline]
-fn lanes_with(number: u32, lanes: &[u32; LANES + 1]) -> u8 {
-    let mut mask = 0;
+fn lanes_with(number: u32, lanes: &[u32; LANES + 1]) -> Lanes {
+    let mut bits = 0;
     for (lane, other) in lanes.iter().enumerate() {
-        mask |= u8::from(*other == number) << lane;
+        bits |= u32::from(*other == number) << (lane + 1);
     }
-    mask & 0x7f
+    Lanes(bits)
+}
+
+impl Lanes {
+    #[inline]
+    fn first(self) -> Option<usize> {
+        let lane = self.0.trailing_zeros().wrapping_sub(1) as usize;
+        (lane < LANES).then_some(lane)
+    }
+
+    #[inline]
+    fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+}
+
+impl Iterator for Lanes {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let lane = self.first();
+        self.0 &= self.0.wrapping_sub(1);
+        lane
+    }
 }
 
 impl Bucket {
     #[inline]
-    fn slot(&self, lane: u32) -> u32 {
-        self.slots.get(lane as usize).copied().unwrap_or(NOTHING)
+    fn slot(&self, lane: usize) -> u32 {
+        self.slots.get(lane).copied().unwrap_or(NOTHING)
     }
 
-    fn set(&mut self, lane: u32, hash: u32, slot: u32) {
-        if let (Some(own), Some(number)) =
-            (self.hashes.get_mut(lane as usize), self.slots.get_mut(lane as usize))
-        {
+    #[inline]
+    fn set(&mut self, lane: usize, hash: u32, slot: u32) {
+        if let (Some(own), Some(number)) = (self.hashes.get_mut(lane), self.slots.get_mut(lane)) {
             (*own, *number) = (hash, slot);
         }
     }
@@ -75,19 +103,18 @@ impl Index {
     }
 
     /// The slot, among those of this hash, that is the one.
-    #[inline]
+    #[inline(always)] // It is what a hit costs, and compilers take it for too long to go into each of the few that look.
+    #[allow(clippy::inline_always)]
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
         // Each bucket at most once: of a small table all may have been passed by.
         for _ in 0..self.buckets.len() {
             let bucket = self.buckets.get(at)?;
-            let mut like = lanes_with(hash, &bucket.hashes);
-            while like != 0 {
-                let slot = bucket.slot(like.trailing_zeros());
+            for lane in lanes_with(hash, &bucket.hashes) {
+                let slot = bucket.slot(lane);
                 if slot != NOTHING && is_it(slot - 1) {
                     return Some(slot - 1);
                 }
-                like &= like - 1;
             }
             if bucket.slots[LANES] == 0 {
                 break;
@@ -109,9 +136,8 @@ impl Index {
     fn put(&mut self, hash: u32, slot: u32) {
         let mut at = self.home(hash);
         while let Some(bucket) = self.buckets.get_mut(at) {
-            let free = lanes_with(NOTHING, &bucket.slots);
-            if free != 0 {
-                bucket.set(free.trailing_zeros(), hash, slot);
+            if let Some(free) = lanes_with(NOTHING, &bucket.slots).first() {
+                bucket.set(free, hash, slot);
                 return;
             }
             *bucket.passed() += 1;
@@ -139,9 +165,9 @@ impl Index {
         let mut at = home;
         let found = (0..self.buckets.len()).any(|_| {
             let Some(bucket) = self.buckets.get_mut(at) else { return false };
-            let there = lanes_with(slot + 1, &bucket.slots) & lanes_with(hash, &bucket.hashes);
-            if there != 0 {
-                bucket.set(there.trailing_zeros(), 0, NOTHING);
+            let there = lanes_with(slot + 1, &bucket.slots).and(lanes_with(hash, &bucket.hashes));
+            if let Some(lane) = there.first() {
+                bucket.set(lane, 0, NOTHING);
                 return true;
             }
             at = self.after(at);

@@ -142,7 +142,8 @@ impl<K: Eq, T> Shard<K, T> {
     }
 
     /// The slot of a key.
-    #[inline]
+    #[inline(always)] // As `Index::find`.
+    #[allow(clippy::inline_always)]
     pub(super) fn find(&self, hash: u32, key: &K) -> Option<&Slot<K, T>> {
         let at = self.search(hash, key)?;
         self.slots.get(at as usize)

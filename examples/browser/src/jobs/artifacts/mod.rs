@@ -79,7 +79,7 @@ impl Artifacts {
         let files = Files::open(folder)?;
         let mut index = Index::default();
         files.each(|hash, bytes, used| index.insert(hash, bytes, used, None))?;
-        let clock = Arc::clone(&ctx.clock);
+        let clock = ctx.clock.clone();
         let over = index.make_room(0, quota.bytes(), i64::MAX);
         if let Room::Evict(hashes) = over {
             for hash in hashes {
