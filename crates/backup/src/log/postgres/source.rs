@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use buttress_connect::postgres::Postgres;
@@ -177,7 +176,7 @@ impl LogSource for PostgresWal {
 
     async fn next(&mut self, tip: Option<&Tip>) -> Result<Next, Error> {
         let now = self.ctx.clock.wall();
-        let clock = Arc::clone(&self.ctx.clock);
+        let clock = self.ctx.clock.clone();
         let told = Box::pin(timeout(&*clock, PATIENCE, self.ask())).await.ok().flatten();
         if let Some(Told { flushed: at, system, .. }) = told {
             if let Some(shape) = self.shape.filter(|shape| shape.system != system) {
