@@ -211,9 +211,11 @@ async fn sqlite_recovers_to_a_chosen_moment() {
     // Everything at once: who ships, and the database.
     let killed = SystemTime::now();
     ctx.shutdown.stop();
-    let done = writer.done();
+    let done = Arc::clone(&writer.done);
     drop(writer);
     ctx.shutdown.finished().await;
+    // Only now: the last copy may have been made after the kill was asked for.
+    let done = done.lock().unwrap().clone();
     for ending in ["app.db", "app.db-wal", "app.db-shm"] {
         fs::remove_file(place.path(ending)).ok();
     }
