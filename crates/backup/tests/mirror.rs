@@ -20,13 +20,16 @@ use buttress_core::Ctx;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+type BeforeRead = Arc<dyn Fn(u64, &Memory) + Send + Sync>;
+type AfterWrite = Arc<dyn Fn(&Memory) + Send + Sync>;
+
 /// A store in memory: what the tests look at after each call. `after_write` is told of each write, `before_read` of each read and its number.
 #[derive(Clone, Default)]
 struct Memory {
     objects: Arc<Mutex<BTreeMap<Object, Bytes>>>,
     reads: Arc<AtomicU64>,
-    before_read: Option<Arc<dyn Fn(u64, &Memory) + Send + Sync>>,
-    after_write: Option<Arc<dyn Fn(&Memory) + Send + Sync>>,
+    before_read: Option<BeforeRead>,
+    after_write: Option<AfterWrite>,
 }
 
 impl Memory {

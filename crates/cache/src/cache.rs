@@ -104,12 +104,11 @@ impl<K: CacheKey, V: CacheValue> Cache<K, V> {
         let inner = &*self.0;
         inner.flights.supersede(&key);
         let (now, generation) = (inner.now(), inner.generation());
-        match inner.rules.usual(now, &inner.random) {
-            Some(fresh) => inner.put_entry(key, Entry::usual(value, fresh, generation)),
-            None => {
-                let (lifetime, tags) = (Lifetime::default(), Seen::default());
-                inner.put(key, Some(value), lifetime, tags, Duration::ZERO, generation);
-            }
+        if let Some(fresh) = inner.rules.usual(now, &inner.random) {
+            inner.put_entry(key, Entry::usual(value, fresh, generation));
+        } else {
+            let (lifetime, tags) = (Lifetime::default(), Seen::default());
+            inner.put(key, Some(value), lifetime, tags, Duration::ZERO, generation);
         }
     }
 

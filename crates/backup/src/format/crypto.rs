@@ -102,6 +102,7 @@ pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), Error> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
 

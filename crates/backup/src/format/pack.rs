@@ -120,7 +120,7 @@ fn encode_entry(blob: &IndexedBlob) -> Vec<u8> {
 /// How many bytes at the end of a pack its list takes, given the last four bytes and the size of the pack.
 pub(crate) fn list_length(trailer: [u8; TRAILER], pack_size: u64) -> Result<usize, Malformed> {
     let length = u32::from_le_bytes(trailer) as usize;
-    if length < OVERHEAD || length > LONGEST_LIST || (length + TRAILER) as u64 > pack_size {
+    if !(OVERHEAD..=LONGEST_LIST).contains(&length) || (length + TRAILER) as u64 > pack_size {
         return Err(Malformed::new(format!(
             "its last four bytes say that its list has {length} bytes, which cannot be"
         )));
@@ -174,6 +174,7 @@ pub(crate) fn decode_list(mut list: &[u8], body: u64) -> Result<Vec<IndexedBlob>
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
 

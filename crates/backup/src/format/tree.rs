@@ -292,6 +292,7 @@ mod optional_base64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
 

@@ -91,6 +91,7 @@ fn failed(error: &std::io::Error) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 mod tests {
     use super::*;
 

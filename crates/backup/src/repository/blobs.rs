@@ -109,7 +109,7 @@ impl<'a> Trees<'a> {
 
     fn read_with(&self, opener: &mut Opener<'a>, id: &Id) -> Result<Vec<u8>, Error> {
         if let Some(location) = self.index.find(BlobKind::Tree, id)
-            && let Some(mut sealed) = self.from_pack(opener, &location)
+            && let Some(mut sealed) = self.sealed_in_pack(opener, &location)
             && let Ok(tree) = opener.open(id, &location, &mut sealed)
         {
             return Ok(tree);
@@ -118,7 +118,7 @@ impl<'a> Trees<'a> {
     }
 
     /// The sealed bytes, from a pack that is read whole; none if it cannot be, which is told when the blob is read alone.
-    fn from_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Vec<u8>> {
+    fn sealed_in_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Vec<u8>> {
         let range = location.offset as usize..usize::try_from(location.end()).ok()?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = cache.iter().find(|(pack, _)| *pack == location.pack).map(|(_, bytes)| bytes.clone());

@@ -6,7 +6,6 @@ use super::Repository;
 use super::blobs::Trees;
 use super::index::Index;
 use super::objects::Objects;
-use crate::error::Failure;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Name, Node, Tree};
 use crate::{Error, Id, ObjectKind};
@@ -31,7 +30,7 @@ impl Repository {
             let (snapshots, mut damaged) = load_snapshots(objects)?;
             match damaged.pop() {
                 None => Ok(snapshots),
-                Some((_, error)) => Err(error),
+                Some(error) => Err(error),
             }
         })
         .await
@@ -62,7 +61,7 @@ impl Repository {
                 Found::Root(tree) => list_tree(&trees, &tree, Path::new("/"), deep, &mut entries)?,
                 Found::Node(node) => match node.subtree {
                     Some(tree) => list_tree(&trees, &tree, &path, deep, &mut entries)?,
-                    None => entries.push(Entry { path, node }),
+                    None => entries.push(Entry { path, node: *node }),
                 },
             }
             Ok(entries)
@@ -97,19 +96,17 @@ fn list_tree(
 }
 
 /// All snapshots that can be read, the oldest first, and what is wrong with the others.
-pub(super) fn load_snapshots(objects: &Objects) -> Result<(Vec<Snapshot>, Vec<(Failure, Error)>), Error> {
+pub(super) fn load_snapshots(objects: &Objects) -> Result<(Vec<Snapshot>, Vec<Error>), Error> {
     let mut snapshots = Vec::new();
     let mut damaged = Vec::new();
     for listed in objects.list(ObjectKind::Snapshot)? {
         match objects.load::<Snapshot>(listed.object) {
             Ok(snapshot) => {
-                snapshots.push(Snapshot { id: listed.object.id(), first_seen: listed.modified, ..snapshot })
+                snapshots.push(Snapshot { id: listed.object.id(), first_seen: listed.modified, ..snapshot });
             }
             // Forgotten by another since it was listed.
             Err(Error::Missing { .. }) => {}
-            Err(error @ Error::Damaged { .. }) => {
-                damaged.push((Failure::new(listed.object.path(), &error), error));
-            }
+            Err(error @ Error::Damaged { .. }) => damaged.push(error),
             Err(error) => return Err(error),
         }
     }
@@ -139,7 +136,7 @@ fn find_snapshot(objects: &Objects, wanted: &str) -> Result<Snapshot, Error> {
 pub(super) enum Found {
     /// Its root, which has no node.
     Root(Id),
-    Node(Node),
+    Node(Box<Node>),
 }
 
 pub(super) fn find(trees: &Trees<'_>, snapshot: &Snapshot, path: &Path) -> Result<Found, Error> {
@@ -153,7 +150,7 @@ pub(super) fn find(trees: &Trees<'_>, snapshot: &Snapshot, path: &Path) -> Resul
             Found::Root(tree) => *tree,
             Found::Node(node) => node.subtree.ok_or_else(missing)?,
         };
-        found = Found::Node(trees.read(&tree)?.find(&name).ok_or_else(missing)?.clone());
+        found = Found::Node(Box::new(trees.read(&tree)?.find(&name).ok_or_else(missing)?.clone()));
     }
     Ok(found)
 }

@@ -1,6 +1,8 @@
 //! Looking whether all is there and whole.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -109,7 +111,7 @@ impl<'a> Check<'a> {
     }
 
     /// Notes what is damaged, and gives up on what else went wrong.
-    fn note<T>(&mut self, of: impl ToString, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+    fn note<T>(&mut self, of: impl Display, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
@@ -134,8 +136,9 @@ impl<'a> Check<'a> {
         for Listed { object, .. } in self.objects.list(ObjectKind::Index)? {
             let loaded = self.objects.load::<IndexFile>(object);
             for pack in self.note(object, loaded)?.unwrap_or_default().packs {
-                if !packs.contains_key(&pack.id) {
-                    packs.insert(pack.id, (index.add(&pack)?, pack.blobs));
+                if let Entry::Vacant(entry) = packs.entry(pack.id) {
+                    let number = index.add(&pack)?;
+                    entry.insert((number, pack.blobs));
                 }
             }
         }
@@ -146,7 +149,9 @@ impl<'a> Check<'a> {
     fn snapshots(&mut self, index: &Index) -> Result<HashSet<(BlobKind, Id)>, Error> {
         let (snapshots, damaged) = browse::load_snapshots(self.objects)?;
         self.report.snapshots = (snapshots.len() + damaged.len()) as u64;
-        self.failures.extend(damaged.into_iter().map(|(failure, _)| failure));
+        for error in damaged {
+            self.note::<()>("snapshot", Err(error))?;
+        }
         let trees = Trees::new(self.objects, index);
         let mut used = HashSet::new();
         for snapshot in &snapshots {

@@ -108,7 +108,7 @@ fn prune(objects: &Objects) -> Result<PruneReport, Error> {
 /// The blobs that snapshots need.
 fn used(objects: &Objects, lock: &Lock, index: &Index) -> Result<HashSet<(BlobKind, Id)>, Error> {
     let (snapshots, mut damaged) = browse::load_snapshots(objects)?;
-    if let Some((_, error)) = damaged.pop() {
+    if let Some(error) = damaged.pop() {
         return Err(error);
     }
     let trees = Trees::new(objects, index);
@@ -170,7 +170,7 @@ impl Plan {
         for (number, content) in packs {
             match (content.needed.is_empty(), content.other.is_empty()) {
                 (true, _) => plan.blobs_removed += content.other.len() as u64,
-                (false, true) if content.needed_bytes >= SMALL => plan.keep_pack(index, number, content)?,
+                (false, true) if content.needed_bytes >= SMALL => plan.keep_pack(index, number, &content)?,
                 (false, _) => mixed.push((number, content)),
             }
         }
@@ -190,7 +190,7 @@ impl Plan {
             let together = content.needed_bytes < SMALL && small > MANY_SMALL;
             if !together && wasted + content.other_bytes <= allowance {
                 wasted += content.other_bytes;
-                self.keep_pack(index, number, content)?;
+                self.keep_pack(index, number, &content)?;
             } else {
                 self.blobs_removed += content.other.len() as u64;
                 self.rewrite.insert(number, content.needed);
@@ -199,7 +199,7 @@ impl Plan {
         Ok(())
     }
 
-    fn keep_pack(&mut self, index: &Index, number: u32, content: Content) -> Result<(), Error> {
+    fn keep_pack(&mut self, index: &Index, number: u32, content: &Content) -> Result<(), Error> {
         let id = index.pack(number);
         let id = id.ok_or_else(|| Error::Internal { problem: "a blob is in no pack".to_owned() })?;
         let all = content.needed.iter().chain(&content.other);

@@ -1,5 +1,6 @@
 //! The objects of an open repository, as threads that may wait see them.
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,11 +109,11 @@ impl Objects {
         Ok(id)
     }
 
-    pub(crate) fn damaged(&self, object: impl ToString, problem: impl Into<String>) -> Error {
+    pub(crate) fn damaged(&self, object: impl Display, problem: impl Into<String>) -> Error {
         Error::Damaged { object: object.to_string(), place: self.place(), problem: problem.into() }
     }
 
-    pub(crate) fn malformed(&self, object: impl ToString, malformed: &Malformed) -> Error {
+    pub(crate) fn malformed(&self, object: impl Display, malformed: &Malformed) -> Error {
         self.damaged(object, malformed.to_string())
     }
 }

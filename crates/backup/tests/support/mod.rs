@@ -98,7 +98,7 @@ fn add(root: &Path, folder: &Path, entries: &mut BTreeMap<PathBuf, String>) {
         let about = fs::symlink_metadata(&path).expect("metadata");
         let kind = about.file_type();
         let content = if kind.is_symlink() {
-            format!("to {:?}", fs::read_link(&path).expect("a link"))
+            format!("to {}", fs::read_link(&path).expect("a link").display())
         } else if kind.is_file() {
             let bytes = fs::read(&path).expect("a file");
             format!("{} bytes {}, {} names", bytes.len(), buttress_backup::Id::of(&bytes), about.nlink())

@@ -13,7 +13,7 @@ use super::packer::Packer;
 use crate::format::tree::{Node, NodeKind};
 use crate::{Error, Id};
 
-/// The chunks that a file is cut into (FastCDC, Xia and others 2020). A file below the least size is one.
+/// The chunks that a file is cut into (`FastCDC`, Xia and others 2020). A file below the least size is one.
 const LEAST: usize = 512 << 10;
 const USUAL: usize = 1 << 20;
 const MOST: usize = 4 << 20;
@@ -30,8 +30,8 @@ impl Reader {
     /// Two who write to one repository cut alike; who has not its key cannot tell from the lengths what was cut.
     pub(super) fn new(shared: &Shared<'_>) -> Self {
         let secret = Id::of(&[b"chunks".as_slice(), &shared.objects.key.encrypt].concat());
-        let [a, b, c, d, e, f, g, h, ..] = *secret.as_bytes();
-        Self { buffer: Vec::new(), seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]) }
+        let seed = secret.as_bytes().first_chunk().copied().unwrap_or_default();
+        Self { buffer: Vec::new(), seed: u64::from_le_bytes(seed) }
     }
 
     /// Stores the content of the file at `path` and puts it down in `node`, which is what was seen there before. Whether

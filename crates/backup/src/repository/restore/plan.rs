@@ -74,9 +74,9 @@ impl Plan {
             Found::Node(node) => match node.subtree {
                 Some(tree) => {
                     open.push((tree, target.to_owned()));
-                    plan.folders.push((target.to_owned(), node));
+                    plan.folders.push((target.to_owned(), *node));
                 }
-                None => plan.entry(index, &mut names, target.join(node.name.as_os_str()), node, progress),
+                None => plan.entry(index, &mut names, target.join(node.name.as_os_str()), *node, progress),
             },
         }
         while let Some((tree, path)) = open.pop() {

@@ -45,7 +45,7 @@ pub(super) fn write(
     for file in files.iter().filter(|file| file.node.blobs().is_empty()) {
         objects.go_on()?;
         writer.attempt(&file.path, "make", || {
-            writer.open(file)?;
+            Writer::open(file)?;
             metadata::apply(&file.path, &file.node)
         });
         job.progress.done_file();
@@ -152,7 +152,7 @@ impl Writer<'_> {
         let Some(file) = self.files.get(piece.file) else { return };
         if is_zero(bytes) {
             file.has_holes.store(true, Ordering::Relaxed);
-        } else if let Err(error) = self.open(file).and_then(|to| to.write_all_at(bytes, piece.offset)) {
+        } else if let Err(error) = Self::open(file).and_then(|to| to.write_all_at(bytes, piece.offset)) {
             return self.lost(piece, &Error::file("write", &file.path, error));
         }
         self.job.progress.done_bytes(bytes.len() as u64);
@@ -183,7 +183,7 @@ impl Writer<'_> {
                 };
             }
             if file.has_holes.load(Ordering::Relaxed) {
-                let to = self.open(file)?;
+                let to = Self::open(file)?;
                 let length = to.metadata()?.len().max(file.node.size);
                 to.set_len(length)?;
             }
@@ -193,7 +193,7 @@ impl Writer<'_> {
     }
 
     /// The file, which is made by whoever needs it first.
-    fn open(&self, file: &PlannedFile) -> io::Result<File> {
+    fn open(file: &PlannedFile) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
         options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());

@@ -29,7 +29,6 @@ fn buckets_for(entries: usize) -> usize {
 }
 
 /// The lanes that have some number: a bit for each, from the second bit on.
-#[derive(Clone, Copy)]
 struct Lanes(u32);
 
 /// All eight are looked at alike, and no bit is left in its place: compilers make one comparison of that. What stands in the last is no
@@ -45,13 +44,13 @@ fn lanes_with(number: u32, lanes: &[u32; LANES + 1]) -> Lanes {
 
 impl Lanes {
     #[inline]
-    fn first(self) -> Option<usize> {
+    fn first(&self) -> Option<usize> {
         let lane = self.0.trailing_zeros().wrapping_sub(1) as usize;
         (lane < LANES).then_some(lane)
     }
 
     #[inline]
-    fn and(self, others: Self) -> Self {
+    fn and(self, others: &Self) -> Self {
         Self(self.0 & others.0)
     }
 }
@@ -165,7 +164,7 @@ impl Index {
         let mut at = home;
         let found = (0..self.buckets.len()).any(|_| {
             let Some(bucket) = self.buckets.get_mut(at) else { return false };
-            let there = lanes_with(slot + 1, &bucket.slots).and(lanes_with(hash, &bucket.hashes));
+            let there = lanes_with(slot + 1, &bucket.slots).and(&lanes_with(hash, &bucket.hashes));
             if let Some(lane) = there.first() {
                 bucket.set(lane, 0, NOTHING);
                 return true;
