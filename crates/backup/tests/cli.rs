@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use buttress_backup::ObjectKind;
-use buttress_testkit::Random;
+use buttress_testkit::{Random, S3};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use support::{fill, noise, objects, picture, restic};
@@ -133,7 +133,8 @@ fn a_day_with_a_repository() {
     let theirs = restic(&place.at("repository"), &["check", "--read-data"]);
     assert!(theirs.status.success(), "{}", String::from_utf8_lossy(&theirs.stderr));
 
-    assert!(place.good(&["forget", ids[1], "--dry-run"]).contains("would be removed"));
+    let said = place.good(&["forget", ids[1], "--dry-run"]);
+    assert!(said.ends_with("1 snapshot would be removed\n"), "{said}");
     let forgotten = place.json(&["forget", ids[1], "--prune"]);
     assert!(forgotten["removed"][0] == ids[1] && forgotten["pruned"]["bytes_after"].is_u64());
     assert!(place.good(&["prune"]).ends_with('\n'));
@@ -181,10 +182,65 @@ fn snapshots_are_copied_and_what_is_lost_is_repaired() {
     let document: Json = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(document["class"] == "corrupt" && !document["failures"].as_array().expect("all").is_empty());
     let (code, told) = place.bad(&["check"]);
-    assert!(code == 1 && told.lines().count() > 1, "{told}");
+    assert!(code == 1 && told.contains("wrong:\n") && told.lines().count() > 1, "{told}");
     assert!(place.good(&["repair", "index"]).contains("2 packs: is in the index again"));
     assert!(place.good(&["repair", "snapshots"]).contains("1 other snapshot whole"));
     place.good(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_policy_says_what_is_kept() {
+    let place = Place::new();
+    for number in 0..4 {
+        fs::write(place.at("files/one"), format!("{number}")).expect("a file");
+        let tag = if number == 0 { "legal-hold" } else { "daily" };
+        place.good(&["run", "files", "--tag", tag]);
+    }
+    let all = place.json(&["snapshots"]);
+    assert_eq!(place.bad(&["forget"]).0, 2);
+    assert_eq!(place.bad(&["forget", "--keep-last", "1", "latest"]).0, 2);
+    let planned = place.json(&["forget", "--keep-last", "2", "--dry-run"]);
+    assert_eq!(planned["removed"], serde_json::json!([all[1]["id"]]));
+    assert_eq!(place.json(&["snapshots"]), all);
+    let said = place.good(&["forget", "--keep-last", "2", "--keep-daily", "1", "--prune"]);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[1].ends_with("kept     tag legal-hold") && lines[2].ends_with("  removed"), "{said}");
+    assert!(lines[4].ends_with("newest, last, daily") && lines[6] == "1 snapshot removed", "{said}");
+    assert_eq!(place.json(&["snapshots"]).as_array().expect("all").len(), 3);
+    place.good(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_repository_is_in_s3() {
+    let place = Place::new();
+    fill(&place.at("files"));
+    let s3 = S3::start();
+    s3.create_bucket("backups");
+    let run = |words: &[&str]| {
+        let mut program = place.program(words);
+        program.env("BACKUP_REPOSITORY", "s3://backups/one").env("AWS_ENDPOINT_URL", s3.endpoint());
+        program
+            .env("AWS_ACCESS_KEY_ID", S3::ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", S3::SECRET_ACCESS_KEY);
+        program.output().expect("it runs")
+    };
+    for words in [
+        &["init"][..],
+        &["run", "files"],
+        &["check", "--read-data"],
+        &["restore", "latest", "--target", "back"],
+    ] {
+        let output = run(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let files = place.at("files");
+    assert_eq!(picture(&place.at("back").join(files.strip_prefix("/").expect("absolute"))), picture(&files));
+    let mut program = place.program(&["snapshots", "--repo", "s3://backups/one"]);
+    program.env("AWS_ENDPOINT_URL", s3.endpoint()).env("AWS_ACCESS_KEY_ID", "nobody");
+    let output = program.env("AWS_SECRET_ACCESS_KEY", "nothing").output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3));
+    let (code, told) = place.bad(&["snapshots", "--repo", "ftp://backups/one"]);
+    assert!(code == 3 && told.contains("s3://bucket/prefix"), "{told}");
 }
 
 #[test]
@@ -211,7 +267,7 @@ fn what_cannot_be_read_is_named_and_the_rest_is_kept() {
 fn an_interrupt_leaves_no_lock() {
     let place = Place::new();
     let mut random = Random::new(5);
-    for number in 0..40 {
+    for number in 0..16 {
         fs::write(place.at(&format!("files/{number}")), noise(&mut random, 1 << 20)).expect("a file");
     }
     let repository = place.at("repository");

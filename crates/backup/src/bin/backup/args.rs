@@ -1,7 +1,9 @@
 //! What can be asked.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use buttress_core::units::parse_duration;
 use clap::{Parser, Subcommand};
 
 /// Backs up files into a repository: de-duplicated, compressed, encrypted, and readable by restic.
@@ -19,10 +21,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// Where the repository is: a folder. Without it, what BACKUP_REPOSITORY says.
+    /// Where the repository is: a folder, or `s3://bucket/prefix`. Without it, what `BACKUP_REPOSITORY` says.
+    ///
+    /// For S3 the environment has the rest: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, and
+    /// `AWS_ENDPOINT_URL` for a server that is not Amazon's.
     #[arg(short, long, global = true, value_name = "PLACE", help_heading = "Repository")]
     pub(crate) repo: Option<String>,
-    /// A file whose first line is the password. Without it, that of BACKUP_PASSWORD_FILE; else it is asked for.
+    /// A file whose first line is the password. Without it, that of `BACKUP_PASSWORD_FILE`; else it is asked for.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Repository")]
     pub(crate) password_file: Option<PathBuf>,
     /// The answer as one JSON document; progress as JSON lines on standard error.
@@ -182,14 +187,50 @@ pub(crate) struct Check {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Forget {
     /// How the ids of the snapshots begin.
-    #[arg(required = true, value_name = "SNAPSHOT")]
+    #[arg(value_name = "SNAPSHOT", required_unless_present = "Policy", conflicts_with = "Policy")]
     pub(crate) snapshots: Vec<String>,
+    #[command(flatten)]
+    pub(crate) policy: Policy,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
     /// Only says what would be removed.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Also removes what only they needed.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) prune: bool,
+}
+
+/// What is kept of the snapshots of each host and its paths; all others are removed. The newest is kept anyway, and what is
+/// tagged `pin` or `legal-hold`. Days, weeks and so on are those of UTC.
+#[derive(Debug, clap::Args)]
+#[group(id = "Policy", multiple = true)]
+#[command(next_help_heading = "Policy")]
+pub(crate) struct Policy {
+    /// The newest so many.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep_last: Option<u32>,
+    /// The last one of so many hours.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep_hourly: Option<u32>,
+    /// The last one of so many days.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep_daily: Option<u32>,
+    /// The last one of so many weeks.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep_weekly: Option<u32>,
+    /// The last one of so many months.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep_monthly: Option<u32>,
+    /// The last one of so many years.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) keep_yearly: Option<u32>,
+    /// All that are not older than the newest by more than that: 12h, 30d.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) keep_within: Option<Duration>,
+    /// Also those with this tag; can be given more than once.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) keep_tag: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,10 @@
-//! `init`, `check`, `forget`, `prune` and `unlock`: the repository itself.
+//! `init`, `check`, `prune` and `unlock`: the repository itself.
 
-use buttress_backup::{CheckDepth, Progress, PruneReport, Repository};
+use buttress_backup::{CheckDepth, Error, Progress, PruneReport, Repository};
 use serde_json::json;
 
 use crate::Failed;
-use crate::args::{Check, Common, Forget, Unlock};
+use crate::args::{Check, Common, Unlock};
 use crate::place::{self, open};
 use crate::show;
 
@@ -26,7 +26,10 @@ pub(crate) async fn check(common: &Common, depth: &Check) -> Result<(), Failed> 
     let repository = open(common).await?;
     let progress = Progress::new();
     let work = repository.check_with_progress(depth, &progress);
-    let report = show::progress(common, &progress, "packs", work).await?;
+    let report = show::progress(common, &progress, "packs", work).await.map_err(|error| match error {
+        Error::Incomplete { done, failures } => Failed::Found { done, wrong: failures },
+        error => error.into(),
+    })?;
     let mut text = String::new();
     for remark in &report.remarks {
         text.extend([format!("remark: {}\n", show::clean(remark))]);
@@ -45,37 +48,16 @@ pub(crate) async fn check(common: &Common, depth: &Check) -> Result<(), Failed> 
     show::answer(common, &text, &json!(report))
 }
 
-pub(crate) async fn forget(common: &Common, which: &Forget) -> Result<(), Failed> {
-    let repository = open(common).await?;
-    let mut snapshots = Vec::new();
-    for wanted in &which.snapshots {
-        snapshots.push(repository.snapshot(wanted).await?);
-    }
-    let ids: Vec<_> = snapshots.iter().map(|snapshot| snapshot.id).collect();
-    let mut text = String::new();
-    for snapshot in &snapshots {
-        let word = if which.dry_run { "would be" } else { "was" };
-        let (id, time) = (snapshot.id.short(), show::time(snapshot.time));
-        text.extend([format!("snapshot {id} of {time} {word} removed\n")]);
-    }
-    if !which.dry_run {
-        repository.forget(&ids).await?;
-    }
-    let pruned = if which.prune { Some(pruned(common, &repository).await?) } else { None };
-    text.push_str(&pruned.map(|report| tell(&report)).unwrap_or_default());
-    show::answer(common, &text, &json!({ "removed": ids, "dry_run": which.dry_run, "pruned": pruned }))
-}
-
 pub(crate) async fn prune(common: &Common) -> Result<(), Failed> {
     let report = pruned(common, &open(common).await?).await?;
     show::answer(common, &tell(&report), &json!(report))
 }
 
-async fn pruned(common: &Common, repository: &Repository) -> Result<PruneReport, Failed> {
+pub(crate) async fn pruned(common: &Common, repository: &Repository) -> Result<PruneReport, Failed> {
     Ok(show::progress(common, &Progress::new(), "packs", repository.prune()).await?)
 }
 
-fn tell(report: &PruneReport) -> String {
+pub(crate) fn tell(report: &PruneReport) -> String {
     format!(
         "{} and {} removed, {} written anew; packs took {} and take {}\n",
         show::count(report.blobs_removed, "blob"),

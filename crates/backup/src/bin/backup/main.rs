@@ -7,6 +7,7 @@
 
 mod args;
 mod care;
+mod forget;
 mod keys;
 mod look;
 mod place;
@@ -17,7 +18,7 @@ mod work;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use buttress_backup::Error;
+use buttress_backup::{Error, Failure};
 use buttress_core::Shutdown;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,9 @@ const STOPPED: u8 = 130;
 enum Failed {
     #[error(transparent)]
     Backup(#[from] Error),
+    /// A check has found something.
+    #[error("{done}; {} wrong", show::count(.wrong.len() as u64, "thing"))]
+    Found { done: String, wrong: Vec<Failure> },
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
     #[error("{0}")]
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
         Err(error) => {
             show::failed(&error, common.json);
             ExitCode::from(match error {
-                Failed::Backup(Error::Incomplete { .. }) => PARTLY,
+                Failed::Backup(Error::Incomplete { .. }) | Failed::Found { .. } => PARTLY,
                 Failed::Backup(Error::Stopped) => STOPPED,
                 _ => FAILED,
             })
@@ -81,7 +85,7 @@ async fn run(command: Command, common: &Common) -> Result<(), Failed> {
         Command::Cat(what) => work::cat(common, &what).await,
         Command::Restore(what) => work::restore(common, what).await,
         Command::Check(depth) => care::check(common, &depth).await,
-        Command::Forget(which) => care::forget(common, &which).await,
+        Command::Forget(which) => forget::forget(common, &which).await,
         Command::Prune => care::prune(common).await,
         Command::Copy(what) => work::copy(common, &what).await,
         Command::Repair(what) => repair::repair(common, &what).await,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use buttress_backup::store::{DynStore, Folder};
+use buttress_backup::store::{DynStore, StoreConfig};
 use buttress_backup::{Repository, Snapshot};
 use buttress_core::Ctx;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -19,16 +19,18 @@ const LONGEST: u64 = 64 << 10;
 
 /// Opens the repository.
 pub(crate) async fn open(common: &Common) -> Result<Repository, Failed> {
-    let store = store(&place(common)?)?;
+    let place = place(common)?;
     let password = password(common, "password of the repository: ", Times::Once)?;
-    Ok(Repository::open(store, &password, &ctx()?).await?)
+    let ctx = ctx()?;
+    Ok(Repository::open(store(&place, &ctx).await?, &password, &ctx).await?)
 }
 
 /// Makes the repository.
 pub(crate) async fn init(common: &Common) -> Result<Repository, Failed> {
-    let store = store(&place(common)?)?;
+    let place = place(common)?;
     let password = password(common, "new password: ", Times::Twice)?;
-    Ok(Repository::init(store, &password, &ctx()?).await?)
+    let ctx = ctx()?;
+    Ok(Repository::init(store(&place, &ctx).await?, &password, &ctx).await?)
 }
 
 /// Opens the one to copy to.
@@ -37,7 +39,8 @@ pub(crate) async fn open_other(place: &str, password_file: Option<&Path>) -> Res
         Some(file) => read_password(file)?,
         None => ask(&format!("password of {place}: "), Times::Once)?,
     };
-    Ok(Repository::open(store(place)?, &password, &ctx()?).await?)
+    let ctx = ctx()?;
+    Ok(Repository::open(store(place, &ctx).await?, &password, &ctx).await?)
 }
 
 /// The surroundings, which stop on a signal. Made after passwords are asked for, which a signal ends at once.
@@ -54,13 +57,22 @@ fn place(common: &Common) -> Result<String, Failed> {
     })
 }
 
-fn store(place: &str) -> Result<DynStore, Failed> {
-    if let Some((scheme, _)) = place.split_once("://") {
-        return Err(Failed::Other(format!(
-            "a place in {scheme}://… is not known; give the path of a folder"
-        )));
+async fn store(place: &str, ctx: &Ctx) -> Result<DynStore, Failed> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let mut config = StoreConfig::default();
+    place.clone_into(&mut config.url);
+    if place.starts_with("s3://") {
+        config.s3.endpoint = variable("AWS_ENDPOINT_URL");
+        config.s3.access_key_id = variable("AWS_ACCESS_KEY_ID");
+        config.s3.secret_access_key = variable("AWS_SECRET_ACCESS_KEY");
+        if let Some(region) = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
+            config.s3.region = region;
+        }
+    } else if let Some((scheme, _)) = place.split_once("://") {
+        let problem = "a place is the path of a folder, or s3://bucket/prefix";
+        return Err(Failed::Other(format!("{scheme}:// is not known: {problem}")));
     }
-    Ok(DynStore::new(Folder::new(place)))
+    Ok(DynStore::open(&config, ctx).await?)
 }
 
 fn password(common: &Common, question: &str, times: Times) -> Result<SecretString, Failed> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use buttress_backup::{Error, Node, NodeKind, Progress, Snapshot};
-use buttress_core::{ByteSize, Classify};
+use buttress_core::{ByteSize, Classify, ErrorClass};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -132,25 +132,26 @@ pub(crate) fn mode(node: &Node) -> String {
 /// Tells what went wrong, and every part that could not be done.
 pub(crate) fn failed(error: &Failed, as_json: bool) {
     let told = clean(&buttress_core::chain(error));
-    let failures = match error {
-        Failed::Backup(Error::Incomplete { failures, .. }) => failures.as_slice(),
-        _ => &[],
+    let (failures, what) = match error {
+        Failed::Backup(Error::Incomplete { done, failures }) => {
+            let many = count(failures.len() as u64, "thing");
+            (failures.as_slice(), Some(format!("{}, but {many} could not be:", clean(done))))
+        }
+        Failed::Found { wrong, .. } => (wrong.as_slice(), Some(format!("{told}:"))),
+        _ => (&[][..], None),
     };
     if as_json {
         let class = match error {
-            Failed::Backup(error) => json!(error.class().as_str()),
-            _ => Json::Null,
+            Failed::Backup(error) => Some(error.class()),
+            Failed::Found { .. } => Some(ErrorClass::Corrupt),
+            _ => None,
         };
+        let class = class.map(ErrorClass::as_str);
         println!("{:#}", json!({ "error": told, "class": class, "failures": failures }));
     }
-    match error {
-        Failed::Backup(Error::Incomplete { done, .. }) => {
-            eprintln!("backup: {}, but {} could not be:", clean(done), count(failures.len() as u64, "thing"));
-            for failure in failures {
-                eprintln!("  {}: {}", clean(&failure.of), clean(&failure.problem));
-            }
-        }
-        _ => eprintln!("backup: {told}"),
+    eprintln!("backup: {}", what.unwrap_or(told));
+    for failure in failures {
+        eprintln!("  {}: {}", clean(&failure.of), clean(&failure.problem));
     }
 }
 
