@@ -26,8 +26,9 @@ pub use format::tree::{ExtendedAttribute, Name, Node, NodeKind, Tree};
 pub use id::{Id, Object, ObjectKind};
 pub use keeper::Keeper;
 pub use repository::{
-    BackupJob, BackupReport, CheckDepth, CheckReport, Entry, KeyInfo, Progress, PruneReport, Repository,
-    RestoreJob, RestoreReport, Root,
+    BackupJob, BackupReport, Change, Changed, CheckDepth, CheckReport, CopiedSnapshot, CopyReport,
+    Difference, Entry, FoundEntry, KeyInfo, Progress, PruneReport, RepairIndexReport, RepairSnapshotsReport,
+    RepairedSnapshot, Repository, RestoreJob, RestoreReport, Root, Stats,
 };
 pub use retention::{Keep, Period, Plan, Reason, Retention, SKEW, SnapshotInfo};
 pub use schedule::{Cron, NoSchedule, Schedule};

@@ -63,6 +63,37 @@ impl<'a> Opener<'a> {
         self.open(id, location, &mut sealed)
     }
 
+    /// Reads the part of a pack in which these blobs lie, which are in its order.
+    pub(crate) fn read_part<'l>(
+        &self,
+        mut locations: impl DoubleEndedIterator<Item = &'l Location>,
+    ) -> Result<Part, Error> {
+        let Some(first) = locations.next() else { return Ok(Part::default()) };
+        let begin = u64::from(first.offset);
+        let end = locations.next_back().unwrap_or(first).end();
+        match self.objects.get(self.pack(first)?, Some(begin..end)) {
+            Err(Error::Stopped) => Err(Error::Stopped),
+            // Each blob is tried alone then, and if it cannot be read, the reason is told.
+            read => Ok(Part { begin, bytes: read.unwrap_or_default() }),
+        }
+    }
+
+    /// The blob of this name, from a part that was read; or else alone, or from where else it is.
+    pub(crate) fn open_in(
+        &mut self,
+        part: &Part,
+        kind: BlobKind,
+        id: &Id,
+        location: &Location,
+    ) -> Result<Vec<u8>, Error> {
+        let at = u64::from(location.offset).checked_sub(part.begin).and_then(|at| usize::try_from(at).ok());
+        let sealed = at.and_then(|at| part.bytes.get(at..)?.get(..location.length as usize));
+        match sealed.map(|sealed| self.open(id, location, &mut sealed.to_vec())) {
+            Some(Ok(bytes)) => Ok(bytes),
+            _ => self.read(kind, id),
+        }
+    }
+
     pub(crate) fn pack(&self, location: &Location) -> Result<Object, Error> {
         let id = self.index.pack(location.pack);
         let id = id.ok_or_else(|| Error::Internal { problem: "a blob is in no pack".to_owned() })?;
@@ -73,6 +104,40 @@ impl<'a> Opener<'a> {
         let pack = self.pack(location).map(|pack| pack.path()).unwrap_or_default();
         format!("{pack}, blob {} at byte {}", id.short(), location.offset)
     }
+}
+
+/// A part of a pack; nothing if it could not be read.
+#[derive(Default)]
+pub(crate) struct Part {
+    begin: u64,
+    bytes: Bytes,
+}
+
+/// What lies between two blobs is read with them when it is shorter: another request takes longer.
+const GAP: u64 = 256 << 10;
+/// The most that is read at a time.
+const LONGEST_READ: u64 = 32 << 20;
+
+/// Pieces of packs that are read together: of one pack, and near each other. They are in the order of packs.
+pub(crate) fn reads<T>(pieces: &[T], location: impl Fn(&T) -> Location) -> Vec<&[T]> {
+    let mut reads = Vec::new();
+    for pack in pieces.chunk_by(|a, b| location(a).pack == location(b).pack) {
+        let mut rest = pack;
+        while let Some(first) = rest.first().map(&location) {
+            let begin = u64::from(first.offset);
+            let mut end = first.end();
+            let together = rest.iter().map(&location).take_while(|next| {
+                let near = u64::from(next.offset) <= end + GAP;
+                let fits = next.end() - begin <= LONGEST_READ || u64::from(next.offset) == begin;
+                end = end.max(next.end());
+                near && fits
+            });
+            let (read, after) = rest.split_at(together.count());
+            reads.push(read);
+            rest = after;
+        }
+    }
+    reads
 }
 
 /// Reads trees. Those of a folder and of the folders in it lie together, so a pack is read once for many.

@@ -10,7 +10,7 @@ use super::blobs::{Opener, Trees};
 use super::index::{Index, Location};
 use super::lock::Lock;
 use super::objects::Objects;
-use super::{Repository, browse};
+use super::{Progress, Repository, browse};
 use crate::error::Failure;
 use crate::format::crypto::OVERHEAD;
 use crate::format::index::{IndexFile, IndexedBlob};
@@ -62,7 +62,21 @@ impl Repository {
     ///
     /// [`Error::Incomplete`], with everything that is wrong by name; [`Error::Locked`]; what a store answers.
     pub async fn check(&self, depth: CheckDepth) -> Result<CheckReport, Error> {
-        self.run(move |objects| Check::run(objects, depth)).await
+        self.check_with_progress(depth, &Progress::new()).await
+    }
+
+    /// [`check`](Self::check) that tells how far it is with reading packs, which are the files of `progress`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check).
+    pub async fn check_with_progress(
+        &self,
+        depth: CheckDepth,
+        progress: &Progress,
+    ) -> Result<CheckReport, Error> {
+        let progress = progress.clone();
+        self.run(move |objects| Check::run(objects, depth, &progress)).await
     }
 }
 
@@ -77,7 +91,7 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn run(objects: &'a Objects, depth: CheckDepth) -> Result<CheckReport, Error> {
+    fn run(objects: &'a Objects, depth: CheckDepth, progress: &Progress) -> Result<CheckReport, Error> {
         let lock = Lock::take(objects, false)?;
         let mut check = Check { objects, lock, report: CheckReport::default(), failures: Vec::new() };
         check.keys()?;
@@ -96,7 +110,10 @@ impl<'a> Check<'a> {
             }
         };
         let read: Vec<_> = packs.iter().filter(|(id, _)| chosen(id) && sizes.contains_key(id)).collect();
-        check.read(&index, &read)?;
+        for size in read.iter().filter_map(|(id, _)| sizes.get(id)) {
+            progress.found(*size);
+        }
+        check.read(&index, &read, progress)?;
         check.finish()
     }
 
@@ -227,7 +244,12 @@ impl<'a> Check<'a> {
     }
 
     /// Reads packs whole, with as many threads as there are processors.
-    fn read(&mut self, index: &Index, packs: &[(&Id, &(u32, Vec<IndexedBlob>))]) -> Result<(), Error> {
+    fn read(
+        &mut self,
+        index: &Index,
+        packs: &[(&Id, &(u32, Vec<IndexedBlob>))],
+        progress: &Progress,
+    ) -> Result<(), Error> {
         let (objects, lock) = (self.objects, &self.lock);
         let (next, read, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let failures = Mutex::new(Vec::new());
@@ -241,6 +263,8 @@ impl<'a> Check<'a> {
                     match read_pack(objects, &mut opener, object, *number, blobs) {
                         Ok(length) => {
                             bytes.fetch_add(length, Ordering::Relaxed);
+                            progress.done_bytes(length);
+                            progress.done_file();
                         }
                         Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
                             let failure = Failure::new(object.path(), &error);
@@ -267,7 +291,7 @@ impl<'a> Check<'a> {
 }
 
 /// How large a pack of these blobs is.
-fn expected_size(blobs: &[IndexedBlob]) -> u64 {
+pub(super) fn expected_size(blobs: &[IndexedBlob]) -> u64 {
     let entry = |blob: &IndexedBlob| if blob.uncompressed_length.is_some() { 41 } else { 37 };
     let sealed: u64 = blobs.iter().map(|blob| u64::from(blob.length) + entry(blob)).sum();
     sealed + OVERHEAD as u64 + 4

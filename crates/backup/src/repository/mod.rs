@@ -4,13 +4,18 @@ mod backup;
 mod blobs;
 mod browse;
 mod check;
+mod copy;
+mod diff;
 mod forget;
 mod index;
 mod keys;
 mod lock;
 mod objects;
 mod people;
+mod read;
+mod repair;
 mod restore;
+mod stats;
 
 use std::sync::Arc;
 
@@ -20,9 +25,14 @@ use secrecy::SecretString;
 pub use backup::{BackupJob, BackupReport, Progress, Root};
 pub use browse::Entry;
 pub use check::{CheckDepth, CheckReport};
+pub use copy::{CopiedSnapshot, CopyReport};
+pub use diff::{Change, Changed, Difference};
 pub use forget::PruneReport;
 pub use keys::KeyInfo;
+pub use read::FoundEntry;
+pub use repair::{RepairIndexReport, RepairSnapshotsReport, RepairedSnapshot};
 pub use restore::{RestoreJob, RestoreReport};
+pub use stats::Stats;
 
 use crate::Error;
 use crate::format::crypto::SealKey;

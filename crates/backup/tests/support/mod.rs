@@ -10,15 +10,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use buttress_backup::store::{DynStore, Folder};
-use buttress_backup::{BackupJob, Repository};
+use buttress_backup::store::{DynStore, Existing, Folder, Listed, Store};
+use buttress_backup::{BackupJob, Error, Object, ObjectKind, Repository};
 use buttress_core::Ctx;
 use buttress_testkit::{Program, Random};
+use bytes::Bytes;
 use secrecy::SecretString;
 
 pub(crate) fn password() -> SecretString {
@@ -83,6 +87,67 @@ pub(crate) fn restic(repository: &Path, arguments: &[&str]) -> Output {
         .env("RESTIC_PASSWORD", "correct horse")
         .output()
         .expect("restic runs")
+}
+
+/// A store that counts what is read, and takes so many more packs before it fails.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub(crate) inner: DynStore,
+    pub(crate) packs_read: Arc<AtomicUsize>,
+    pub(crate) packs_left: Arc<AtomicUsize>,
+}
+
+impl Watched {
+    pub(crate) fn new(place: &Path, packs: usize) -> Self {
+        Self {
+            inner: DynStore::new(Folder::new(place)),
+            packs_read: Arc::default(),
+            packs_left: Arc::new(AtomicUsize::new(packs)),
+        }
+    }
+}
+
+impl Store for Watched {
+    async fn put(&self, object: Object, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
+        let less = |left: usize| left.checked_sub(1);
+        if object.kind() == ObjectKind::Pack
+            && self.packs_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
+        {
+            return Err(Error::Internal { problem: "the plug was pulled".to_owned() });
+        }
+        self.inner.put(object, bytes, existing).await
+    }
+
+    async fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
+        if object.kind() == ObjectKind::Pack {
+            self.packs_read.fetch_add(1, Ordering::Relaxed);
+        }
+        self.inner.get(object, range).await
+    }
+
+    async fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
+        self.inner.list(kind).await
+    }
+
+    async fn delete(&self, object: Object) -> Result<(), Error> {
+        self.inner.delete(object).await
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+/// The objects of a kind in a repository of a folder, as files.
+pub(crate) fn objects(place: &Path, kind: ObjectKind) -> Vec<PathBuf> {
+    let mut found: Vec<_> = files(&place.join(kind.folder()));
+    found.sort();
+    found
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// Everything of a folder that a backup has to bring back: by path, what it is, its metadata and its content.

@@ -167,7 +167,7 @@ fn insert(plan: &mut BTreeMap<Name, Planned>, names: &[Name], root: &Root, at: &
     }
 }
 
-fn matches(pattern: &str, path: &Path) -> bool {
+pub(crate) fn matches(pattern: &str, path: &Path) -> bool {
     let path: Vec<&[u8]> = path.as_os_str().as_bytes().split(|byte| *byte == b'/').skip(1).collect();
     let parts: Vec<&[u8]> = pattern.trim_matches('/').split('/').map(str::as_bytes).collect();
     if pattern.starts_with('/') {

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) use job::matches;
 pub use job::{BackupJob, Root};
 
 use super::blobs::Trees;

@@ -41,19 +41,22 @@ impl Packer {
         if !shared.take_on(self.kind, &id) {
             return Ok((id, false));
         }
-        let key = &shared.objects.key;
+        self.add(&shared.uploads, id, bytes)?;
+        Ok((id, true))
+    }
+
+    /// Stores a blob of this name, which nobody has stored.
+    pub(crate) fn add(&mut self, uploads: &Uploads, id: Id, bytes: &[u8]) -> Result<(), Error> {
+        let key = &uploads.objects.key;
         match (self.compressor.compress(bytes)?, u32::try_from(bytes.len())) {
             (Some(small), Ok(length)) => self.pack.add(key, self.kind, id, &small, Some(length))?,
             _ => self.pack.add(key, self.kind, id, bytes, None)?,
         }
-        if self.pack.len() >= PACK_SIZE {
-            self.send(&shared.uploads)?;
-        }
-        Ok((id, true))
+        if self.pack.len() >= PACK_SIZE { self.send(uploads) } else { Ok(()) }
     }
 
     /// Takes over what another has not sent yet, and sends what is left.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         others: impl Iterator<Item = Self>,
         uploads: &Uploads,

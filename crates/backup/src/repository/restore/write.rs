@@ -13,15 +13,10 @@ use crate::Error;
 use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
-use crate::repository::blobs::Opener;
+use crate::repository::blobs::{Opener, reads};
 use crate::repository::index::Index;
 use crate::repository::lock::Lock;
 use crate::repository::objects::Objects;
-
-/// What lies between two blobs is read with them when it is shorter: another request takes longer.
-const GAP: u64 = 256 << 10;
-/// The most that is read at a time.
-const LONGEST_READ: u64 = 32 << 20;
 
 /// Writes everything; what could not be, and why.
 pub(super) fn write(
@@ -98,7 +93,7 @@ impl Writer<'_> {
 
     /// Writes the content of files, with as many threads as there are processors.
     fn files_from_packs(&self, pieces: &[Piece]) -> Result<(), Error> {
-        let reads = reads(pieces);
+        let reads = reads(pieces, |piece| piece.location);
         let next = AtomicUsize::new(0);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         std::thread::scope(|scope| {
@@ -122,23 +117,10 @@ impl Writer<'_> {
 
     /// Reads a part of a pack, and writes what is in it.
     fn read(&self, opener: &mut Opener<'_>, pieces: &[Piece]) -> Result<(), Error> {
-        let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return Ok(()) };
-        let begin = u64::from(first.location.offset);
-        let whole = match self.objects.get(opener.pack(&first.location)?, Some(begin..last.location.end())) {
-            Err(Error::Stopped) => return Err(Error::Stopped),
-            whole => whole.ok(),
-        };
+        let part = opener.read_part(pieces.iter().map(|piece| &piece.location))?;
         for same in pieces.chunk_by(|a, b| a.location == b.location) {
             let Some(piece) = same.first() else { continue };
-            let at = usize::try_from(u64::from(piece.location.offset) - begin).unwrap_or(usize::MAX);
-            let sealed =
-                whole.as_ref().and_then(|whole| whole.get(at..)?.get(..piece.location.length as usize));
-            let opened = sealed.map(|sealed| opener.open(&piece.id, &piece.location, &mut sealed.to_vec()));
-            // Alone, or from where else it is, it may yet be read; and if not, the reason is told.
-            let opened = match opened {
-                Some(Ok(bytes)) => Ok(bytes),
-                _ => opener.read(BlobKind::Data, &piece.id),
-            };
+            let opened = opener.open_in(&part, BlobKind::Data, &piece.id, &piece.location);
             match opened {
                 Ok(bytes) => same.iter().for_each(|piece| self.piece(piece, &bytes)),
                 Err(Error::Stopped) => return Err(Error::Stopped),
@@ -209,29 +191,6 @@ impl Writer<'_> {
             }
         }
     }
-}
-
-/// Pieces that are read together: of one pack, and near each other.
-fn reads(pieces: &[Piece]) -> Vec<&[Piece]> {
-    let mut reads = Vec::new();
-    for pack in pieces.chunk_by(|a, b| a.location.pack == b.location.pack) {
-        let mut rest = pack;
-        while let Some(first) = rest.first() {
-            let begin = u64::from(first.location.offset);
-            let mut end = first.location.end();
-            let together = rest.iter().take_while(|piece| {
-                let near = u64::from(piece.location.offset) <= end + GAP;
-                let fits =
-                    piece.location.end() - begin <= LONGEST_READ || u64::from(piece.location.offset) == begin;
-                end = end.max(piece.location.end());
-                near && fits
-            });
-            let (read, after) = rest.split_at(together.count());
-            reads.push(read);
-            rest = after;
-        }
-    }
-    reads
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

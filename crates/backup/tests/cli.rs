@@ -1,0 +1,287 @@
+//! The program `backup`, as people and scripts use it.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test"
+)]
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use buttress_backup::ObjectKind;
+use buttress_testkit::{Random, S3};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value as Json;
+use support::{fill, noise, objects, picture, restic};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// A folder with files to back up, and a repository.
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().expect("a temporary folder"));
+        fs::create_dir(place.at("files")).expect("a folder");
+        fs::write(place.at("password"), "correct horse\n").expect("a file");
+        fs::write(place.at("other password"), "other").expect("a file");
+        place.good(&["init"]);
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn program(&self, words: &[&str]) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_backup"));
+        program.args(words).current_dir(self.0.path()).stdin(Stdio::null());
+        program
+            .env("BACKUP_REPOSITORY", "repository")
+            .env("BACKUP_PASSWORD_FILE", "password")
+            .env("TZ", "UTC");
+        program
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.program(words).output().expect("it runs")
+    }
+
+    /// What it answers; nothing else is said.
+    fn good(&self, words: &[&str]) -> String {
+        let output = self.run(words);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && told.is_empty(), "{words:?}: {told}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn json(&self, words: &[&str]) -> Json {
+        serde_json::from_str(&self.good(&[words, &["--json", "--quiet"]].concat())).expect("JSON")
+    }
+
+    /// How it ends, and what it says why.
+    fn bad(&self, words: &[&str]) -> (i32, String) {
+        let output = self.run(words);
+        let told = String::from_utf8(output.stderr).expect("text");
+        (output.status.code().expect("an end"), told)
+    }
+}
+
+#[test]
+fn a_day_with_a_repository() {
+    let place = Place::new();
+    fill(&place.at("files"));
+    let said = place.good(&["run", "files", "--tag", "morning"]);
+    assert!(said.starts_with("snapshot ") && said.contains("\n  files    "), "{said}");
+    fs::write(place.at("files/new"), "one more").expect("a file");
+    fs::write(place.at("files/x.tmp"), "left out").expect("a file");
+    let made = place.json(&["run", "files", "--exclude", "*.tmp", "--host", "elsewhere"]);
+    assert_eq!(
+        (made["hostname"].as_str(), made["summary"]["files_new"].as_u64()),
+        (Some("elsewhere"), Some(11))
+    );
+
+    let listed = place.good(&["snapshots"]);
+    let lines: Vec<_> = listed.lines().collect();
+    assert!(lines[0].starts_with("ID        TIME                 HOST"), "{listed}");
+    assert!(lines[1].contains("morning") && lines[4] == "2 snapshots", "{listed}");
+    let all = place.json(&["snapshots"]);
+    let ids: Vec<_> =
+        all.as_array().expect("all").iter().map(|one| one["id"].as_str().expect("an id")).collect();
+    assert_eq!(ids[1], made["id"]);
+    assert_eq!(place.json(&["snapshots", "--tag", "morning"])[0]["id"], ids[0]);
+    assert_eq!(place.json(&["snapshots", "--host", "elsewhere", "--path", "files"])[0]["id"], ids[1]);
+    assert_eq!(place.json(&["snapshots", "-n", "1"])[0]["id"], ids[1]);
+    assert!(place.good(&["snapshots", "--tag", "evening"]).starts_with("there are no snapshots"));
+
+    let files = place.at("files");
+    let files = files.to_str().expect("text");
+    let listed = place.good(&["ls", "latest", files]);
+    assert!(listed.starts_with("MODE ") && listed.contains(&format!(" {files}/a/\n")), "{listed}");
+    assert!(listed.contains("\\u{2028}") && !listed.contains('\u{2028}'), "{listed}");
+    assert!(listed.lines().any(|line| line.starts_with("-rwsr-xr-x")), "{listed}");
+    let deep = place.json(&["ls", "latest", files, "--deep"]);
+    assert!(deep.as_array().expect("all").iter().any(|one| one["path"] == format!("{files}/a/b/c/deep")));
+    let found = place.good(&["find", "new"]);
+    assert!(found.lines().count() == 2 && found.ends_with(&format!("{files}/new\n")), "{found}");
+    let there = place.good(&["diff", ids[0]]);
+    assert!(there.contains(&format!("+   8 B  {files}/new\n")), "{there}");
+    assert!(there.ends_with("1 added; 8 B of new content, 0 B gone\n"), "{there}");
+    assert_eq!(
+        place.json(&["diff", ids[0], ids[1], "--metadata"])["entries"].as_array().expect("all").len(),
+        2
+    );
+    let read = place.run(&["cat", "latest", &format!("{files}/noise.bin")]);
+    assert!(read.status.success() && read.stdout == fs::read(place.at("files/noise.bin")).expect("a file"));
+
+    place.good(&["restore", ids[1], "--target", "back", "--only", files, "--synced"]);
+    fs::remove_file(place.at("files/x.tmp")).expect("removed");
+    assert_eq!(picture(&place.at("back")).len(), picture(&place.at("files")).len());
+    let (code, told) = place.bad(&["restore", ids[1], "--target", "back"]);
+    assert_eq!(code, 3);
+    assert!(told.contains("it is not empty"), "{told}");
+    place.good(&["restore", ids[0], "--target", "back", "--only", files, "--overwrite"]);
+
+    assert!(place.good(&["check"]).contains("their content was not read"));
+    let checked = place.json(&["check", "--read-data"]);
+    assert_eq!(checked["packs_read"], checked["packs"]);
+    place.good(&["check", "--part", "1/2"]);
+    assert!(place.good(&["stats"]).starts_with("snapshots  2\n"));
+    let theirs = restic(&place.at("repository"), &["check", "--read-data"]);
+    assert!(theirs.status.success(), "{}", String::from_utf8_lossy(&theirs.stderr));
+
+    let said = place.good(&["forget", ids[1], "--dry-run"]);
+    assert!(said.ends_with("1 snapshot would be removed\n"), "{said}");
+    let forgotten = place.json(&["forget", ids[1], "--prune"]);
+    assert!(forgotten["removed"][0] == ids[1] && forgotten["pruned"]["bytes_after"].is_u64());
+    assert!(place.good(&["prune"]).ends_with('\n'));
+    assert_eq!(place.json(&["snapshots"]).as_array().expect("all").len(), 1);
+    assert_eq!(place.good(&["unlock"]), "0 locks removed\n");
+}
+
+#[test]
+fn passwords_are_added_changed_and_removed() {
+    let place = Place::new();
+    let added = place.json(&["keys", "add", "--new-password-file", "other password"]);
+    let id = added["added"].as_str().expect("an id");
+    assert_eq!(place.json(&["keys", "list"]).as_array().expect("all").len(), 2);
+    let listed = place.good(&["--password-file", "other password", "keys", "list"]);
+    let current = listed.lines().find(|line| line.ends_with("this one")).expect("one");
+    assert!(listed.starts_with("ID ") && current.starts_with(&id[..8]), "{listed}");
+    let (code, told) = place.bad(&["keys", "remove", ""]);
+    assert!(code == 3 && told.contains("0 keys begin with"), "{told}");
+    place.good(&["keys", "remove", &id[..8]]);
+    let (code, told) = place.bad(&["--password-file", "other password", "snapshots"]);
+    assert!(code == 3 && told.contains("the password opens none of the 1 keys"), "{told}");
+    place.good(&["keys", "change", "--new-password-file", "other password"]);
+    place.good(&["--password-file", "other password", "snapshots"]);
+    assert_eq!(place.bad(&["snapshots"]).0, 3);
+}
+
+#[test]
+fn snapshots_are_copied_and_what_is_lost_is_repaired() {
+    let place = Place::new();
+    fs::write(place.at("files/one"), noise(&mut Random::new(1), 90_000)).expect("a file");
+    place.good(&["run", "files"]);
+    place.good(&["--repo", "other", "--password-file", "other password", "init"]);
+    let to = ["copy", "--to", "other", "--to-password-file", "other password"];
+    let copied = place.json(&to);
+    assert_eq!(copied["snapshots"][0]["already"], false);
+    assert!(place.good(&to).contains("was there"));
+    let there = place.json(&["--repo", "other", "--password-file", "other password", "snapshots"]);
+    assert_eq!(there[0]["original"], copied["snapshots"][0]["from"]);
+
+    for index in objects(&place.at("repository"), ObjectKind::Index) {
+        fs::remove_file(index).expect("removed");
+    }
+    let output = place.run(&["check", "--json", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    let document: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(document["class"] == "corrupt" && !document["failures"].as_array().expect("all").is_empty());
+    let (code, told) = place.bad(&["check"]);
+    assert!(code == 1 && told.contains("wrong:\n") && told.lines().count() > 1, "{told}");
+    assert!(place.good(&["repair", "index"]).contains("2 packs: is in the index again"));
+    assert!(place.good(&["repair", "snapshots"]).contains("1 other snapshot whole"));
+    place.good(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_policy_says_what_is_kept() {
+    let place = Place::new();
+    for number in 0..4 {
+        fs::write(place.at("files/one"), format!("{number}")).expect("a file");
+        let tag = if number == 0 { "legal-hold" } else { "daily" };
+        place.good(&["run", "files", "--tag", tag]);
+    }
+    let all = place.json(&["snapshots"]);
+    assert_eq!(place.bad(&["forget"]).0, 2);
+    assert_eq!(place.bad(&["forget", "--keep-last", "1", "latest"]).0, 2);
+    let planned = place.json(&["forget", "--keep-last", "2", "--dry-run"]);
+    assert_eq!(planned["removed"], serde_json::json!([all[1]["id"]]));
+    assert_eq!(place.json(&["snapshots"]), all);
+    let said = place.good(&["forget", "--keep-last", "2", "--keep-daily", "1", "--prune"]);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[1].ends_with("kept     tag legal-hold") && lines[2].ends_with("  removed"), "{said}");
+    assert!(lines[4].ends_with("newest, last, daily") && lines[6] == "1 snapshot removed", "{said}");
+    assert_eq!(place.json(&["snapshots"]).as_array().expect("all").len(), 3);
+    place.good(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_repository_is_in_s3() {
+    let place = Place::new();
+    fill(&place.at("files"));
+    let s3 = S3::start();
+    s3.create_bucket("backups");
+    let run = |words: &[&str]| {
+        let mut program = place.program(words);
+        program.env("BACKUP_REPOSITORY", "s3://backups/one").env("AWS_ENDPOINT_URL", s3.endpoint());
+        program
+            .env("AWS_ACCESS_KEY_ID", S3::ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", S3::SECRET_ACCESS_KEY);
+        program.output().expect("it runs")
+    };
+    for words in [
+        &["init"][..],
+        &["run", "files"],
+        &["check", "--read-data"],
+        &["restore", "latest", "--target", "back"],
+    ] {
+        let output = run(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let files = place.at("files");
+    assert_eq!(picture(&place.at("back").join(files.strip_prefix("/").expect("absolute"))), picture(&files));
+    let mut program = place.program(&["snapshots", "--repo", "s3://backups/one"]);
+    program.env("AWS_ENDPOINT_URL", s3.endpoint()).env("AWS_ACCESS_KEY_ID", "nobody");
+    let output = program.env("AWS_SECRET_ACCESS_KEY", "nothing").output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3));
+    let (code, told) = place.bad(&["snapshots", "--repo", "ftp://backups/one"]);
+    assert!(code == 3 && told.contains("s3://bucket/prefix"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_rest_is_kept() {
+    let place = Place::new();
+    fs::write(place.at("files/one"), "1").expect("a file");
+    let (code, told) = place.bad(&["run", "files", "nowhere"]);
+    assert!(code == 3 && told.contains("nowhere"), "{told}");
+    let (code, told) = place.bad(&["snapshots", "--repo", ""]);
+    assert!(code == 3 && told.contains("--repo PLACE"), "{told}");
+    let (code, told) = place.bad(&["snapshots", "--repo", "none"]);
+    assert!(code == 3 && told.contains("make one with `init`"), "{told}");
+    let (code, told) = place.bad(&["init"]);
+    assert!(code == 3 && told.contains("already"), "{told}");
+    let (code, told) = place.bad(&["ls", "latest"]);
+    assert!(code == 3 && told.contains("no snapshot is `latest`: there are none yet"), "{told}");
+    assert_eq!(place.bad(&["restore", "latest"]).0, 2);
+    assert_eq!(place.bad(&["check", "--part", "3/2"]).0, 2);
+    let (code, told) = place.bad(&["snapshots", "--password-file", "missing"]);
+    assert!(code == 3 && told.contains("cannot read the password from missing"), "{told}");
+}
+
+#[test]
+fn an_interrupt_leaves_no_lock() {
+    let place = Place::new();
+    let mut random = Random::new(5);
+    for number in 0..16 {
+        fs::write(place.at(&format!("files/{number}")), noise(&mut random, 1 << 20)).expect("a file");
+    }
+    let repository = place.at("repository");
+    let program = place.program(&["run", "files"]).stderr(Stdio::piped()).spawn().expect("it runs");
+    // It is at work when its lock is there.
+    while objects(&repository, ObjectKind::Lock).is_empty() {
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&program), Signal::INT).expect("interrupted");
+    let output = program.wait_with_output().expect("an end");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert_eq!(told, "stopping\nbackup: stopped before it was done\n");
+    assert!(objects(&repository, ObjectKind::Lock).is_empty(), "a lock was left");
+    place.good(&["run", "files"]);
+    place.good(&["check", "--read-data"]);
+}
