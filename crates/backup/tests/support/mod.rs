@@ -8,6 +8,8 @@
     reason = "a helper of tests fails the test"
 )]
 
+pub(crate) mod memory;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
