@@ -257,7 +257,7 @@ async fn a_repository_whose_making_was_killed_can_be_made_again() {
 async fn what_a_store_loses_or_makes_in_secret_is_made_good_by_the_next_backup() {
     let mut past = Past::new().await;
     let (mut lost, mut falsely_failed) = (0, 0);
-    for seed in 0..30 {
+    for seed in 0..16 {
         let store = past.store.copy();
         let plan = if seed % 2 == 0 {
             Faults { seed, lost: 0.15, ..Faults::default() }
@@ -278,7 +278,7 @@ async fn what_a_store_loses_or_makes_in_secret_is_made_good_by_the_next_backup()
         look(&past, seed, &store).await;
         past.done.pop();
     }
-    assert!(lost > 5 && falsely_failed > 5, "{lost} {falsely_failed}");
+    assert!(lost > 2 && falsely_failed > 2, "{lost} {falsely_failed}");
 }
 
 async fn look(past: &Past, seed: u64, store: &Memory) {

@@ -8,6 +8,7 @@
     reason = "a helper of tests fails the test"
 )]
 
+pub(crate) mod meddled;
 pub(crate) mod memory;
 
 use std::collections::BTreeMap;
