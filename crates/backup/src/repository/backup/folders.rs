@@ -15,6 +15,7 @@ use super::job::{Plan, Planned};
 use super::packer::Packer;
 use super::walk::{People, look};
 use crate::format::BlobKind;
+use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Name, Node, NodeKind, Tree};
 use crate::repository::blobs::Trees;
 use crate::{Error, Id};
@@ -27,7 +28,7 @@ pub(super) fn store(
     shared: &Shared<'_>,
     trees: &Trees<'_>,
     plan: &Plan,
-    before: Option<Id>,
+    parent: Option<&Snapshot>,
 ) -> Result<Id, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (jobs, received) = sync_channel(AHEAD);
@@ -38,8 +39,11 @@ pub(super) fn store(
         let workers: Vec<_> =
             (0..threads).map(|_| scope.spawn(|| work(shared, &done, &received, &failed))).collect();
         let people = People::of_this_host();
-        let walk = Walk { shared, trees, jobs, people, done: &done, failed: &failed };
-        let root = Folder::new(None, None, before);
+        let settled =
+            parent.map(|parent| parent.summary.as_ref().map_or(parent.time, |summary| summary.backup_start));
+        let settled = settled.unwrap_or(Timestamp::MIN);
+        let walk = Walk { shared, trees, jobs, people, settled, done: &done, failed: &failed };
+        let root = Folder::new(None, None, parent.map(|parent| parent.tree));
         let walked = walk.planned(&root, plan, Path::new("/")).and_then(|()| done.release(shared, root));
         // Without this end of the queue, the readers end when it is empty.
         drop(walk);
@@ -181,6 +185,8 @@ struct Walk<'a, 't> {
     trees: &'a Trees<'t>,
     jobs: SyncSender<FileJob>,
     people: People,
+    /// When the snapshot before was begun.
+    settled: Timestamp,
     done: &'a Done,
     /// Whether a reader has failed.
     failed: &'a AtomicBool,
@@ -270,7 +276,8 @@ impl Walk<'_, '_> {
             NodeKind::File => {
                 let counts = &self.shared.counts;
                 self.shared.job.progress.found(node.size);
-                let unchanged = before.filter(|before| is_unchanged(&node, before) && self.has_all(before));
+                let unchanged =
+                    before.filter(|before| is_unchanged(&node, before, self.settled) && self.has_all(before));
                 let Some(before) = unchanged else {
                     let count = if before.is_some() { &counts.files_changed } else { &counts.files_new };
                     count.fetch_add(1, Ordering::Relaxed);

@@ -174,7 +174,7 @@ fn run(objects: &Objects, job: &BackupJob) -> Result<BackupReport, Error> {
         counts: Counted::default(),
     };
     let trees = Trees::new(objects, &index);
-    let tree = folders::store(&shared, &trees, &plan, parent.as_ref().map(|parent| parent.tree))?;
+    let tree = folders::store(&shared, &trees, &plan, parent.as_ref())?;
     let data_added_packed = shared.uploads.finish()?;
 
     let summary = shared.counts.summary(begun, objects.now(), data_added_packed);
