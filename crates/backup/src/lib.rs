@@ -5,22 +5,24 @@ mod drill;
 mod error;
 mod format;
 mod id;
+pub mod keeper;
 pub mod log;
 pub mod metrics;
 pub mod mirror;
 mod program;
 mod repository;
+mod retention;
+mod schedule;
 pub mod source;
 pub mod store;
 pub mod verify;
-pub mod keeper;
-mod retention;
-mod schedule;
 mod zone;
 
 pub use config::{BackupConfig, JobConfig, PasswordConfig};
 pub use drill::{DrillReport, DrilledSnapshot};
 pub use error::{Error, Failure};
+#[cfg(feature = "test-util")]
+pub use format::any;
 pub use format::snapshot::{Snapshot, Summary};
 pub use format::tree::{ExtendedAttribute, Name, Node, NodeKind, Tree};
 pub use id::{Id, Object, ObjectKind};

@@ -23,6 +23,9 @@ use crate::{Error, Id};
 /// How many files wait to be read: so far the walk is ahead.
 const AHEAD: usize = 256;
 
+/// For the walk, which goes down by recursion: folders are some 2,000 deep at most, where paths end. Memory is used as far as it is needed.
+const STACK: usize = 64 << 20;
+
 /// Stores all that is planned. The tree of `/`.
 pub(super) fn store(
     shared: &Shared<'_>,
@@ -44,9 +47,16 @@ pub(super) fn store(
         let settled = settled.unwrap_or(Timestamp::MIN);
         let walk = Walk { shared, trees, jobs, people, settled, done: &done, failed: &failed };
         let root = Folder::new(None, None, parent.map(|parent| parent.tree));
-        let walked = walk.planned(&root, plan, Path::new("/")).and_then(|()| done.release(shared, root));
-        // Without this end of the queue, the readers end when it is empty.
-        drop(walk);
+        let done = &done;
+        // With the walk goes this end of the queue; without it, the readers end when it is empty.
+        let walker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+            walk.planned(&root, plan, Path::new("/")).and_then(|()| done.release(shared, root))
+        });
+        let walker = walker.map_err(|error| Error::Internal {
+            problem: format!("there is no room for a thread: {error}"),
+        })?;
+        let panicked = || Error::Internal { problem: "the walk through the folders panicked".to_owned() };
+        let walked = walker.join().unwrap_or_else(|_| Err(panicked()));
         let mut packers = Vec::new();
         let mut first_error = None;
         for worker in workers {

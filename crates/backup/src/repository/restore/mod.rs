@@ -1,5 +1,8 @@
 //! Bringing back what was backed up.
 
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+mod hostile;
 mod metadata;
 mod plan;
 mod write;
