@@ -21,6 +21,8 @@ mod zone;
 pub use config::{BackupConfig, JobConfig, PasswordConfig};
 pub use drill::{DrillReport, DrilledSnapshot};
 pub use error::{Error, Failure};
+#[cfg(feature = "test-util")]
+pub use format::any;
 pub use format::snapshot::{Snapshot, Summary};
 pub use format::tree::{ExtendedAttribute, Name, Node, NodeKind, Tree};
 pub use id::{Id, Object, ObjectKind};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::BlobKind;
+use super::crypto::OVERHEAD;
 use crate::Id;
 
 /// An index object: some packs, and what is in them.
@@ -18,6 +19,15 @@ pub(crate) struct IndexFile {
 pub(crate) struct IndexedPack {
     pub(crate) id: Id,
     pub(crate) blobs: Vec<IndexedBlob>,
+}
+
+impl IndexedPack {
+    /// How large a pack of these blobs is.
+    pub(crate) fn size(&self) -> u64 {
+        let entry = |blob: &IndexedBlob| if blob.uncompressed_length.is_some() { 41 } else { 37 };
+        let sealed: u64 = self.blobs.iter().map(|blob| u64::from(blob.length) + entry(blob)).sum();
+        sealed + OVERHEAD as u64 + 4
+    }
 }
 
 /// A blob in a pack.

@@ -44,7 +44,7 @@ const LOG_N: u8 = 16;
 const R: u32 = 8;
 const P: u32 = 1;
 /// The dearest parameters that are tried: 1 GiB. A key object is not authenticated before it is opened.
-const MOST_MEMORY: u64 = 1 << 30;
+pub(crate) const MOST_MEMORY: u64 = 1 << 30;
 const MOST_P: u32 = 64;
 
 impl KeyFile {
@@ -94,6 +94,13 @@ impl KeyFile {
         }
         let bytes = bytes.first_chunk().ok_or_else(|| Malformed::new("the master key is too short"))?;
         Ok(Some(SealKey::from_bytes(bytes)))
+    }
+
+    /// What trying a password takes, in bytes; an error if it would be too much.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn memory(&self) -> Result<u64, Malformed> {
+        self.params()?;
+        Ok(self.n.saturating_mul(u64::from(self.r)).saturating_mul(128))
     }
 
     fn params(&self) -> Result<Params, Malformed> {

@@ -34,22 +34,14 @@ pub(super) fn is_zero(number: &u32) -> bool {
 }
 
 impl LockFile {
-    /// Whether its process is gone for sure: it has not renewed it for half an hour, or it was one of this host that
-    /// `is_running` does not find.
-    pub(crate) fn is_stale(
-        &self,
-        now: Timestamp,
-        hostname: &str,
-        is_running: impl FnOnce(i64) -> bool,
-    ) -> bool {
-        let age = now.duration_since(self.time);
-        age > SignedDuration::try_from(STALE_AFTER).unwrap_or(SignedDuration::MAX)
-            || (self.hostname == hostname && !hostname.is_empty() && !is_running(self.pid))
+    /// Whether it was not renewed for half an hour, if the clocks of its writer and of the reader agree.
+    pub(crate) fn is_old(&self, now: Timestamp) -> bool {
+        now.duration_since(self.time) > SignedDuration::try_from(STALE_AFTER).unwrap_or(SignedDuration::MAX)
     }
 
-    /// Whether the two keep each other out.
-    pub(crate) fn excludes(&self, exclusive: bool) -> bool {
-        self.exclusive || exclusive
+    /// Whether its process was one of this host that `is_running` does not find.
+    pub(crate) fn is_of_the_dead(&self, hostname: &str, is_running: impl FnOnce(i64) -> bool) -> bool {
+        self.hostname == hostname && !hostname.is_empty() && !is_running(self.pid)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Everything here is a function of bytes, without a store, a clock or a disk. The format is documented in `doc/design.rst` of restic's sources.
 
+#[cfg(feature = "test-util")]
+pub mod any;
 pub(crate) mod config;
 pub(crate) mod crypto;
 pub(crate) mod index;

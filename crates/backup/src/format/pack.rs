@@ -90,7 +90,7 @@ impl PackBuilder {
 
     /// Puts the list at the end.
     pub(crate) fn finish(mut self, key: &SealKey) -> Result<Pack, Error> {
-        let list: Vec<u8> = self.blobs.iter().flat_map(encode_entry).collect();
+        let list = encode_list(&self.blobs);
         let before = self.bytes.len();
         key.seal_onto(&list, &mut self.bytes)?;
         let length = u32::try_from(self.bytes.len() - before)
@@ -99,6 +99,23 @@ impl PackBuilder {
         let about = IndexedPack { id: Id::of(&self.bytes), blobs: self.blobs };
         Ok(Pack { bytes: self.bytes, about })
     }
+}
+
+/// The list of a pack, not sealed.
+pub(crate) fn encode_list(blobs: &[IndexedBlob]) -> Vec<u8> {
+    blobs.iter().flat_map(encode_entry).collect()
+}
+
+/// How long the blobs of an opened list are, if it is one.
+#[cfg(feature = "test-util")]
+pub(crate) fn body_of(list: &[u8]) -> Option<u64> {
+    let mut body = 0_u64;
+    let mut rest = list;
+    while let Some((kind, after)) = rest.split_first() {
+        body += u64::from(u32::from_le_bytes(*after.first_chunk()?));
+        rest = after.get(if *kind < 2 { 36 } else { 40 }..)?;
+    }
+    Some(body)
 }
 
 fn encode_entry(blob: &IndexedBlob) -> Vec<u8> {

@@ -1,19 +1,19 @@
 //! Looking whether all is there and whole.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::blobs::{Opener, Trees};
-use super::index::{Index, Location};
+use super::index::{Index, Location, PackSizes, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
 use super::{Progress, Repository, browse};
 use crate::error::Failure;
-use crate::format::crypto::OVERHEAD;
-use crate::format::index::{IndexFile, IndexedBlob};
+use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
+use crate::format::snapshot::Snapshot;
 use crate::format::{BlobKind, pack};
 use crate::store::Listed;
 use crate::{Error, Id, Object, ObjectKind};
@@ -81,7 +81,7 @@ impl Repository {
 }
 
 /// Packs that indexes name: their numbers, and what is in them.
-type Packs = BTreeMap<Id, (u32, Vec<IndexedBlob>)>;
+type Packs = BTreeMap<Id, (u32, IndexedPack)>;
 
 struct Check<'a> {
     objects: &'a Objects,
@@ -95,12 +95,13 @@ impl<'a> Check<'a> {
         let lock = Lock::take(objects, false)?;
         let mut check = Check { objects, lock, report: CheckReport::default(), failures: Vec::new() };
         check.keys()?;
+        // In the order opposite to that of a backup, which may be at work: of what a snapshot here needs, the index is there, and then the packs.
+        let snapshots = browse::load_snapshots(objects)?;
         let (index, packs) = check.indexes()?;
-        let sizes: HashMap<Id, u64> =
-            objects.list(ObjectKind::Pack)?.iter().map(|listed| (listed.object.id(), listed.size)).collect();
+        let sizes = pack_sizes(objects)?;
         check.report.packs = sizes.len() as u64;
-        let used = check.snapshots(&index)?;
-        check.packs(&index, &packs, &sizes, &used);
+        let used = check.snapshots(&index, snapshots)?;
+        let unneeded = check.packs(&index, &packs, &sizes, &used);
         let chosen = |id: &Id| match depth {
             CheckDepth::Structure => false,
             CheckDepth::Data => true,
@@ -109,7 +110,8 @@ impl<'a> Check<'a> {
                 u16::from_be_bytes([first, second]) % u16::from(of.max(1)) == u16::from(part.max(1) - 1)
             }
         };
-        let read: Vec<_> = packs.iter().filter(|(id, _)| chosen(id) && sizes.contains_key(id)).collect();
+        let readable = |id: &Id| sizes.contains_key(id) && !unneeded.contains(id);
+        let read: Vec<_> = packs.iter().filter(|(id, _)| chosen(id) && readable(id)).collect();
         for size in read.iter().filter_map(|(id, _)| sizes.get(id)) {
             progress.found(*size);
         }
@@ -155,7 +157,7 @@ impl<'a> Check<'a> {
             for pack in self.note(object, loaded)?.unwrap_or_default().packs {
                 if let Entry::Vacant(entry) = packs.entry(pack.id) {
                     let number = index.add(&pack)?;
-                    entry.insert((number, pack.blobs));
+                    entry.insert((number, pack));
                 }
             }
         }
@@ -163,8 +165,11 @@ impl<'a> Check<'a> {
     }
 
     /// Walks all trees, each once. The blobs that are referred to.
-    fn snapshots(&mut self, index: &Index) -> Result<HashSet<(BlobKind, Id)>, Error> {
-        let (snapshots, damaged) = browse::load_snapshots(self.objects)?;
+    fn snapshots(
+        &mut self,
+        index: &Index,
+        (snapshots, damaged): (Vec<Snapshot>, Vec<Error>),
+    ) -> Result<HashSet<(BlobKind, Id)>, Error> {
         self.report.snapshots = (snapshots.len() + damaged.len()) as u64;
         for error in damaged {
             self.note::<()>("snapshot", Err(error))?;
@@ -202,33 +207,38 @@ impl<'a> Check<'a> {
         Ok(used)
     }
 
-    /// Compares what indexes say with what is there.
+    /// Compares what indexes say with what is there. The packs that are not whole, but not needed either.
     fn packs(
         &mut self,
         index: &Index,
         packs: &Packs,
-        sizes: &HashMap<Id, u64>,
+        sizes: &PackSizes,
         used: &HashSet<(BlobKind, Id)>,
-    ) {
+    ) -> HashSet<Id> {
+        let mut unneeded = HashSet::new();
         let whole = |pack: &Id| match (packs.get(pack), sizes.get(pack)) {
-            (Some((_, blobs)), Some(size)) => expected_size(blobs) == *size,
+            (Some((_, pack)), Some(size)) => pack.size() == *size,
             _ => false,
         };
-        for (pack, (_, blobs)) in packs.iter().filter(|(pack, _)| !whole(pack)) {
+        for (pack, (_, about)) in packs.iter().filter(|(pack, _)| !whole(pack)) {
             // What no snapshot needs, or what is elsewhere too, is not lost.
             let elsewhere = |blob: &IndexedBlob| {
                 let here = |location: Location| index.pack(location.pack).is_some_and(|other| whole(&other));
                 index.find(blob.kind, &blob.id).is_some_and(here)
                     || index.elsewhere(blob.kind, &blob.id).any(here)
             };
-            let lost =
-                blobs.iter().filter(|blob| used.contains(&(blob.kind, blob.id)) && !elsewhere(blob)).count();
+            let lost = about
+                .blobs
+                .iter()
+                .filter(|blob| used.contains(&(blob.kind, blob.id)) && !elsewhere(blob))
+                .count();
             let object = Object::new(ObjectKind::Pack, *pack);
             let problem = match sizes.get(pack) {
                 None => "is not there".to_owned(),
-                Some(size) => format!("has {size} bytes instead of {}", expected_size(blobs)),
+                Some(size) => format!("has {size} bytes instead of {}", about.size()),
             };
             if lost == 0 {
+                unneeded.insert(*pack);
                 self.report.remarks.push(format!("{object} {problem}; nothing needs it, `prune` tidies up"));
             } else {
                 let problem = format!("it {problem}; {lost} blobs that snapshots need were in it");
@@ -238,16 +248,17 @@ impl<'a> Check<'a> {
         let unknown = sizes.keys().filter(|pack| !packs.contains_key(pack)).count();
         if unknown > 0 {
             self.report.remarks.push(format!(
-                "{unknown} packs are in no index: a run that was cut short left them, `prune` removes them"
+                "{unknown} packs are in no index: a run that was cut short left them, or one is at work; `prune` removes them"
             ));
         }
+        unneeded
     }
 
     /// Reads packs whole, with as many threads as there are processors.
     fn read(
         &mut self,
         index: &Index,
-        packs: &[(&Id, &(u32, Vec<IndexedBlob>))],
+        packs: &[(&Id, &(u32, IndexedPack))],
         progress: &Progress,
     ) -> Result<(), Error> {
         let (objects, lock) = (self.objects, &self.lock);
@@ -257,10 +268,10 @@ impl<'a> Check<'a> {
         std::thread::scope(|scope| {
             let work = || -> Result<(), Error> {
                 let mut opener = Opener::new(objects, index)?;
-                while let Some((id, (number, blobs))) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((id, (number, about))) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     lock.keep()?;
                     let object = Object::new(ObjectKind::Pack, **id);
-                    match read_pack(objects, &mut opener, object, *number, blobs) {
+                    match read_pack(objects, &mut opener, object, *number, about) {
                         Ok(length) => {
                             bytes.fetch_add(length, Ordering::Relaxed);
                             progress.done_bytes(length);
@@ -290,26 +301,19 @@ impl<'a> Check<'a> {
     }
 }
 
-/// How large a pack of these blobs is.
-pub(super) fn expected_size(blobs: &[IndexedBlob]) -> u64 {
-    let entry = |blob: &IndexedBlob| if blob.uncompressed_length.is_some() { 41 } else { 37 };
-    let sealed: u64 = blobs.iter().map(|blob| u64::from(blob.length) + entry(blob)).sum();
-    sealed + OVERHEAD as u64 + 4
-}
-
 /// That a pack is what its name, its list and its index say. Its length.
 fn read_pack(
     objects: &Objects,
     opener: &mut Opener<'_>,
     object: Object,
     number: u32,
-    blobs: &[IndexedBlob],
+    about: &IndexedPack,
 ) -> Result<u64, Error> {
     let mut bytes = objects.get_whole(object)?;
     let length = bytes.len() as u64;
     let list = pack::read_list(&objects.key, &bytes, length)
         .map_err(|malformed| objects.malformed(object, &malformed))?;
-    let mut expected = blobs.to_vec();
+    let mut expected = about.blobs.clone();
     expected.sort_by_key(|blob| blob.offset);
     if list != expected {
         return Err(objects.damaged(object, "its list and the index do not agree"));

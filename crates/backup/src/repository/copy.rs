@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::backup::packer::{Packer, Uploads};
 use super::blobs::{Opener, Trees, reads};
-use super::index::{Index, Location};
+use super::index::{Index, Location, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
 use super::{Progress, Repository, browse};
@@ -78,8 +78,7 @@ fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Resu
     let locks = [Lock::take(from, false)?, Lock::take(to, false)?];
     let from_index = Index::load(from, None)?;
     // What an index promises in packs that are gone has to be stored again.
-    let present = to.list(ObjectKind::Pack)?.into_iter().map(|pack| pack.object.id()).collect();
-    let to_index = Index::load(to, Some(&present))?;
+    let to_index = Index::load(to, Some(&pack_sizes(to)?))?;
     let snapshots = chosen(from, wanted)?;
     let (there, _) = browse::load_snapshots(to)?;
     let mut copy = Copy {
@@ -123,10 +122,10 @@ fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Resu
 fn chosen(from: &Objects, wanted: &[Id]) -> Result<Vec<Snapshot>, Error> {
     let (mut snapshots, mut damaged) = browse::load_snapshots(from)?;
     if let Some(missing) = wanted.iter().find(|id| !snapshots.iter().any(|snapshot| snapshot.id == **id)) {
-        return Err(damaged.pop().map_or_else(
-            || Error::NoSnapshot { wanted: missing.to_string(), problem: "it is not there".to_owned() },
-            |(_, error)| error,
-        ));
+        return Err(damaged.pop().unwrap_or_else(|| Error::NoSnapshot {
+            wanted: missing.to_string(),
+            problem: "it is not there".to_owned(),
+        }));
     }
     snapshots.retain(|snapshot| wanted.contains(&snapshot.id));
     Ok(snapshots)

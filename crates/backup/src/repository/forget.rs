@@ -1,16 +1,18 @@
 //! Taking away: snapshots, and what only they needed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::backup::packer::{PACK_SIZE, Uploads};
 use super::blobs::{Opener, Trees};
-use super::index::{Index, IndexWriter, Location, indexed};
+use super::index::{Index, IndexWriter, Location, indexed, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
 use super::{Repository, browse};
+use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::index::IndexedPack;
 use crate::format::pack::PackBuilder;
+use crate::store::Listed;
 use crate::{Error, Id, Object, ObjectKind};
 
 /// What pruning has removed.
@@ -58,8 +60,9 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`]; [`Error::Damaged`] when a snapshot or a tree cannot be read, as what it needs is not known then; nothing was removed.
-    /// What a store answers.
+    /// [`Error::Locked`]; [`Error::Damaged`] or [`Error::Missing`] when a snapshot, an index or a tree cannot be read, as what it needs is not
+    /// known then; [`Error::Incomplete`] when something that snapshots need is in no pack that an index knows, as it may be in one of the others.
+    /// Nothing was removed then. What a store answers.
     pub async fn prune(&self) -> Result<PruneReport, Error> {
         self.run(prune).await
     }
@@ -67,12 +70,11 @@ impl Repository {
 
 fn prune(objects: &Objects) -> Result<PruneReport, Error> {
     let lock = Lock::take(objects, true)?;
-    let sizes: HashMap<Id, u64> =
-        objects.list(ObjectKind::Pack)?.iter().map(|listed| (listed.object.id(), listed.size)).collect();
-    let present = sizes.keys().copied().collect();
-    let index = Index::load(objects, Some(&present))?;
+    let sizes = pack_sizes(objects)?;
+    let index = Index::load(objects, Some(&sizes))?;
     let used = used(objects, &lock, &index)?;
-    let plan = Plan::make(&index, &used)?;
+    let damaged = damaged_copies(objects, &lock, &index, &used)?;
+    let plan = Plan::make(&index, &used, &damaged, objects)?;
 
     let mut report = PruneReport { bytes_before: sizes.values().sum(), ..PruneReport::default() };
     let rewritten = rewrite(objects, &lock, &index, &plan)?;
@@ -89,12 +91,14 @@ fn prune(objects: &Objects) -> Result<PruneReport, Error> {
     new_files.extend(writer.flush(objects)?);
     lock.confirm()?;
     for file in index.files() {
+        lock.keep()?;
         let old = Object::new(ObjectKind::Index, *file);
         if !new_files.contains(&old) {
             objects.delete(old)?;
         }
     }
     // Packs that no index named are left from runs that were cut short. While this lock is held, none of them is alive.
+    lock.confirm()?;
     let kept: HashSet<Id> = plan.kept;
     for pack in sizes.keys().filter(|pack| !kept.contains(pack)) {
         lock.keep()?;
@@ -107,9 +111,16 @@ fn prune(objects: &Objects) -> Result<PruneReport, Error> {
 
 /// The blobs that snapshots need.
 fn used(objects: &Objects, lock: &Lock, index: &Index) -> Result<HashSet<(BlobKind, Id)>, Error> {
+    let listed = objects.list(ObjectKind::Snapshot)?;
     let (snapshots, mut damaged) = browse::load_snapshots(objects)?;
     if let Some(error) = damaged.pop() {
         return Err(error);
+    }
+    // Nobody can have forgotten one since. If it cannot be read now, it may be again.
+    let read: HashSet<Id> = snapshots.iter().map(|snapshot| snapshot.id).collect();
+    if let Some(Listed { object, .. }) = listed.into_iter().find(|listed| !read.contains(&listed.object.id()))
+    {
+        return Err(Error::Missing { object, place: objects.place() });
     }
     let trees = Trees::new(objects, index);
     let mut used = HashSet::new();
@@ -125,6 +136,37 @@ fn used(objects: &Objects, lock: &Lock, index: &Index) -> Result<HashSet<(BlobKi
         }
     }
     Ok(used)
+}
+
+/// Of needed blobs that are in several packs, the copies that cannot be read: the others have to stay.
+fn damaged_copies(
+    objects: &Objects,
+    lock: &Lock,
+    index: &Index,
+    used: &HashSet<(BlobKind, Id)>,
+) -> Result<HashSet<(BlobKind, Id, Location)>, Error> {
+    let mut copies: Vec<_> = index.in_several_places().into_iter().collect();
+    copies.retain(|(kind, id, _)| used.contains(&(*kind, *id)));
+    copies.sort_by_key(|(_, _, location)| *location);
+    let mut opener = Opener::new(objects, index)?;
+    let mut damaged = HashSet::new();
+    for of_a_pack in copies.chunk_by(|(_, _, a), (_, _, b)| a.pack == b.pack) {
+        lock.keep()?;
+        let Some((_, _, first)) = of_a_pack.first() else { continue };
+        let whole = objects.get(opener.pack(first)?, None)?;
+        for (kind, id, location) in of_a_pack {
+            if opener.open(id, location, &mut part(&whole, location).to_vec()).is_err() {
+                damaged.insert((*kind, *id, *location));
+            }
+        }
+    }
+    Ok(damaged)
+}
+
+/// The sealed bytes of a blob, in those of its pack.
+fn part<'a>(pack: &'a [u8], location: &Location) -> &'a [u8] {
+    let range = location.offset as usize..usize::try_from(location.end()).unwrap_or(usize::MAX);
+    pack.get(range).unwrap_or_default()
 }
 
 /// What becomes of each pack.
@@ -146,23 +188,43 @@ struct Content {
     /// Also blobs that another pack has already.
     other: Vec<(BlobKind, Id, Location)>,
     other_bytes: u64,
+    /// Whether one of the others cannot be read.
+    is_damaged: bool,
 }
 
 impl Plan {
-    fn make(index: &Index, used: &HashSet<(BlobKind, Id)>) -> Result<Self, Error> {
+    fn make(
+        index: &Index,
+        used: &HashSet<(BlobKind, Id)>,
+        damaged: &HashSet<(BlobKind, Id, Location)>,
+        objects: &Objects,
+    ) -> Result<Self, Error> {
         let mut packs: BTreeMap<u32, Content> = BTreeMap::new();
         let mut seen = HashSet::new();
         for (kind, id, location) in index.blobs() {
             let content = packs.entry(location.pack).or_default();
             let blob = (kind, id, location);
             // Of a blob that is in several packs one is needed.
-            if used.contains(&(kind, id)) && seen.insert((kind, id)) {
+            if used.contains(&(kind, id)) && !damaged.contains(&blob) && seen.insert((kind, id)) {
                 content.needed_bytes += u64::from(location.length);
                 content.needed.push(blob);
             } else {
+                content.is_damaged |= damaged.contains(&blob);
                 content.other_bytes += u64::from(location.length);
                 content.other.push(blob);
             }
+        }
+        let lost = used.iter().filter(|blob| !seen.contains(blob)).map(|(_, id)| Failure {
+            of: format!("blob {}", id.short()),
+            problem: "a snapshot needs it, and it is in no pack that an index knows; `check` tells more"
+                .to_owned(),
+        });
+        let failures: Vec<_> = lost.collect();
+        if !failures.is_empty() {
+            return Err(Error::Incomplete {
+                done: format!("nothing was removed from {}", objects.place()),
+                failures,
+            });
         }
         let all_needed: u64 = packs.values().map(|content| content.needed_bytes).sum();
         let mut plan = Self::default();
@@ -178,7 +240,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Keeps packs with the least waste, as long as all of it is within the allowance; and small packs, unless there are some to put together.
+    /// Keeps packs with the least waste and no damage, as long as all of it is within the allowance; and small packs, unless there are some to put together.
     fn decide(&mut self, index: &Index, mut mixed: Vec<(u32, Content)>, allowance: u64) -> Result<(), Error> {
         let small = mixed.iter().filter(|(_, content)| content.needed_bytes < SMALL).count();
         let waste = |content: &Content| {
@@ -188,7 +250,7 @@ impl Plan {
         let mut wasted = 0;
         for (number, content) in mixed {
             let together = content.needed_bytes < SMALL && small > MANY_SMALL;
-            if !together && wasted + content.other_bytes <= allowance {
+            if !together && !content.is_damaged && wasted + content.other_bytes <= allowance {
                 wasted += content.other_bytes;
                 self.keep_pack(index, number, &content)?;
             } else {
@@ -231,8 +293,7 @@ fn rewrite(objects: &Objects, lock: &Lock, index: &Index, plan: &Plan) -> Result
         let Some((_, _, first)) = blobs.first() else { continue };
         let whole = objects.get(opener.pack(first)?, None)?;
         for (kind, id, location) in blobs {
-            let range = location.offset as usize..usize::try_from(location.end()).unwrap_or(usize::MAX);
-            let sealed = whole.get(range).unwrap_or_default();
+            let sealed = part(&whole, location);
             // What is damaged here may be whole elsewhere; else nothing is removed.
             let proved = opener.open(id, location, &mut sealed.to_vec());
             let Some((_, builder)) = building.iter_mut().find(|(of, _)| of == kind) else { continue };

@@ -6,10 +6,11 @@ use std::num::NonZeroU32;
 use super::objects::Objects;
 use crate::format::BlobKind;
 use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
+use crate::store::Listed;
 use crate::{Error, Id, Object, ObjectKind};
 
 /// Where a blob is: some 48 bytes a blob, with its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Location {
     /// Which pack, of [`Index::pack`].
     pub(crate) pack: u32,
@@ -42,6 +43,14 @@ impl Location {
     }
 }
 
+/// How long each pack is that the store has.
+pub(crate) type PackSizes = HashMap<Id, u64>;
+
+/// What packs the store has.
+pub(crate) fn pack_sizes(objects: &Objects) -> Result<PackSizes, Error> {
+    Ok(objects.list(ObjectKind::Pack)?.iter().map(|listed| (listed.object.id(), listed.size)).collect())
+}
+
 /// The blobs of a repository, from all its index objects.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
@@ -55,21 +64,55 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Reads all index objects. Of packs that `present` leaves out nothing is taken: what they held is not there.
-    pub(crate) fn load(objects: &Objects, present: Option<&HashSet<Id>>) -> Result<Self, Error> {
+    /// Reads all index objects. Of packs that `present` leaves out, or that are shorter there than they were, nothing is taken: what they
+    /// held is not there.
+    pub(crate) fn load(objects: &Objects, present: Option<&PackSizes>) -> Result<Self, Error> {
+        let (index, mut damaged) = Self::load_whole_ones(objects, present)?;
+        damaged.pop().map_or(Ok(index), |(_, error)| Err(error))
+    }
+
+    /// Reads the index objects that can be read, and tells of the others.
+    pub(crate) fn load_whole_ones(
+        objects: &Objects,
+        present: Option<&PackSizes>,
+    ) -> Result<(Self, Vec<(Object, Error)>), Error> {
         let mut index = Self::default();
+        let mut damaged = Vec::new();
         let mut seen = HashSet::new();
-        for listed in objects.list(ObjectKind::Index)? {
-            let file: IndexFile = objects.load(listed.object)?;
-            index.files.push(listed.object.id());
+        let there = |pack: &IndexedPack| {
+            present.is_none_or(|present| present.get(&pack.id).is_some_and(|size| *size >= pack.size()))
+        };
+        for Listed { object, .. } in objects.list(ObjectKind::Index)? {
+            let file: IndexFile = match objects.load(object) {
+                Ok(file) => file,
+                Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                    damaged.push((object, error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            index.files.push(object.id());
             for pack in file.packs {
                 // After a prune that was cut short, an old index and the new one name the same packs.
-                if present.is_none_or(|present| present.contains(&pack.id)) && seen.insert(pack.id) {
+                if there(&pack) && seen.insert(pack.id) {
                     index.add(&pack)?;
                 }
             }
         }
-        Ok(index)
+        Ok((index, damaged))
+    }
+
+    /// That nobody has pruned since it was loaded: that replaces index objects before it removes packs.
+    pub(crate) fn require_current(&self, objects: &Objects) -> Result<(), Error> {
+        let there: HashSet<Id> =
+            objects.list(ObjectKind::Index)?.into_iter().map(|listed| listed.object.id()).collect();
+        match self.files.iter().find(|file| !there.contains(file)) {
+            None => Ok(()),
+            Some(gone) => Err(Error::LockLost {
+                place: objects.place(),
+                problem: format!("somebody has removed `{}`", Object::new(ObjectKind::Index, *gone)),
+            }),
+        }
     }
 
     /// Adds a pack. Its number.
@@ -107,6 +150,12 @@ impl Index {
     /// Where else a blob is.
     pub(crate) fn elsewhere(&self, kind: BlobKind, id: &Id) -> impl Iterator<Item = Location> {
         self.again.iter().filter(move |(k, i, _)| (*k, i) == (kind, id)).map(|(_, _, location)| *location)
+    }
+
+    /// Blobs that are in several places, each in every one of them.
+    pub(crate) fn in_several_places(&self) -> HashSet<(BlobKind, Id, Location)> {
+        let first = |(kind, id, _): &(BlobKind, Id, Location)| Some((*kind, *id, self.find(*kind, id)?));
+        self.again.iter().copied().chain(self.again.iter().filter_map(first)).collect()
     }
 
     /// All blobs, each in every place where it is.

@@ -32,50 +32,69 @@ pub struct KeyInfo {
     pub current: bool,
 }
 
-/// The most keys of a repository that are tried: each takes a fifth of a second.
-const MOST_TRIED: usize = 20;
+/// The most keys of a repository: as many are tried, by restic too, and each takes a fifth of a second.
+const MOST_KEYS: usize = 20;
 
 pub(super) async fn init(store: DynStore, password: SecretString, ctx: &Ctx) -> Result<Repository, Error> {
-    let key = Arc::new(SealKey::random()?);
-    let mut objects = Objects::new(store.clone(), Arc::clone(&key), ctx.clone());
-    let made = objects.clone();
-    let (id, opened_with) = blocking(move || {
-        // A key without a config is a repository that was not finished, and is left to whoever looks.
-        if !made.list(ObjectKind::Config)?.is_empty() {
-            return Err(Error::RepositoryExists { place: made.place() });
+    let objects = without_key(&store, ctx);
+    let (key, id, opened_with) = blocking(move || {
+        let exists = || Error::RepositoryExists { place: objects.place() };
+        if !objects.list(ObjectKind::Config)?.is_empty() || holds_backups(&objects)? {
+            return Err(exists());
         }
-        let key_id = add(&made, &password)?;
+        // A key without a config was left by one who was cut short. If it opens with the same password it is gone on with, as whoever opens the
+        // repository may come upon it first.
+        let master = match unlock(&objects, &password, |master, _| Ok(Some(master))) {
+            Err(Error::Damaged { .. }) => None,
+            unlocked => unlocked?,
+        };
+        let key = Arc::new(master.map_or_else(SealKey::random, Ok)?);
+        let key_id = add(&objects.with_key(Arc::clone(&key)), &password)?;
         let config = RepositoryConfig {
             version: VERSION,
             id: data_encoding::HEXLOWER.encode(&random::<32>()?),
             chunker_polynomial: format!("{:x}", random_polynomial()?),
         };
-        let sealed = unpacked::seal_plain(&made.key, &config)?;
+        let sealed = unpacked::seal_plain(&key, &config)?;
         // Of two who make one at the same time, the second is told, and takes its key back.
-        let put = made.store().put(Object::CONFIG, sealed.into(), Existing::Kept);
-        if !made.runtime.block_on(put)? {
-            made.delete(Object::new(ObjectKind::Key, key_id))?;
-            return Err(Error::RepositoryExists { place: made.place() });
+        let put = objects.store().put(Object::CONFIG, sealed.into(), Existing::Kept);
+        if !objects.runtime.block_on(put)? {
+            objects.delete(Object::new(ObjectKind::Key, key_id))?;
+            return Err(exists());
         }
-        Ok((config.id, key_id))
+        Ok((key, config.id, key_id))
     })
     .await?;
-    objects.key = key;
-    Ok(Repository { store, key: objects.key, opened_with, id: id.into(), ctx: ctx.clone() })
+    Ok(Repository { store, key, opened_with, id: id.into(), ctx: ctx.clone() })
 }
 
 pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> Result<Repository, Error> {
-    // No key is known yet; that one is never used.
-    let objects = Objects::new(store.clone(), Arc::new(SealKey::from_bytes(&[0; 64])), ctx.clone());
+    let objects = without_key(&store, ctx);
     let (key, opened_with, config) = blocking(move || {
         let place = objects.place();
         if objects.list(ObjectKind::Config)?.is_empty() {
-            return Err(Error::NoRepository { place });
+            return Err(if holds_backups(&objects)? {
+                objects.damaged(Object::CONFIG, "it is gone; bring it back from a copy of the repository")
+            } else {
+                Error::NoRepository { place }
+            });
         }
-        let (key, opened_with) = find(&objects, &password)?;
-        let mut sealed = objects.get_whole(Object::CONFIG)?;
-        let config: RepositoryConfig = unpacked::open(&key, &mut sealed)
-            .map_err(|malformed| objects.malformed(Object::CONFIG, &malformed))?;
+        let sealed = objects.get_whole(Object::CONFIG)?;
+        let mut foreign = None;
+        let opened = unlock(&objects, &password, |master, key_id| {
+            match unpacked::open::<RepositoryConfig>(&master, &mut sealed.clone()) {
+                Ok(config) => Ok(Some((master, key_id, config))),
+                // Of one who was cut short while making a repository; or the config is damaged, if no other opens it.
+                Err(malformed) => {
+                    foreign = Some(objects.malformed(Object::CONFIG, &malformed));
+                    Ok(None)
+                }
+            }
+        })?;
+        let keys = || Ok::<_, Error>(objects.list(ObjectKind::Key)?.len());
+        let Some((key, opened_with, config)) = opened else {
+            return Err(foreign.map_or_else(|| Ok(Error::WrongPassword { place, keys: keys()? }), Ok)?);
+        };
         config.check().map_err(|Malformed(problem)| Error::Unsupported {
             what: format!("the repository in {place}"),
             problem,
@@ -86,25 +105,43 @@ pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> 
     Ok(Repository { store, key: Arc::new(key), opened_with, id: config.id.into(), ctx: ctx.clone() })
 }
 
-/// The master key, by the first key object that opens with the password.
-fn find(objects: &Objects, password: &SecretString) -> Result<(SealKey, Id), Error> {
-    let keys = objects.list(ObjectKind::Key)?;
+/// The objects of a repository whose key is not known yet; that one is never used.
+fn without_key(store: &DynStore, ctx: &Ctx) -> Objects {
+    Objects::new(store.clone(), Arc::new(SealKey::from_bytes(&[0; 64])), ctx.clone())
+}
+
+/// Whether there is something that only a repository has which was whole once.
+fn holds_backups(objects: &Objects) -> Result<bool, Error> {
+    let is_there = |kind| Ok::<_, Error>(!objects.list(kind)?.is_empty());
+    Ok(is_there(ObjectKind::Snapshot)? || is_there(ObjectKind::Index)? || is_there(ObjectKind::Pack)?)
+}
+
+/// What `take` takes of the master keys that open with the password. None if it takes none; a damaged key object is told only then.
+fn unlock<T>(
+    objects: &Objects,
+    password: &SecretString,
+    mut take: impl FnMut(SealKey, Id) -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
     let mut damaged = None;
-    for listed in keys.iter().take(MOST_TRIED) {
+    for listed in objects.list(ObjectKind::Key)?.iter().take(MOST_KEYS) {
         let opened = objects.get_whole(listed.object).and_then(|bytes| {
             KeyFile::parse(&bytes)
                 .and_then(|file| file.open(password))
                 .map_err(|malformed| objects.malformed(listed.object, &malformed))
         });
         match opened {
-            Ok(Some(key)) => return Ok((key, listed.object.id())),
+            Ok(Some(master)) => {
+                if let Some(taken) = take(master, listed.object.id())? {
+                    return Ok(Some(taken));
+                }
+            }
             Ok(None) | Err(Error::Missing { .. }) => {}
             // Another may be whole.
             Err(error @ Error::Damaged { .. }) => damaged = Some(error),
             Err(error) => return Err(error),
         }
     }
-    Err(damaged.unwrap_or(Error::WrongPassword { place: objects.place(), keys: keys.len() }))
+    damaged.map_or(Ok(None), Err)
 }
 
 fn add(objects: &Objects, password: &SecretString) -> Result<Id, Error> {
@@ -144,11 +181,18 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// What a store answers; [`Error::Locked`].
+    /// What a store answers; [`Error::Locked`]; [`Error::Source`] if there are 20 already.
     pub async fn add_key(&self, password: &SecretString) -> Result<Id, Error> {
         let password = password.clone();
         self.run(move |objects| {
             let lock = Lock::take(objects, false)?;
+            if objects.list(ObjectKind::Key)?.len() >= MOST_KEYS {
+                return Err(Error::Source {
+                    of: "the new key".to_owned(),
+                    problem: format!("there are {MOST_KEYS} keys, and no more are tried; remove one first"),
+                    source: None,
+                });
+            }
             let id = add(objects, &password)?;
             lock.confirm()?;
             Ok(id)
@@ -173,11 +217,16 @@ impl Repository {
                     source: None,
                 });
             }
-            let _lock = Lock::take(objects, true)?;
+            let lock = Lock::take(objects, true)?;
             let object = Object::new(ObjectKind::Key, id);
-            if !objects.list(ObjectKind::Key)?.iter().any(|listed| listed.object == object) {
-                return Err(Error::Missing { object, place: objects.place() });
+            let keys = objects.list(ObjectKind::Key)?;
+            // The last but one may have been removed by somebody who has opened the repository with this one.
+            for needed in [object, Object::new(ObjectKind::Key, opened_with)] {
+                if !keys.iter().any(|listed| listed.object == needed) {
+                    return Err(Error::Missing { object: needed, place: objects.place() });
+                }
             }
+            lock.confirm()?;
             objects.delete(object)
         })
         .await

@@ -41,6 +41,11 @@ impl Objects {
         Self { store, key, ctx, runtime: Handle::current(), given_up: Arc::default() }
     }
 
+    /// The same objects under another key.
+    pub(crate) fn with_key(&self, key: Arc<SealKey>) -> Self {
+        Self { key, ..self.clone() }
+    }
+
     /// What makes the work of this handle stop when dropped.
     pub(crate) fn give_up_on_drop(&self) -> GiveUp {
         GiveUp(Arc::clone(&self.given_up))
@@ -103,10 +108,15 @@ impl Objects {
 
     /// Writes a document as an object.
     pub(crate) fn save(&self, kind: ObjectKind, document: &impl Serialize) -> Result<Id, Error> {
-        let bytes = unpacked::seal(&self.key, document)?;
-        let id = Id::of(&bytes);
+        let (id, bytes) = self.sealed(document)?;
         self.put(Object::new(kind, id), bytes)?;
         Ok(id)
+    }
+
+    /// A document as it would be written, and its name.
+    pub(crate) fn sealed(&self, document: &impl Serialize) -> Result<(Id, Vec<u8>), Error> {
+        let bytes = unpacked::seal(&self.key, document)?;
+        Ok((Id::of(&bytes), bytes))
     }
 
     pub(crate) fn damaged(&self, object: impl Display, problem: impl Into<String>) -> Error {

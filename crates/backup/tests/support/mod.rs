@@ -8,6 +8,9 @@
     reason = "a helper of tests fails the test"
 )]
 
+pub(crate) mod meddled;
+pub(crate) mod memory;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;

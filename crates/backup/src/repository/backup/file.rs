@@ -1,15 +1,18 @@
 //! Reading a file, in chunks that its content decides.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use jiff::{SignedDuration, Timestamp};
+
 use fastcdc::v2020::{FastCDC, Normalization};
 
 use super::Shared;
 use super::packer::Packer;
+use super::walk::{People, look};
 use crate::format::tree::{Node, NodeKind};
 use crate::{Error, Id};
 
@@ -24,14 +27,15 @@ const BUFFER: usize = 2 * MOST;
 pub(super) struct Reader {
     buffer: Vec<u8>,
     seed: u64,
+    people: People,
 }
 
 impl Reader {
     /// Two who write to one repository cut alike; who has not its key cannot tell from the lengths what was cut.
     pub(super) fn new(shared: &Shared<'_>) -> Self {
         let secret = Id::of(&[b"chunks".as_slice(), &shared.objects.key.encrypt].concat());
-        let seed = secret.as_bytes().first_chunk().copied().unwrap_or_default();
-        Self { buffer: Vec::new(), seed: u64::from_le_bytes(seed) }
+        let seed = u64::from_le_bytes(secret.as_bytes().first_chunk().copied().unwrap_or_default());
+        Self { buffer: Vec::new(), seed, people: People::of_this_host() }
     }
 
     /// Stores the content of the file at `path` and puts it down in `node`, which is what was seen there before. Whether
@@ -45,6 +49,8 @@ impl Reader {
     ) -> Result<bool, Error> {
         match self.try_store(shared, packer, path, node) {
             Ok(()) => Ok(true),
+            // Deleted since it was seen, and so as good as never seen.
+            Err(Failed::Read(error)) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(Failed::Read(error)) => {
                 shared.fail(path.display().to_string(), &Error::file("read", path, error));
                 Ok(false)
@@ -60,11 +66,7 @@ impl Reader {
         path: &Path,
         node: &mut Node,
     ) -> Result<(), Failed> {
-        let mut file = open(path)?;
-        let about = file.metadata()?;
-        if !about.is_file() || about.ino() != node.inode {
-            return Err(io::Error::other("it was replaced by something else while it was read").into());
-        }
+        let (mut file, about) = self.open(path, node)?;
         let mut content = Vec::new();
         let mut size = 0;
         let mut begin = 0;
@@ -99,6 +101,29 @@ impl Reader {
         node.size = size;
         node.content = Some(content);
         Ok(())
+    }
+}
+
+/// No file system of today has a coarser clock; Linux's ticks are 1 to 10 ms.
+const TICK: SignedDuration = SignedDuration::from_millis(20);
+/// How often a file may be replaced by another one between a look at it and its opening.
+const LOOKS: usize = 20;
+
+impl Reader {
+    /// Opens what `node` describes. Where a program has put a new file in its place meanwhile, that one, and `node` becomes its.
+    fn open(&self, path: &Path, node: &mut Node) -> io::Result<(File, Metadata)> {
+        for _ in 0..LOOKS {
+            let file = open(path)?;
+            let about = file.metadata()?;
+            if about.is_file() && (about.dev(), about.ino()) == (node.device_id, node.inode) {
+                return Ok((file, about));
+            }
+            *node = look(path, node.name.clone(), &self.people)?;
+            if node.kind != NodeKind::File {
+                break;
+            }
+        }
+        Err(io::Error::other("it was replaced by something else while it was read"))
     }
 }
 
@@ -141,9 +166,11 @@ fn fill(file: &mut File, buffer: &mut Vec<u8>, wanted: usize) -> io::Result<bool
     Ok(read < missing)
 }
 
-/// Whether a file is as it was, so that it need not be read.
-pub(super) fn is_unchanged(node: &Node, before: &Node) -> bool {
+/// Whether a file is as it was, so that it need not be read. `settled` is when the backup that read it began: what was changed right before may
+/// have been changed again after it was read, at what a file system's clock takes for the same time.
+pub(super) fn is_unchanged(node: &Node, before: &Node, settled: Timestamp) -> bool {
     before.kind == NodeKind::File
+        && before.ctime.duration_until(settled) > TICK
         && node.size == before.size
         && node.mtime == before.mtime
         && node.ctime == before.ctime

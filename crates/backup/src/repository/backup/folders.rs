@@ -15,6 +15,7 @@ use super::job::{Plan, Planned};
 use super::packer::Packer;
 use super::walk::{People, look};
 use crate::format::BlobKind;
+use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Name, Node, NodeKind, Tree};
 use crate::repository::blobs::Trees;
 use crate::{Error, Id};
@@ -22,12 +23,15 @@ use crate::{Error, Id};
 /// How many files wait to be read: so far the walk is ahead.
 const AHEAD: usize = 256;
 
+/// For the walk, which goes down by recursion: folders are some 2,000 deep at most, where paths end. Memory is used as far as it is needed.
+const STACK: usize = 64 << 20;
+
 /// Stores all that is planned. The tree of `/`.
 pub(super) fn store(
     shared: &Shared<'_>,
     trees: &Trees<'_>,
     plan: &Plan,
-    before: Option<Id>,
+    parent: Option<&Snapshot>,
 ) -> Result<Id, Error> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (jobs, received) = sync_channel(AHEAD);
@@ -38,11 +42,21 @@ pub(super) fn store(
         let workers: Vec<_> =
             (0..threads).map(|_| scope.spawn(|| work(shared, &done, &received, &failed))).collect();
         let people = People::of_this_host();
-        let walk = Walk { shared, trees, jobs, people, done: &done, failed: &failed };
-        let root = Folder::new(None, None, before);
-        let walked = walk.planned(&root, plan, Path::new("/")).and_then(|()| done.release(shared, root));
-        // Without this end of the queue, the readers end when it is empty.
-        drop(walk);
+        let settled =
+            parent.map(|parent| parent.summary.as_ref().map_or(parent.time, |summary| summary.backup_start));
+        let settled = settled.unwrap_or(Timestamp::MIN);
+        let walk = Walk { shared, trees, jobs, people, settled, done: &done, failed: &failed };
+        let root = Folder::new(None, None, parent.map(|parent| parent.tree));
+        let done = &done;
+        // With the walk goes this end of the queue; without it, the readers end when it is empty.
+        let walker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+            walk.planned(&root, plan, Path::new("/")).and_then(|()| done.release(shared, root))
+        });
+        let walker = walker.map_err(|error| Error::Internal {
+            problem: format!("there is no room for a thread: {error}"),
+        })?;
+        let panicked = || Error::Internal { problem: "the walk through the folders panicked".to_owned() };
+        let walked = walker.join().unwrap_or_else(|_| Err(panicked()));
         let mut packers = Vec::new();
         let mut first_error = None;
         for worker in workers {
@@ -181,6 +195,8 @@ struct Walk<'a, 't> {
     trees: &'a Trees<'t>,
     jobs: SyncSender<FileJob>,
     people: People,
+    /// When the snapshot before was begun.
+    settled: Timestamp,
     done: &'a Done,
     /// Whether a reader has failed.
     failed: &'a AtomicBool,
@@ -270,7 +286,8 @@ impl Walk<'_, '_> {
             NodeKind::File => {
                 let counts = &self.shared.counts;
                 self.shared.job.progress.found(node.size);
-                let unchanged = before.filter(|before| is_unchanged(&node, before) && self.has_all(before));
+                let unchanged =
+                    before.filter(|before| is_unchanged(&node, before, self.settled) && self.has_all(before));
                 let Some(before) = unchanged else {
                     let count = if before.is_some() { &counts.files_changed } else { &counts.files_new };
                     count.fetch_add(1, Ordering::Relaxed);

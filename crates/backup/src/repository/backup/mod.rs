@@ -14,14 +14,14 @@ pub(super) use job::matches;
 pub use job::{BackupJob, Root};
 
 use super::blobs::Trees;
-use super::index::Index;
+use super::index::{Index, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
 use super::{Repository, browse, people};
 use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::snapshot::{Snapshot, Summary};
-use crate::{Error, Id, ObjectKind};
+use crate::{Error, Id, Object, ObjectKind};
 
 /// How far a backup or a restore is. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -159,10 +159,7 @@ fn run(objects: &Objects, job: &BackupJob) -> Result<BackupReport, Error> {
     let begun = objects.now();
     let lock = Lock::take(objects, false)?;
     // What an index promises in packs that are gone has to be stored again.
-    let present: HashSet<Id> =
-        objects.list(ObjectKind::Pack)?.into_iter().map(|pack| pack.object.id()).collect();
-    let index = Index::load(objects, Some(&present))?;
-    drop(present);
+    let index = Index::load(objects, Some(&pack_sizes(objects)?))?;
     let hostname = job.hostname.clone().unwrap_or_else(people::hostname);
     let paths = job.paths();
     let parent = parent(objects, job, &hostname, &paths)?;
@@ -178,7 +175,7 @@ fn run(objects: &Objects, job: &BackupJob) -> Result<BackupReport, Error> {
         counts: Counted::default(),
     };
     let trees = Trees::new(objects, &index);
-    let tree = folders::store(&shared, &trees, &plan, parent.as_ref().map(|parent| parent.tree))?;
+    let tree = folders::store(&shared, &trees, &plan, parent.as_ref())?;
     let data_added_packed = shared.uploads.finish()?;
 
     let summary = shared.counts.summary(begun, objects.now(), data_added_packed);
@@ -201,6 +198,11 @@ fn run(objects: &Objects, job: &BackupJob) -> Result<BackupReport, Error> {
     };
     lock.confirm()?;
     snapshot.id = objects.save(ObjectKind::Snapshot, &snapshot)?;
+    // Whoever prunes while the lock is there now has seen the snapshot. If it is not, or if what was relied on has gone, there may be none.
+    if let Err(error) = lock.confirm().and_then(|()| index.require_current(objects)) {
+        objects.delete(Object::new(ObjectKind::Snapshot, snapshot.id))?;
+        return Err(error);
+    }
     let failures = shared.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() {
         return Ok(BackupReport { id: snapshot.id, snapshot, summary });

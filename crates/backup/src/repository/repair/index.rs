@@ -7,7 +7,6 @@ use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
 use crate::format::pack::{self, PackBuilder};
 use crate::repository::backup::packer::{PACK_SIZE, Uploads};
 use crate::repository::blobs::Opener;
-use crate::repository::check::expected_size;
 use crate::repository::index::{Index, IndexWriter, Location};
 use crate::repository::lock::Lock;
 use crate::repository::objects::Objects;
@@ -91,11 +90,9 @@ impl Repair<'_> {
         known: Option<&Vec<IndexedBlob>>,
         read_data: bool,
     ) -> Result<Option<IndexedPack>, Error> {
-        if let Some(blobs) = known
-            && expected_size(blobs) == size
-            && !read_data
-        {
-            return Ok(Some(IndexedPack { id, blobs: blobs.clone() }));
+        let as_known = known.map(|blobs| IndexedPack { id, blobs: blobs.clone() });
+        if let Some(pack) = as_known.filter(|pack| pack.size() == size && !read_data) {
+            return Ok(Some(pack));
         }
         let object = Object::new(ObjectKind::Pack, id);
         match self.own_list(object, size) {

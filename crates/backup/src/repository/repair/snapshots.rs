@@ -10,7 +10,7 @@ use crate::format::tree::{Node, NodeKind, Tree};
 use crate::repository::backup::packer::{Packer, Uploads};
 use crate::repository::blobs::Trees;
 use crate::repository::browse;
-use crate::repository::index::Index;
+use crate::repository::index::{Index, pack_sizes};
 use crate::repository::lock::Lock;
 use crate::repository::objects::Objects;
 use crate::{Error, Id, Object, ObjectKind};
@@ -20,9 +20,7 @@ const TAG: &str = "repaired";
 
 pub(super) fn repair(objects: &Objects, wanted: &[Id], forget: bool) -> Result<RepairSnapshotsReport, Error> {
     let lock = Lock::take(objects, true)?;
-    let present: HashSet<Id> =
-        objects.list(ObjectKind::Pack)?.into_iter().map(|pack| pack.object.id()).collect();
-    let index = Index::load(objects, Some(&present))?;
+    let index = Index::load(objects, Some(&pack_sizes(objects)?))?;
     let (snapshots, unreadable) = chosen(objects, wanted)?;
     let uploads = Uploads::new(objects);
     let mut repair = Repair {

@@ -1,5 +1,8 @@
 //! Bringing back what was backed up.
 
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+mod hostile;
 mod metadata;
 mod plan;
 mod write;
@@ -15,6 +18,7 @@ use super::lock::Lock;
 use super::objects::Objects;
 use super::{Repository, browse};
 use crate::Error;
+use crate::error::Failure;
 use crate::format::snapshot::Snapshot;
 use plan::Plan;
 
@@ -93,7 +97,8 @@ impl Repository {
 
 fn run(objects: &Objects, snapshot: &Snapshot, job: &RestoreJob) -> Result<RestoreReport, Error> {
     let lock = Lock::take(objects, false)?;
-    let index = Index::load(objects, None)?;
+    // What a damaged index knew may be in another one, or not be asked for.
+    let (index, damaged) = Index::load_whole_ones(objects, None)?;
     let trees = Trees::new(objects, &index);
     let found = browse::find(&trees, snapshot, &job.path)?;
     prepare(&job.target, job.overwrite)?;
@@ -107,6 +112,8 @@ fn run(objects: &Objects, snapshot: &Snapshot, job: &RestoreJob) -> Result<Resto
     if failures.is_empty() {
         return Ok(report);
     }
+    let damaged = damaged.iter().map(|(object, error)| Failure::new(object.path(), error));
+    let failures = damaged.chain(failures).collect();
     let done = format!("snapshot {} was restored to {}", snapshot.id.short(), job.target.display());
     Err(Error::Incomplete { done, failures })
 }

@@ -33,6 +33,8 @@ pub(super) struct Plan {
 pub(super) struct PlannedFile {
     pub(super) path: PathBuf,
     pub(super) node: Node,
+    /// The length of its content.
+    pub(super) length: u64,
     /// How many pieces are not written yet.
     pub(super) left: AtomicUsize,
     /// Whether zeros were left out.
@@ -142,6 +144,7 @@ impl Plan {
         progress.found(offset);
         self.files.push(PlannedFile {
             path,
+            length: offset,
             left: AtomicUsize::new(node.blobs().len()),
             node,
             has_holes: AtomicBool::new(false),

@@ -1,5 +1,6 @@
 //! Writing what is planned, pack by pack.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -27,10 +28,13 @@ pub(super) fn write(
     job: &RestoreJob,
 ) -> Result<Vec<Failure>, Error> {
     let Plan { folders, files, hard_links, others, pieces, failures } = plan;
-    let writer = Writer { objects, index, lock, job, files: &files, failures: Mutex::new(failures) };
+    let (not_made, failures) = (HashSet::new(), Mutex::new(failures));
+    let mut writer = Writer { objects, index, lock, job, files: &files, not_made, failures };
     for (path, _) in &folders {
         objects.go_on()?;
-        writer.attempt(path, "make", || make_folder(path, job.overwrite));
+        if !writer.attempt(path, "make", || make_folder(path, job.overwrite)) {
+            writer.not_made.insert(path);
+        }
     }
     if job.overwrite {
         for file in &files {
@@ -40,7 +44,7 @@ pub(super) fn write(
     for file in files.iter().filter(|file| file.node.blobs().is_empty()) {
         objects.go_on()?;
         writer.attempt(&file.path, "make", || {
-            Writer::open(file)?;
+            writer.open(file)?;
             metadata::apply(&file.path, &file.node)
         });
         job.progress.done_file();
@@ -76,6 +80,8 @@ struct Writer<'a> {
     lock: &'a Lock,
     job: &'a RestoreJob,
     files: &'a [PlannedFile],
+    /// Folders in whose place something else may stand, a link to elsewhere for one.
+    not_made: HashSet<&'a Path>,
     failures: Mutex<Vec<Failure>>,
 }
 
@@ -85,10 +91,18 @@ impl Writer<'_> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
     }
 
-    fn attempt(&self, path: &Path, doing: &'static str, work: impl FnOnce() -> io::Result<()>) {
-        if let Err(error) = work() {
-            self.fail(path, &Error::file(doing, path, error));
+    /// Whether it was done. What was not is told in the end.
+    fn attempt(&self, path: &Path, doing: &'static str, work: impl FnOnce() -> io::Result<()>) -> bool {
+        let done = self.require_folder(path).and_then(|()| work());
+        done.map_err(|error| self.fail(path, &Error::file(doing, path, error))).is_ok()
+    }
+
+    /// That nothing is written through what stands in the place of a folder.
+    fn require_folder(&self, path: &Path) -> io::Result<()> {
+        if path.parent().is_some_and(|above| self.not_made.contains(above)) {
+            return Err(io::Error::other("the folder that it is in could not be made"));
         }
+        Ok(())
     }
 
     /// Writes the content of files, with as many threads as there are processors.
@@ -134,7 +148,7 @@ impl Writer<'_> {
         let Some(file) = self.files.get(piece.file) else { return };
         if is_zero(bytes) {
             file.has_holes.store(true, Ordering::Relaxed);
-        } else if let Err(error) = Self::open(file).and_then(|to| to.write_all_at(bytes, piece.offset)) {
+        } else if let Err(error) = self.open(file).and_then(|to| to.write_all_at(bytes, piece.offset)) {
             return self.lost(piece, &Error::file("write", &file.path, error));
         }
         self.job.progress.done_bytes(bytes.len() as u64);
@@ -165,9 +179,7 @@ impl Writer<'_> {
                 };
             }
             if file.has_holes.load(Ordering::Relaxed) {
-                let to = Self::open(file)?;
-                let length = to.metadata()?.len().max(file.node.size);
-                to.set_len(length)?;
+                self.open(file)?.set_len(file.length)?;
             }
             metadata::apply(&file.path, &file.node)
         });
@@ -175,7 +187,8 @@ impl Writer<'_> {
     }
 
     /// The file, which is made by whoever needs it first.
-    fn open(file: &PlannedFile) -> io::Result<File> {
+    fn open(&self, file: &PlannedFile) -> io::Result<File> {
+        self.require_folder(&file.path)?;
         let mut options = OpenOptions::new();
         options.write(true).mode(0o600);
         options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());

@@ -1,0 +1,320 @@
+//! Several at work on one repository: nobody's snapshot lacks what another removed.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(clippy::disallowed_methods, reason = "other processes live in real time")]
+
+mod support;
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use buttress_backup::store::{DynStore, Folder};
+use buttress_backup::{BackupJob, CheckDepth, Error, ObjectKind, Repository, RestoreJob, Snapshot};
+use buttress_core::{Ctx, TestClock};
+use buttress_testkit::{Program, Random, wait_until};
+use support::meddled::{Meddled, Moment};
+use support::memory::{Exchange, Memory};
+use support::{Bench, noise, password, picture};
+
+const AT_ALL_PACKS: Moment = Moment { call: Some(("list", ObjectKind::Pack)), after: 0 };
+
+/// Two handles to one repository, as two processes have.
+struct Pair {
+    folder: tempfile::TempDir,
+    store: Memory,
+    /// Under the first of the two.
+    exchange: Exchange,
+    first: Repository,
+    other: Repository,
+    snapshot: Snapshot,
+}
+
+impl Pair {
+    async fn new(ctx: &Ctx, other_ctx: &Ctx) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        fs::create_dir(&files).unwrap();
+        for number in 0..3 {
+            fs::write(files.join(format!("{number}")), noise(&mut Random::new(number), 20_000)).unwrap();
+        }
+        let store = Memory::default();
+        let exchange = Exchange::new(store.clone());
+        let first = Repository::init(DynStore::new(exchange.clone()), &password(), ctx).await.unwrap();
+        let other = Repository::open(DynStore::new(store.clone()), &password(), other_ctx).await.unwrap();
+        let snapshot = first.backup(BackupJob::new().root(&files, "/files")).await.unwrap().snapshot;
+        fs::write(files.join("3"), noise(&mut Random::new(3), 20_000)).unwrap();
+        Self { folder, store, exchange, first, other, snapshot }
+    }
+
+    fn job(&self) -> BackupJob {
+        BackupJob::new().root(self.folder.path().join("files"), "/files")
+    }
+
+    async fn is_whole(&self, of: &str) {
+        self.other.check(CheckDepth::Data).await.unwrap_or_else(|error| panic!("{of}: {error}"));
+        for snapshot in self.other.snapshots().await.unwrap() {
+            let target = self.folder.path().join("restored");
+            self.other.restore(&snapshot, RestoreJob::new(&target)).await.unwrap();
+            fs::remove_dir_all(target).unwrap();
+        }
+    }
+}
+
+/// Before any one call of a backup, somebody removes its lock, forgets the snapshot whose blobs it relies on, and prunes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_backup_whose_lock_was_taken_makes_no_snapshot_that_lacks_something() {
+    let pair = Pair::new(&Ctx::default(), &Ctx::default()).await;
+    let before = pair.store.copy();
+    let (mut lost, mut made) = (0, 0);
+    for after in 0.. {
+        for object in ObjectKind::ALL.into_iter().flat_map(|kind| pair.store.all(kind)) {
+            pair.store.set(object, None);
+        }
+        for object in ObjectKind::ALL.into_iter().flat_map(|kind| before.all(kind)) {
+            pair.store.set(object, Some(before.bytes(object)));
+        }
+        let (other, id) = (pair.other.clone(), pair.snapshot.id);
+        let meddled = Meddled::new(pair.store.clone(), Moment { call: None, after }, move || {
+            let other = other.clone();
+            async move {
+                other.unlock(true).await.unwrap();
+                other.forget(&[id]).await.unwrap();
+                other.prune().await.unwrap();
+            }
+        });
+        pair.exchange.set(meddled.clone());
+        match pair.first.backup(pair.job()).await {
+            Ok(report) => {
+                made += 1;
+                assert!(pair.other.snapshots().await.unwrap().iter().any(|one| one.id == report.id));
+            }
+            Err(Error::LockLost { .. }) => {
+                lost += 1;
+                let there = pair.other.snapshots().await.unwrap();
+                assert!(there.len() <= 1, "call {after}: a snapshot was made, and said not to be");
+            }
+            // Its parent's trees, or an index that it had seen.
+            Err(Error::Missing { .. } | Error::Damaged { .. }) => {}
+            Err(error) => panic!("call {after}: {error}"),
+        }
+        pair.is_whole(&format!("call {after}")).await;
+        if meddled.never_came() {
+            break;
+        }
+    }
+    println!("{lost} backups lost their lock, {made} were made");
+    assert!(lost > 5 && made > 2, "{lost} {made}");
+}
+
+/// A machine slept, or a process was stopped: the lock is there, or it is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_lock_is_renewed_and_one_that_is_gone_is_not() {
+    let clock = TestClock::new();
+    let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
+    let pair = Pair::new(&ctx, &Ctx::default()).await;
+    for (slept, removed) in [(true, false), (false, false), (true, true), (false, true)] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (store, clock, seen_before) = (pair.store.clone(), clock.clone(), Arc::clone(&seen));
+        let meddled = Meddled::new(pair.store.clone(), AT_ALL_PACKS, move || {
+            let (store, clock, seen) = (store.clone(), clock.clone(), Arc::clone(&seen_before));
+            async move {
+                seen.lock().unwrap().extend(store.all(ObjectKind::Lock));
+                if slept {
+                    clock.set_wall(SystemTime::now() + Duration::from_hours(24 * 365));
+                } else {
+                    clock.advance(Duration::from_mins(40));
+                }
+                if removed {
+                    store.set(store.all(ObjectKind::Lock)[0], None);
+                }
+            }
+        });
+        // The lock that the renewed one replaces is gone before the snapshot is there.
+        let (store, seen_then) = (pair.store.clone(), Arc::clone(&seen));
+        let moment = Moment { call: Some(("put", ObjectKind::Snapshot)), after: 0 };
+        pair.exchange.set(Meddled::new(meddled, moment, move || {
+            let (store, seen) = (store.clone(), Arc::clone(&seen_then));
+            async move { seen.lock().unwrap().extend(store.all(ObjectKind::Lock)) }
+        }));
+        let done = pair.first.backup(pair.job()).await;
+        let seen = seen.lock().unwrap().clone();
+        if removed {
+            assert!(matches!(done, Err(Error::LockLost { .. })), "{done:?}");
+        } else {
+            done.unwrap();
+            assert_eq!(seen.len(), 2);
+            assert_ne!(seen[0], seen[1], "it was renewed");
+        }
+        assert!(pair.store.all(ObjectKind::Lock).is_empty());
+    }
+}
+
+/// What a clock says that was set, or whose machine has another time, takes nobody's lock away; half an hour by the store's clock does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn locks_of_the_living_hold_under_any_clock() {
+    let clock = TestClock::new();
+    let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
+    let pair = Pair::new(&Ctx::default(), &ctx).await;
+    let day = Duration::from_hours(24);
+    for wall in [SystemTime::now() - day, SystemTime::now() + day, SystemTime::UNIX_EPOCH, SystemTime::now()]
+    {
+        for stale in [false, true] {
+            clock.set_wall(wall);
+            let (other, store) = (pair.other.clone(), pair.store.clone());
+            let outcome = Arc::new(Mutex::new(None));
+            let told = Arc::clone(&outcome);
+            pair.exchange.set(Meddled::new(pair.store.clone(), AT_ALL_PACKS, move || {
+                let (other, store, told) = (other.clone(), store.clone(), Arc::clone(&told));
+                async move {
+                    if stale {
+                        store.age(store.all(ObjectKind::Lock)[0], Duration::from_mins(31));
+                    }
+                    // Shared locks go together.
+                    other.check(CheckDepth::Structure).await.unwrap();
+                    *told.lock().unwrap() = Some(other.prune().await);
+                }
+            }));
+            let done = pair.first.backup(pair.job()).await;
+            let pruned = outcome.lock().unwrap().take().unwrap();
+            if stale {
+                pruned.unwrap();
+                assert!(matches!(done, Err(Error::LockLost { .. })), "{done:?}");
+            } else {
+                assert!(matches!(pruned, Err(Error::Locked { .. })), "{pruned:?}");
+                done.unwrap();
+            }
+            pair.is_whole("afterwards").await;
+        }
+    }
+}
+
+/// A check that begins while a backup is at work sees its snapshot with all it needs, or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_beside_a_backup_finds_nothing_wrong() {
+    let pair = Pair::new(&Ctx::default(), &Ctx::default()).await;
+    for after in 0.. {
+        fs::write(pair.folder.path().join("files/new"), format!("{after}")).unwrap();
+        let (other, job) = (pair.other.clone(), pair.job());
+        let meddled = Meddled::new(pair.store.clone(), Moment { call: None, after }, move || {
+            let (other, job) = (other.clone(), job.clone());
+            async move { drop(other.backup(job).await.unwrap()) }
+        });
+        pair.exchange.set(meddled.clone());
+        pair.first.check(CheckDepth::Data).await.unwrap_or_else(|error| panic!("call {after}: {error}"));
+        if meddled.never_came() || after > 25 {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn restic_and_we_keep_each_other_out() {
+    let bench = Bench::new().await;
+    fs::write(bench.files().join("file"), "something").unwrap();
+    bench.repository.backup(bench.job()).await.unwrap();
+
+    // restic reads what never ends: it holds a shared lock.
+    let mut restic = Command::new(Program::RESTIC.path())
+        .args(["--no-cache", "--repo"])
+        .arg(bench.place())
+        .args(["backup", "--stdin", "--stdin-filename", "slow"])
+        .env("RESTIC_PASSWORD", "correct horse")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = restic.stdin.take().unwrap();
+    input.write_all(b"the beginning").unwrap();
+    let locks = bench.place().join("locks");
+    wait_until("the lock of restic", Duration::from_secs(60), || {
+        fs::read_dir(&locks).is_ok_and(|locks| locks.count() > 0).then_some(())
+    });
+    let refused = bench.repository.prune().await.unwrap_err();
+    assert!(
+        matches!(&refused, Error::Locked { holder, .. } if holder.contains(&restic.id().to_string())),
+        "{refused}"
+    );
+    bench.repository.backup(bench.job()).await.unwrap();
+    drop(input);
+    assert!(restic.wait().unwrap().success());
+    bench.repository.check(CheckDepth::Data).await.unwrap();
+
+    // We prune: nobody else may do anything.
+    let said = Arc::new(Mutex::new(String::new()));
+    let (place, files, heard) = (bench.place(), bench.files(), Arc::clone(&said));
+    let moment = Moment { call: Some(("list", ObjectKind::Snapshot)), after: 0 };
+    let store = Meddled::new(Folder::new(bench.place()), moment, move || {
+        let (place, files, heard) = (place.clone(), files.clone(), Arc::clone(&heard));
+        async move {
+            let refused = support::restic(&place, &["backup", files.to_str().unwrap()]);
+            assert!(!refused.status.success());
+            *heard.lock().unwrap() = String::from_utf8_lossy(&refused.stderr).into_owned();
+        }
+    });
+    let repository = Repository::open(DynStore::new(store), &password(), &Ctx::default()).await.unwrap();
+    repository.prune().await.unwrap();
+    let said = said.lock().unwrap().clone();
+    assert!(said.contains("locked exclusively"), "{said}");
+    assert!(bench.restic_ok(&["check", "--read-data"]).contains("no errors"));
+}
+
+const WRITER: &str = "BUTTRESS_BACKUP_WRITER_FOLDER";
+
+/// A process that backs up a folder of its own, some times over.
+#[test]
+fn writer() {
+    let Ok(folder) = env::var(WRITER) else { return };
+    let folder = PathBuf::from(folder);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = DynStore::new(Folder::new(folder.parent().unwrap().join("repository")));
+        let repository = Repository::open(store, &password(), &Ctx::default()).await.unwrap();
+        for round in 0..8 {
+            // Much of it is the other's too.
+            fs::write(folder.join(format!("{round}")), noise(&mut Random::new(round), 300_000)).unwrap();
+            let own = format!("{round} {}", folder.display());
+            fs::write(folder.join("own"), own).unwrap();
+            repository
+                .backup(BackupJob::new().root(&folder, "/files").hostname(own_name(&folder)))
+                .await
+                .unwrap();
+        }
+    });
+}
+
+fn own_name(folder: &Path) -> String {
+    folder.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_write_at_once_and_both_have_all() {
+    let bench = Bench::new().await;
+    let start = |name: &str| -> (PathBuf, Child) {
+        let folder = bench.folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "writer", "--nocapture"])
+            .env(WRITER, &folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        (folder, child)
+    };
+    let writers = [start("one"), start("another")];
+    for (folder, mut child) in writers {
+        assert!(child.wait().unwrap().success());
+        let snapshots = bench.repository.snapshots().await.unwrap();
+        let own: Vec<_> = snapshots.iter().filter(|one| one.hostname == own_name(&folder)).collect();
+        assert_eq!(own.len(), 8);
+        let target = bench.target(&format!("of {}", own_name(&folder)));
+        bench.repository.restore(own[7], RestoreJob::new(&target)).await.unwrap();
+        assert_eq!(picture(&target.join("files")), picture(&folder));
+    }
+    bench.repository.check(CheckDepth::Data).await.unwrap();
+    bench.repository.prune().await.unwrap();
+    assert!(bench.restic_ok(&["check", "--read-data"]).contains("no errors"));
+}
