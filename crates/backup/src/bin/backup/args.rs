@@ -206,6 +206,7 @@ pub(crate) struct Forget {
 #[derive(Debug, clap::Args)]
 #[group(id = "Policy", multiple = true)]
 #[command(next_help_heading = "Policy")]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub(crate) struct Policy {
     /// The newest so many.
     #[arg(long, value_name = "NUMBER")]

@@ -36,7 +36,7 @@ pub(crate) async fn check(common: &Common, depth: &Check) -> Result<(), Failed> 
     }
     let read = match report.packs_read {
         0 => "their content was not read, --read-data does that".to_owned(),
-        packs => format!("{} of {packs} were read", show::size(report.bytes_read)),
+        packs => format!("{} read whole, {}", show::count(packs, "pack"), show::size(report.bytes_read)),
     };
     text.extend([format!(
         "all is there: {}, {}, {}, {}; {read}\n",

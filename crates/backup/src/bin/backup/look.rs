@@ -45,7 +45,7 @@ fn row(Entry { path, node }: &Entry) -> [String; 5] {
     match node.kind {
         NodeKind::Dir => path.push('/'),
         NodeKind::Symlink => {
-            path.extend([format!(" -> {}", show::clean(&node.link_target().to_string_lossy()))])
+            path.extend([format!(" -> {}", show::clean(&node.link_target().to_string_lossy()))]);
         }
         _ => {}
     }

@@ -32,14 +32,14 @@ pub(crate) async fn repair(common: &Common, what: &Repair) -> Result<(), Failed>
 fn tell_index(report: &RepairIndexReport) -> String {
     let mut text = String::new();
     for (many, one, became) in [
-        (report.indexes_damaged, "index", "could not be read, and was replaced"),
-        (report.packs_gone, "pack", "that the index named is gone"),
-        (report.packs_found, "pack", "is in the index again"),
-        (report.blobs_saved, "blob", "of damaged packs was saved"),
-        (report.blobs_lost, "blob", "of damaged packs is lost"),
+        (report.indexes_damaged, "index object", "not to be read, and replaced"),
+        (report.packs_gone, "pack", "gone that the index named"),
+        (report.packs_found, "pack", "in the index again"),
+        (report.blobs_saved, "blob", "of damaged packs saved"),
+        (report.blobs_lost, "blob", "of damaged packs lost"),
     ] {
         if many > 0 {
-            text.extend([format!("{}: {became}\n", show::count(many, one))]);
+            text.extend([format!("{} {became}\n", show::count(many, one))]);
         }
     }
     for damaged in &report.packs_damaged {
@@ -71,5 +71,5 @@ fn tell_snapshots(report: &RepairSnapshotsReport, forget: bool) -> String {
             text.extend([format!("  lost: {}\n", show::clean(path))]);
         }
     }
-    text + &format!("{} whole\n", show::count(report.whole, "other snapshot"))
+    text + &format!("whole: {}\n", show::count(report.whole, "snapshot"))
 }

@@ -150,6 +150,11 @@ pub(crate) fn failed(error: &Failed, as_json: bool) {
         println!("{:#}", json!({ "error": told, "class": class, "failures": failures }));
     }
     eprintln!("backup: {}", what.unwrap_or(told));
+    if let Failed::Backup(Error::File { source, .. }) = error
+        && source.kind() == io::ErrorKind::DirectoryNotEmpty
+    {
+        eprintln!("hint: --overwrite replaces what the snapshot has too, and leaves the rest");
+    }
     for failure in failures {
         eprintln!("  {}: {}", clean(&failure.of), clean(&failure.problem));
     }

@@ -49,9 +49,9 @@ impl BackupJob {
 
     /// Adds a file or folder, under its own absolute path.
     pub fn folder(self, path: impl Into<PathBuf>) -> Self {
-        let on_disk = path.into();
-        let in_snapshot = std::path::absolute(&on_disk).unwrap_or_else(|_| on_disk.clone());
-        self.root(on_disk, in_snapshot)
+        let path = path.into();
+        let path = std::path::absolute(&path).unwrap_or(path);
+        self.root(path.clone(), path)
     }
 
     /// Adds a file or folder under another path, which is absolute.
