@@ -156,40 +156,43 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Everything of a folder that a backup has to bring back: by path, what it is, its metadata and its content.
 pub(crate) fn picture(root: &Path) -> BTreeMap<PathBuf, String> {
     let mut entries = BTreeMap::new();
-    add(root, root, &mut entries);
+    // Not by recursion: folders may be deeper than the stack of a test.
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let about = fs::symlink_metadata(&path).expect("metadata");
+            entries.insert(path.strip_prefix(root).expect("inside").to_owned(), looks(&path, &about));
+            if about.is_dir() {
+                open.push(path);
+            }
+        }
+    }
     entries
 }
 
-fn add(root: &Path, folder: &Path, entries: &mut BTreeMap<PathBuf, String>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let about = fs::symlink_metadata(&path).expect("metadata");
-        let kind = about.file_type();
-        let content = if kind.is_symlink() {
-            format!("to {}", fs::read_link(&path).expect("a link").display())
-        } else if kind.is_file() {
-            let bytes = fs::read(&path).expect("a file");
-            format!("{} bytes {}, {} names", bytes.len(), buttress_backup::Id::of(&bytes), about.nlink())
-        } else if kind.is_fifo() {
-            "fifo".to_owned()
-        } else {
-            "folder".to_owned()
-        };
-        // The permissions of a link say nothing.
-        let mode = if kind.is_symlink() { 0 } else { about.permissions().mode() };
-        let about = format!(
-            "{content}, {mode:o}, {}:{}, {}.{:09}, {:?}",
-            about.uid(),
-            about.gid(),
-            about.mtime(),
-            about.mtime_nsec(),
-            attributes(&path)
-        );
-        entries.insert(path.strip_prefix(root).expect("inside").to_owned(), about);
-        if kind.is_dir() {
-            add(root, &path, entries);
-        }
-    }
+fn looks(path: &Path, about: &fs::Metadata) -> String {
+    let kind = about.file_type();
+    let content = if kind.is_symlink() {
+        format!("to {}", fs::read_link(path).expect("a link").display())
+    } else if kind.is_file() {
+        let bytes = fs::read(path).expect("a file");
+        format!("{} bytes {}, {} names", bytes.len(), buttress_backup::Id::of(&bytes), about.nlink())
+    } else if kind.is_fifo() {
+        "fifo".to_owned()
+    } else {
+        "folder".to_owned()
+    };
+    // The permissions of a link say nothing.
+    let mode = if kind.is_symlink() { 0 } else { about.permissions().mode() };
+    format!(
+        "{content}, {mode:o}, {}:{}, {}.{:09}, {:?}",
+        about.uid(),
+        about.gid(),
+        about.mtime(),
+        about.mtime_nsec(),
+        attributes(path)
+    )
 }
 
 fn attributes(path: &Path) -> Vec<(String, Vec<u8>)> {

@@ -1,0 +1,197 @@
+//! A process that is killed with SIGKILL at any moment of backup, forget, prune and change of password loses nothing that it reported done.
+//!
+//! The test runs itself again as the process that is killed. `BUTTRESS_BACKUP_KILLS=500` kills more often than the tests of a day do.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test waits in real time, and its child tells"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use buttress_backup::store::{DynStore, Folder};
+use buttress_backup::{BackupJob, CheckDepth, Error, Id, Repository, RestoreJob};
+use buttress_core::Ctx;
+use buttress_testkit::Random;
+use secrecy::SecretString;
+use support::{noise, picture};
+
+const FOLDER: &str = "BUTTRESS_BACKUP_CRASH_FOLDER";
+const PASSWORD: &str = "BUTTRESS_BACKUP_CRASH_PASSWORD";
+const KILLS: &str = "BUTTRESS_BACKUP_KILLS";
+/// How many times it is killed, and for how long, unless more is asked for.
+const USUALLY: usize = 40;
+const LOOK_EACH: usize = 5;
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn password(number: u64) -> SecretString {
+    SecretString::from(format!("password {number}"))
+}
+
+async fn open(folder: &Path, password: &SecretString) -> Result<Repository, Error> {
+    Repository::open(DynStore::new(Folder::new(folder.join("repository"))), password, &Ctx::default()).await
+}
+
+/// Opens it with the first of these passwords that does.
+async fn open_with_any(folder: &Path, numbers: &[u64]) -> (Repository, u64) {
+    for number in numbers {
+        match open(folder, &password(*number)).await {
+            Ok(repository) => return (repository, *number),
+            Err(Error::WrongPassword { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it opens with none of the passwords {numbers:?}");
+}
+
+/// What a folder looks like, in short.
+fn digest(folder: &Path) -> Id {
+    Id::of(format!("{:?}", picture(folder)).as_bytes())
+}
+
+fn tell(line: &str) {
+    // In one call, so that a line is whole or not there.
+    std::io::stdout().lock().write_all(format!("told {line}\n").as_bytes()).unwrap();
+}
+
+/// The process that is killed: it changes files, backs up, forgets, prunes and changes the password, as fast as it can.
+#[test]
+fn child() {
+    let Ok(folder) = env::var(FOLDER) else { return };
+    let folder = PathBuf::from(folder);
+    let perhaps: Vec<u64> =
+        env::var(PASSWORD).unwrap().split(' ').map(|number| number.parse().unwrap()).collect();
+    let mut random = Random::new(u64::from(std::process::id()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (mut repository, mut number) = open_with_any(&folder, &perhaps).await;
+        tell(&format!("rotated {number}"));
+        tell("ready");
+        let files = folder.join("files");
+        for round in 0_u64.. {
+            let name = format!("{}/{}", random.below(3), random.below(8));
+            let length = usize::try_from(random.below(200_000)).unwrap();
+            fs::create_dir_all(files.join(&name).parent().unwrap()).unwrap();
+            fs::write(files.join(name), noise(&mut random, length)).unwrap();
+            let looks = digest(&files);
+            let report = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap();
+            tell(&format!("done {} {looks}", report.id));
+            if round % 3 == 2 {
+                let snapshots = repository.snapshots().await.unwrap();
+                let gone: Vec<_> = snapshots.iter().rev().skip(3).map(|snapshot| snapshot.id).collect();
+                gone.iter().for_each(|id| tell(&format!("forget {id}")));
+                repository.forget(&gone).await.unwrap();
+                repository.prune().await.unwrap();
+            }
+            if round % 4 == 1 {
+                tell(&format!("rotate {}", number + 1));
+                repository.change_password(&password(number + 1)).await.unwrap();
+                number += 1;
+                tell(&format!("rotated {number}"));
+            }
+        }
+    });
+}
+
+/// What a repository has to have, by what its processes told.
+#[derive(Default)]
+struct Told {
+    done: BTreeMap<String, String>,
+    password: u64,
+    /// The one that it was being changed to.
+    perhaps: u64,
+    ready: bool,
+}
+
+impl Told {
+    fn hear(&mut self, line: &str) {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            ["ready"] => self.ready = true,
+            ["done", id, looks] => drop(self.done.insert(id.to_owned(), looks.to_owned())),
+            ["forget", id] => drop(self.done.remove(id)),
+            ["rotate", number] => self.perhaps = number.parse().unwrap(),
+            ["rotated", number] => self.password = number.parse().unwrap(),
+            _ => panic!("{line}"),
+        }
+    }
+}
+
+/// Runs the child, and kills it some time after it has opened the repository.
+fn kill(folder: &Path, told: &mut Told, after: Duration) {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(FOLDER, folder)
+        .env(PASSWORD, format!("{} {}", told.password, told.perhaps))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines =
+        std::iter::from_fn(|| lines.find_map(|line| Some(line.split_once("told ")?.1.to_owned())));
+    told.ready = false;
+    while !told.ready {
+        told.hear(&lines.next().expect("the child opens the repository"));
+    }
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    lines.for_each(|line| told.hear(&line));
+}
+
+/// That all is there. How many snapshots were compared.
+async fn look(folder: &Path, told: &mut Told) -> usize {
+    let (repository, number) = open_with_any(folder, &[told.password, told.perhaps]).await;
+    told.password = number;
+    repository.check(CheckDepth::Data).await.expect("whole");
+    for (id, looks) in &told.done {
+        let snapshot = repository.snapshot(id).await.expect("a snapshot that was reported done");
+        let target = folder.join("restored");
+        repository.restore(&snapshot, RestoreJob::new(&target)).await.expect("restored");
+        assert_eq!(&digest(&target.join("files")).to_string(), looks, "snapshot {id}");
+        fs::remove_dir_all(target).unwrap();
+    }
+    told.done.len()
+}
+
+#[test]
+fn killed_anywhere_it_keeps_every_snapshot_that_it_reported() {
+    let asked = env::var(KILLS).ok().map(|kills| kills.parse::<usize>().expect("a number"));
+    let mut random = Random::new(u64::from(std::process::id()));
+    let began = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (mut kills, mut compared, mut rotations) = (0, 0, 0);
+    let is_enough = |kills| asked.map_or(kills >= USUALLY || began.elapsed() > LIMIT, |asked| kills >= asked);
+    while !is_enough(kills) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("files")).unwrap();
+        let store = DynStore::new(Folder::new(folder.path().join("repository")));
+        runtime.block_on(Repository::init(store, &password(0), &Ctx::default())).unwrap();
+        let mut told = Told::default();
+        for _ in 0..25 {
+            kill(folder.path(), &mut told, random.duration(Duration::ZERO, Duration::from_millis(400)));
+            kills += 1;
+            if kills % LOOK_EACH == 0 {
+                compared += runtime.block_on(look(folder.path(), &mut told));
+            }
+            if is_enough(kills) {
+                break;
+            }
+        }
+        rotations += told.password;
+    }
+    println!(
+        "{kills} kills, {compared} snapshots restored and compared, {rotations} changes of password, 0 lost"
+    );
+    assert!(kills >= 10 && compared > 5, "{kills} {compared}");
+}
