@@ -260,7 +260,7 @@ async fn what_a_store_loses_or_makes_in_secret_is_made_good_by_the_next_backup()
     for seed in 0..16 {
         let store = past.store.copy();
         let plan = if seed % 2 == 0 {
-            Faults { seed, lost: 0.15, ..Faults::default() }
+            Faults { seed, lost: 0.06, ..Faults::default() }
         } else {
             Faults { seed, fails_after: 0.08, ..Faults::default() }
         };

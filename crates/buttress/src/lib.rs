@@ -8,6 +8,7 @@
 //! | – | [`core`] | the vocabulary that all crates share |
 //! | `access` | `buttress::access` | API keys, tokens, sessions, roles and permissions |
 //! | `audit` | `buttress::audit` | a tamper-evident log |
+//! | `backup` | `buttress::backup` | snapshots that are proved to restore |
 //! | `cache` | `buttress::cache` | a cache with single flight and a tier for a fleet |
 //! | `config` | `buttress::config` | layered configuration with provenance and hot reload |
 //! | `connect` | `buttress::connect` | back ends and blobs |
@@ -26,6 +27,8 @@
 pub use buttress_access as access;
 #[cfg(feature = "audit")]
 pub use buttress_audit as audit;
+#[cfg(feature = "backup")]
+pub use buttress_backup as backup;
 #[cfg(feature = "cache")]
 pub use buttress_cache as cache;
 #[cfg(feature = "config")]

@@ -40,7 +40,7 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSnapshot`]; what a store answers.
+    /// [`Error::NoSnapshot`]; for `latest`, [`Error::Damaged`] when one cannot be read, which may be the latest; what a store answers.
     pub async fn snapshot(&self, wanted: &str) -> Result<Snapshot, Error> {
         let wanted = wanted.to_owned();
         self.run(move |objects| find_snapshot(objects, &wanted)).await
@@ -116,8 +116,12 @@ pub(super) fn load_snapshots(objects: &Objects) -> Result<(Vec<Snapshot>, Vec<Er
 
 fn find_snapshot(objects: &Objects, wanted: &str) -> Result<Snapshot, Error> {
     let none = |problem: String| Error::NoSnapshot { wanted: wanted.to_owned(), problem };
-    let (mut snapshots, _) = load_snapshots(objects)?;
+    let (mut snapshots, mut damaged) = load_snapshots(objects)?;
     if wanted == "latest" {
+        // When it was made is in it: it may be the latest.
+        if let Some(damaged) = damaged.pop() {
+            return Err(damaged);
+        }
         return snapshots.pop().ok_or_else(|| none("there are none yet".to_owned()));
     }
     if wanted.is_empty() {

@@ -195,17 +195,22 @@ pub(crate) fn indexed(kind: BlobKind, id: Id, location: &Location) -> IndexedBlo
 pub(crate) struct IndexWriter {
     pending: IndexFile,
     blobs: usize,
+    bytes: u64,
 }
 
 /// How many blobs an index object has at most, and a little more: some 5 MiB before compression.
 const FULL: usize = 40_000;
+/// How many bytes of packs it has at most: so much may be stored again after a run that was killed.
+const FULL_BYTES: u64 = 1 << 30;
 
 impl IndexWriter {
     /// Notes a pack that is in the store, and writes an object when there are enough.
     pub(crate) fn add(&mut self, objects: &Objects, pack: IndexedPack) -> Result<Option<Object>, Error> {
         self.blobs += pack.blobs.len();
+        self.bytes += pack.size();
         self.pending.packs.push(pack);
-        if self.blobs >= FULL { self.flush(objects) } else { Ok(None) }
+        let full = self.blobs >= FULL || self.bytes >= FULL_BYTES;
+        if full { self.flush(objects) } else { Ok(None) }
     }
 
     /// Writes what is left. The object, if there was anything.

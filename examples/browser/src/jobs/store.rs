@@ -85,7 +85,7 @@ impl Store {
     pub async fn submit(&self, new: NewJob) -> Result<(Job, bool)> {
         let config = self.config();
         let inputs = submit::check(&new, &config)?;
-        let (live, clock) = (self.live(), Arc::clone(&self.0.clock));
+        let (live, clock) = (self.live(), self.0.clock.clone());
         let told = Arc::clone(&live);
         let work = move |transaction: &Transaction<'_>| {
             let now = clock.wall();
