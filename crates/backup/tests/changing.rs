@@ -1,5 +1,15 @@
 //! Files that change while they are read, that cannot be read, that are very many or very deep; and places to restore to that lead elsewhere.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test"
+)]
 #![allow(clippy::disallowed_methods, reason = "files change in real time")]
 
 mod support;
@@ -198,7 +208,7 @@ fn what_may_not_be_read_is_named_and_the_rest_is_there() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     }
     for name in ["secret", "closed"] {
-        fs::set_permissions(files.join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(files.join(name), fs::Permissions::from_mode(0o0)).unwrap();
     }
     let done = Command::new(program)
         .args(["--exact", "reader", "--nocapture"])

@@ -1,12 +1,18 @@
 //! A process that is killed with SIGKILL at any moment of backup, forget, prune and change of password loses nothing that it reported done.
 //!
 //! The test runs itself again as the process that is killed. `BUTTRESS_BACKUP_KILLS=500` kills more often than the tests of a day do.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 #![allow(
-    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
-    reason = "a test waits in real time, and its child tells"
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test"
 )]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time, and its child tells")]
 
 mod support;
 
@@ -31,7 +37,7 @@ const KILLS: &str = "BUTTRESS_BACKUP_KILLS";
 /// How many times it is killed, and for how long, unless more is asked for.
 const USUALLY: usize = 40;
 const LOOK_EACH: usize = 5;
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn password(number: u64) -> SecretString {
     SecretString::from(format!("password {number}"))
@@ -88,7 +94,9 @@ fn child() {
             if round % 3 == 2 {
                 let snapshots = repository.snapshots().await.unwrap();
                 let gone: Vec<_> = snapshots.iter().rev().skip(3).map(|snapshot| snapshot.id).collect();
-                gone.iter().for_each(|id| tell(&format!("forget {id}")));
+                for id in &gone {
+                    tell(&format!("forget {id}"));
+                }
                 repository.forget(&gone).await.unwrap();
                 repository.prune().await.unwrap();
             }
