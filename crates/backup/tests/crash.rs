@@ -83,15 +83,9 @@ fn child() {
         tell(&format!("rotated {number}"));
         tell("ready");
         let files = folder.join("files");
-        for round in 0_u64.. {
-            let name = format!("{}/{}", random.below(3), random.below(8));
-            let length = usize::try_from(random.below(200_000)).unwrap();
-            fs::create_dir_all(files.join(&name).parent().unwrap()).unwrap();
-            fs::write(files.join(name), noise(&mut random, length)).unwrap();
-            let looks = digest(&files);
-            let report = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap();
-            tell(&format!("done {} {looks}", report.id));
-            if round % 3 == 2 {
+        loop {
+            let chance = random.below(3);
+            if chance == 1 {
                 let snapshots = repository.snapshots().await.unwrap();
                 let gone: Vec<_> = snapshots.iter().rev().skip(3).map(|snapshot| snapshot.id).collect();
                 for id in &gone {
@@ -100,12 +94,19 @@ fn child() {
                 repository.forget(&gone).await.unwrap();
                 repository.prune().await.unwrap();
             }
-            if round % 4 == 1 {
+            if chance == 0 {
                 tell(&format!("rotate {}", number + 1));
                 repository.change_password(&password(number + 1)).await.unwrap();
                 number += 1;
                 tell(&format!("rotated {number}"));
             }
+            let name = format!("{}/{}", random.below(3), random.below(8));
+            let length = usize::try_from(random.below(200_000)).unwrap();
+            fs::create_dir_all(files.join(&name).parent().unwrap()).unwrap();
+            fs::write(files.join(name), noise(&mut random, length)).unwrap();
+            let looks = digest(&files);
+            let report = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap();
+            tell(&format!("done {} {looks}", report.id));
         }
     });
 }
@@ -187,7 +188,7 @@ fn killed_anywhere_it_keeps_every_snapshot_that_it_reported() {
         runtime.block_on(Repository::init(store, &password(0), &Ctx::default())).unwrap();
         let mut told = Told::default();
         for _ in 0..25 {
-            kill(folder.path(), &mut told, random.duration(Duration::ZERO, Duration::from_millis(400)));
+            kill(folder.path(), &mut told, random.duration(Duration::ZERO, Duration::from_millis(900)));
             kills += 1;
             if kills % LOOK_EACH == 0 {
                 compared += runtime.block_on(look(folder.path(), &mut told));
