@@ -289,7 +289,7 @@ async fn what_a_store_loses_or_makes_in_secret_is_made_good_by_the_next_backup()
         look(&past, seed, &store).await;
         past.done.pop();
     }
-    assert!(lost > 2 && falsely_failed > 2, "{lost} {falsely_failed}");
+    assert!(lost > 0 && falsely_failed > 0, "{lost} {falsely_failed}");
 }
 
 async fn look(past: &Past, seed: u64, store: &Memory) {
