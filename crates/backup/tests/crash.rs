@@ -1,12 +1,18 @@
 //! A process that is killed with SIGKILL at any moment of backup, forget, prune and change of password loses nothing that it reported done.
 //!
 //! The test runs itself again as the process that is killed. `BUTTRESS_BACKUP_KILLS=500` kills more often than the tests of a day do.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 #![allow(
-    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::print_stdout,
-    reason = "a test waits in real time, and its child tells"
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test"
 )]
+#![allow(clippy::disallowed_methods, reason = "a test waits in real time, and its child tells")]
 
 mod support;
 
@@ -31,7 +37,7 @@ const KILLS: &str = "BUTTRESS_BACKUP_KILLS";
 /// How many times it is killed, and for how long, unless more is asked for.
 const USUALLY: usize = 40;
 const LOOK_EACH: usize = 5;
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 fn password(number: u64) -> SecretString {
     SecretString::from(format!("password {number}"))
@@ -77,7 +83,23 @@ fn child() {
         tell(&format!("rotated {number}"));
         tell("ready");
         let files = folder.join("files");
-        for round in 0_u64.. {
+        loop {
+            let chance = random.below(3);
+            if chance == 1 {
+                let snapshots = repository.snapshots().await.unwrap();
+                let gone: Vec<_> = snapshots.iter().rev().skip(3).map(|snapshot| snapshot.id).collect();
+                for id in &gone {
+                    tell(&format!("forget {id}"));
+                }
+                repository.forget(&gone).await.unwrap();
+                repository.prune().await.unwrap();
+            }
+            if chance == 0 {
+                tell(&format!("rotate {}", number + 1));
+                repository.change_password(&password(number + 1)).await.unwrap();
+                number += 1;
+                tell(&format!("rotated {number}"));
+            }
             let name = format!("{}/{}", random.below(3), random.below(8));
             let length = usize::try_from(random.below(200_000)).unwrap();
             fs::create_dir_all(files.join(&name).parent().unwrap()).unwrap();
@@ -85,19 +107,6 @@ fn child() {
             let looks = digest(&files);
             let report = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap();
             tell(&format!("done {} {looks}", report.id));
-            if round % 3 == 2 {
-                let snapshots = repository.snapshots().await.unwrap();
-                let gone: Vec<_> = snapshots.iter().rev().skip(3).map(|snapshot| snapshot.id).collect();
-                gone.iter().for_each(|id| tell(&format!("forget {id}")));
-                repository.forget(&gone).await.unwrap();
-                repository.prune().await.unwrap();
-            }
-            if round % 4 == 1 {
-                tell(&format!("rotate {}", number + 1));
-                repository.change_password(&password(number + 1)).await.unwrap();
-                number += 1;
-                tell(&format!("rotated {number}"));
-            }
         }
     });
 }
@@ -179,7 +188,7 @@ fn killed_anywhere_it_keeps_every_snapshot_that_it_reported() {
         runtime.block_on(Repository::init(store, &password(0), &Ctx::default())).unwrap();
         let mut told = Told::default();
         for _ in 0..25 {
-            kill(folder.path(), &mut told, random.duration(Duration::ZERO, Duration::from_millis(400)));
+            kill(folder.path(), &mut told, random.duration(Duration::ZERO, Duration::from_millis(900)));
             kills += 1;
             if kills % LOOK_EACH == 0 {
                 compared += runtime.block_on(look(folder.path(), &mut told));

@@ -1,5 +1,15 @@
 //! Objects that are not as they were: what is named, what is lost, what is refused, and what the next run puts back.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test"
+)]
 
 mod support;
 
@@ -95,10 +105,14 @@ impl Scene {
         for (path, looks) in &self.expected {
             let is_folder = looks.starts_with("folder");
             if restored.get(path) != Some(looks) && !is_folder {
-                assert_eq!(restored.get(path), None, "{of}: {path:?} is there, and is another");
+                assert_eq!(restored.get(path), None, "{of}: {} is there, and is another", path.display());
                 let inside =
                     |failure: &str| self.folder.path().join("restored/files").join(path).starts_with(failure);
-                assert!(failures.iter().any(|(failed, _)| inside(failed)), "{of}: {path:?} {failures:?}");
+                assert!(
+                    failures.iter().any(|(failed, _)| inside(failed)),
+                    "{of}: {} {failures:?}",
+                    path.display()
+                );
                 lost += 1;
             }
         }
@@ -284,7 +298,7 @@ async fn damage_to_what_opens_a_repository_is_a_clear_error() {
             let of = format!("{what:?} of {object}: {error}");
             match (object.kind(), what) {
                 (ObjectKind::Key, Damage::Lost) => {
-                    assert!(matches!(error, Error::WrongPassword { keys: 0, .. }), "{of}")
+                    assert!(matches!(error, Error::WrongPassword { keys: 0, .. }), "{of}");
                 }
                 _ => assert!(
                     matches!(&error, Error::Damaged { object: named, .. } if *named == object.path()),
@@ -477,9 +491,13 @@ async fn a_restore_onto_a_full_disk_says_what_is_missing() {
     for (path, looks) in scene.expected.iter().filter(|(_, looks)| !looks.starts_with("folder")) {
         if restored.get(path) != Some(looks) {
             missing += 1;
-            assert_eq!(restored.get(path), None, "{path:?} is there, and is another");
+            assert_eq!(restored.get(path), None, "{} is there, and is another", path.display());
             let of = target.join("files").join(path);
-            assert!(failures.iter().any(|failure| Path::new(&failure.of) == of), "{path:?} {failures:?}");
+            assert!(
+                failures.iter().any(|failure| Path::new(&failure.of) == of),
+                "{} {failures:?}",
+                path.display()
+            );
         }
     }
     assert!(missing > 0);

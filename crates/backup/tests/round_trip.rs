@@ -1,5 +1,15 @@
 //! Any tree, after any edits, comes back from every snapshot; restic agrees.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test"
+)]
 #![allow(clippy::disallowed_methods, reason = "a test looks at the time of files")]
 
 mod support;
@@ -138,7 +148,7 @@ fn apply(root: &Path, edit: Edit) {
         What::Create if free => fs::write(new, content(edit.amount)).unwrap(),
         What::Folder if free => fs::create_dir(new).unwrap(),
         What::Symlink if free => {
-            std::os::unix::fs::symlink(OsStr::from_bytes(NAMES[edit.at % 10]), new).unwrap()
+            std::os::unix::fs::symlink(OsStr::from_bytes(NAMES[edit.at % 10]), new).unwrap();
         }
         What::Fifo if free => {
             let mode = rustix::fs::Mode::from_raw_mode(0o600);
@@ -257,7 +267,9 @@ impl Setting {
         self.exchange.set(store.clone());
         let mut pictures: Vec<(_, BTreeMap<PathBuf, String>)> = Vec::new();
         for edits in steps {
-            edits.iter().for_each(|edit| apply(&files, *edit));
+            for edit in edits {
+                apply(&files, *edit);
+            }
             let job = BackupJob::new().root(&files, "/files");
             let report = self.runtime.block_on(self.repository.backup(job)).unwrap();
             pictures.push((report.snapshot, picture(&files)));

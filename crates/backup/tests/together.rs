@@ -1,5 +1,15 @@
 //! Several at work on one repository: nobody's snapshot lacks what another removed.
-#![allow(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a test"
+)]
 #![allow(clippy::disallowed_methods, reason = "other processes live in real time")]
 
 mod support;
@@ -230,7 +240,7 @@ async fn restic_and_we_keep_each_other_out() {
     let mut input = restic.stdin.take().unwrap();
     input.write_all(b"the beginning").unwrap();
     let locks = bench.place().join("locks");
-    wait_until("the lock of restic", Duration::from_secs(60), || {
+    wait_until("the lock of restic", Duration::from_mins(1), || {
         fs::read_dir(&locks).is_ok_and(|locks| locks.count() > 0).then_some(())
     });
     let refused = bench.repository.prune().await.unwrap_err();

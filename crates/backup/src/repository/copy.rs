@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::backup::packer::{Packer, Uploads};
+use super::backup::publish;
 use super::blobs::{Opener, Trees, reads};
 use super::index::{Index, Location, pack_sizes};
 use super::lock::Lock;
@@ -13,7 +14,7 @@ use super::{Progress, Repository, browse};
 use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
-use crate::{Error, Id, ObjectKind};
+use crate::{Error, Id};
 
 /// What was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -76,6 +77,7 @@ impl Repository {
 
 fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Result<CopyReport, Error> {
     let locks = [Lock::take(from, false)?, Lock::take(to, false)?];
+    let [_, to_lock] = &locks;
     let from_index = Index::load(from, None)?;
     // What an index promises in packs that are gone has to be stored again.
     let to_index = Index::load(to, Some(&pack_sizes(to)?))?;
@@ -106,8 +108,7 @@ fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Resu
             copied.already = false;
             let original = Some(snapshot.original.unwrap_or(snapshot.id));
             let new = Snapshot { original, parent: None, ..snapshot.clone() };
-            locks.iter().try_for_each(Lock::confirm)?;
-            copied.to = to.save(ObjectKind::Snapshot, &new)?;
+            copied.to = publish(to, to_lock, &to_index, &new)?;
         }
         copy.report.snapshots.push(copied);
     }

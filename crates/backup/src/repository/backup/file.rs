@@ -177,3 +177,21 @@ pub(super) fn is_unchanged(node: &Node, before: &Node, settled: Timestamp) -> bo
         && node.inode == before.inode
         && before.content.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::expect_used, reason = "a test")]
+    fn what_was_changed_within_a_tick_of_the_backup_is_read_again() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).expect("a time");
+        let json = serde_json::json!({"name": "file", "type": "file", "content": [], "ctime": at(1_000)});
+        let node: Node = serde_json::from_value(json).expect("a node");
+        for (settled, unchanged) in [(900, false), (1_000, false), (1_010, false), (1_100, true)] {
+            assert_eq!(is_unchanged(&node, &node, at(settled)), unchanged, "{settled}");
+        }
+        let other = Node { size: 1, ..node.clone() };
+        assert!(!is_unchanged(&other, &node, at(1_100)));
+    }
+}

@@ -196,18 +196,29 @@ fn run(objects: &Objects, job: &BackupJob) -> Result<BackupReport, Error> {
         program_version: concat!("buttress-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
         summary: Some(summary.clone()),
     };
-    lock.confirm()?;
-    snapshot.id = objects.save(ObjectKind::Snapshot, &snapshot)?;
-    // Whoever prunes while the lock is there now has seen the snapshot. If it is not, or if what was relied on has gone, there may be none.
-    if let Err(error) = lock.confirm().and_then(|()| index.require_current(objects)) {
-        objects.delete(Object::new(ObjectKind::Snapshot, snapshot.id))?;
-        return Err(error);
-    }
+    snapshot.id = publish(objects, &lock, &index, &snapshot)?;
     let failures = shared.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() {
         return Ok(BackupReport { id: snapshot.id, snapshot, summary });
     }
     Err(Error::Incomplete { done: format!("snapshot {} was made", snapshot.id.short()), failures })
+}
+
+/// Writes a snapshot all of whose blobs are in the store, as far as `index` and what was uploaded under `lock` go. Whoever prunes while the lock is
+/// there afterwards has seen the snapshot. If it is not, or if what was relied on has gone, the snapshot may lack something, and is taken back.
+pub(super) fn publish(
+    objects: &Objects,
+    lock: &Lock,
+    index: &Index,
+    snapshot: &Snapshot,
+) -> Result<Id, Error> {
+    lock.confirm()?;
+    let id = objects.save(ObjectKind::Snapshot, snapshot)?;
+    if let Err(error) = lock.confirm().and_then(|()| index.require_current(objects)) {
+        objects.delete(Object::new(ObjectKind::Snapshot, id))?;
+        return Err(error);
+    }
+    Ok(id)
 }
 
 /// The snapshot to compare with: the newest of the same paths on the same host.

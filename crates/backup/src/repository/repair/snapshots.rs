@@ -8,6 +8,7 @@ use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Node, NodeKind, Tree};
 use crate::repository::backup::packer::{Packer, Uploads};
+use crate::repository::backup::publish;
 use crate::repository::blobs::Trees;
 use crate::repository::browse;
 use crate::repository::index::{Index, pack_sizes};
@@ -48,9 +49,8 @@ pub(super) fn repair(objects: &Objects, wanted: &[Id], forget: bool) -> Result<R
     repair.packer.finish(std::iter::empty(), &uploads)?;
     uploads.finish()?;
     // Their trees are in the store now.
-    lock.confirm()?;
     for (damaged, new) in report.damaged.iter_mut().zip(new_versions) {
-        damaged.new = new.map(|new| objects.save(ObjectKind::Snapshot, &new)).transpose()?;
+        damaged.new = new.map(|new| publish(objects, &lock, &index, &new)).transpose()?;
     }
     let lost = vec!["/".to_owned()];
     report.damaged.extend(unreadable.into_iter().map(|old| RepairedSnapshot {
