@@ -100,7 +100,7 @@ fn edit(folder: &Path, random: &mut Random) {
         }
         1 if path.exists() => fs::remove_file(path).expect("removed"),
         _ => {
-            let length = 1 + random.number() as usize % 40_000;
+            let length = 1 + usize::try_from(random.number() % 40_000).unwrap();
             fs::write(path, noise(random, length)).expect("a file");
         }
     }

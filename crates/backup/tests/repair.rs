@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use buttress_backup::{CheckDepth, ObjectKind, RestoreJob, Snapshot};
+use buttress_backup::{CheckDepth, ObjectKind, RepairIndexReport, RestoreJob, Snapshot};
 use buttress_testkit::Random;
 use support::{Bench, noise, objects, picture};
 
@@ -73,7 +73,7 @@ async fn an_index_that_is_in_order_stays() {
     let before = objects(&bench.place(), ObjectKind::Index);
     for read_data in [false, true] {
         let report = bench.repository.repair_index(read_data).await.expect("looked at");
-        assert_eq!(report, Default::default());
+        assert_eq!(report, RepairIndexReport::default());
     }
     assert_eq!(objects(&bench.place(), ObjectKind::Index), before);
     let report = bench.repository.repair_snapshots(&[], true).await.expect("looked at");

@@ -112,6 +112,9 @@ type Progress = dyn Fn(u64, u64) + Send + Sync;
 /// How many tables have their rows counted.
 const MOST_COUNTED: usize = 1000;
 
+/// How long a locked database is waited for before it is asked again.
+const POLL: Duration = Duration::from_millis(2);
+
 /// Between two looks whether to go on, at 4 KiB a page: 4 MiB.
 const PAGES_A_STEP: i32 = 1024;
 
@@ -235,16 +238,11 @@ impl Copying {
         std::fs::metadata(&self.config.path)
             .map_err(|error| Error::file("read", &self.config.path, error))?;
         let from = Connection::open_with_flags(&self.config.path, flags).map_err(cannot_open)?;
-        from.busy_timeout(self.config.patience).map_err(cannot_open)?;
         let mut to = Connection::open(&self.to).map_err(cannot_copy)?;
         // The copy is read again before it counts, and made again after a crash.
         to.pragma_update(None, "synchronous", "OFF").map_err(cannot_copy)?;
 
-        from.execute_batch("BEGIN").map_err(cannot_open)?;
-        // The transaction begins with what it reads first.
-        let tables: i64 = from
-            .query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
-            .map_err(cannot_open)?;
+        let tables = self.begin(&from)?.map_err(cannot_open)?;
         let taken = self.clock.wall();
         if tables == 0 {
             return Err(self.refused("the database is empty: it has no table; is it the right file?"));
@@ -270,6 +268,29 @@ impl Copying {
                     )));
                 }
                 _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// Begins to read, at the moment that the copy is of. How many tables there are.
+    ///
+    /// A writer that hardly ever lets go is caught between two commits only by whoever asks often: the system's own waiting makes
+    /// longer and longer pauses.
+    fn begin(&self, from: &Connection) -> Result<rusqlite::Result<i64>, Error> {
+        let begun = self.clock.now();
+        let began = from.busy_timeout(POLL).and_then(|()| from.execute_batch("BEGIN"));
+        if let Err(error) = began {
+            return Ok(Err(error));
+        }
+        loop {
+            self.stop.go_on()?;
+            // The transaction begins with what it reads first.
+            let tables = from.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0));
+            let locked = tables.as_ref().is_err_and(|error: &rusqlite::Error| {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+            });
+            if !locked || self.clock.now().saturating_duration_since(begun) > self.config.patience {
+                return Ok(tables.and_then(|tables| from.busy_timeout(self.config.patience).map(|()| tables)));
             }
         }
     }

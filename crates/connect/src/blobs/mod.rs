@@ -203,7 +203,7 @@ impl Blobs {
         match &self.place {
             Place::Folder(folder) => folder.write(name, bytes, existing).await,
             #[cfg(feature = "s3")]
-            Place::S3(s3) => Box::pin(s3.write(name, bytes, existing)).await,
+            Place::S3(s3) => s3.write(name, bytes, existing).await,
         }
     }
 

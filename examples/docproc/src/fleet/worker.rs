@@ -113,7 +113,7 @@ impl Worker {
                     for job in jobs {
                         let Some(place) = room.split(1) else { break };
                         let worker = self.clone();
-                        self.ctx.shutdown.spawn(async move { worker.finish(job, place).await });
+                        self.ctx.shutdown.spawn(async move { Box::pin(worker.finish(job, place)).await });
                     }
                 }
                 Err(error) => {
