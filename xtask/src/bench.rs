@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: ours beside its rivals, measured in one run on the same work.
 //!
-//! An area is a criterion bench; only `documents` is measured by our own [`crate::documents`], as its rivals
-//! are not Rust, and `memory` by [`crate::memory`], as it is no time.
+//! An area is a criterion bench; only `documents` and `backup` are measured by our own [`crate::documents`] and
+//! [`crate::backups`], as their rivals are not Rust, and `memory` by [`crate::memory`], as it is no time.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::backups;
 use crate::documents;
 use crate::memory;
 use crate::output::{self, Row};
@@ -23,7 +24,8 @@ const OURS: &str = "buttress";
 /// An area is a criterion bench `benches/AREA.rs`: a group is a case, a function in it a subject, ours is called
 /// `buttress`. Values are medians. The ratio says how many times better ours is, above 1 is ahead, for time and for
 /// throughput alike. The area `documents` instead has our document pipeline and its rivals, which it installs, read the
-/// same files, and writes docs/bench/documents.md; the area `memory` tells what documents cost in memory.
+/// same files, and writes docs/bench/documents.md; the area `memory` tells what documents cost in memory, and the area
+/// `backup` has our program and its rivals back up the files of `--corpus`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The area; left out, the areas are listed.
@@ -74,6 +76,9 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
     if area == documents::AREA {
         return documents::run(&args.documents, workspace, json);
     }
+    if area == backups::AREA {
+        return backups::run(&args.documents, workspace, json);
+    }
     if area == memory::AREA {
         return memory::run(args.documents.corpus.as_deref(), workspace, json);
     }
@@ -101,7 +106,8 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
 /// The names of the areas there are.
 pub(crate) fn areas(workspace: &Workspace) -> Result<Vec<String>> {
     let criterion = workspace.package(PACKAGE)?.targets("bench");
-    let mut areas: Vec<_> = criterion.chain([documents::AREA, memory::AREA]).map(str::to_owned).collect();
+    let mut areas: Vec<_> =
+        criterion.chain([backups::AREA, documents::AREA, memory::AREA]).map(str::to_owned).collect();
     areas.sort();
     Ok(areas)
 }

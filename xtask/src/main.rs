@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "it measures the real time that real tools take")]
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "a test that misses what it looks for fails"))]
 
+mod backups;
 mod bench;
 mod ci;
 mod documents;

@@ -1,6 +1,6 @@
 //! Restores, to prove that they work.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use buttress_core::{Classify, Clock, Ctx, Random, chain, units};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::Id;
 use crate::keeper::Archive;
 use crate::retention::SnapshotInfo;
+use crate::sandbox::Sandbox;
 use crate::zone::timestamp;
 use crate::{Error, Failure};
 
@@ -180,7 +181,7 @@ impl Drill {
         snapshot: &SnapshotInfo,
         report: &mut DrilledSnapshot,
     ) -> Result<Vec<Failure>, Error> {
-        let sandbox = Sandbox::make(&self.scratch)?;
+        let sandbox = Sandbox::make(&self.scratch, "drill")?;
         let restored = archive.restore(snapshot.id, sandbox.path()).await?;
         (report.files, report.bytes) = (restored.files, restored.bytes);
         if restored.files == 0 {
@@ -200,33 +201,6 @@ fn one_of<'a, T>(all: &'a [T], chance: &Random) -> Option<&'a T> {
 
 fn whole_seconds(duration: Duration) -> String {
     units::format_duration(Duration::from_secs(duration.as_secs()))
-}
-
-/// A folder that only its owner enters and that goes with this value, whatever happens.
-struct Sandbox(PathBuf);
-
-impl Sandbox {
-    fn make(scratch: &Path) -> Result<Self, Error> {
-        let path = scratch.join(format!("buttress-drill-{:016x}", buttress_core::unique_number()));
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).map_err(|error| Error::file("make", &path, error))?;
-        Ok(Self(path))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Sandbox {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            let path = self.0.display();
-            tracing::warn!(%path, %error, "what a drill restored could not be removed");
-        }
-    }
 }
 
 impl SnapshotInfo {

@@ -71,6 +71,7 @@ pub mod mirror;
 mod program;
 mod repository;
 mod retention;
+mod sandbox;
 mod schedule;
 pub mod source;
 pub mod store;

@@ -268,10 +268,15 @@ async fn a_repository_whose_making_was_killed_can_be_made_again() {
 async fn what_a_store_loses_or_makes_in_secret_is_made_good_by_the_next_backup() {
     let mut past = Past::new().await;
     let (mut lost, mut falsely_failed) = (0, 0);
-    for seed in 0..16 {
+    // Which calls fail depends on how two threads come by: as many runs as bring some of each.
+    for seed in 0.. {
+        if lost >= 3 && falsely_failed >= 3 {
+            break;
+        }
+        assert!(seed < 200, "{lost} {falsely_failed}");
         let store = past.store.copy();
         let plan = if seed % 2 == 0 {
-            Faults { seed, lost: 0.06, ..Faults::default() }
+            Faults { seed, lost: 0.15, ..Faults::default() }
         } else {
             Faults { seed, fails_after: 0.08, ..Faults::default() }
         };
@@ -289,7 +294,6 @@ async fn what_a_store_loses_or_makes_in_secret_is_made_good_by_the_next_backup()
         look(&past, seed, &store).await;
         past.done.pop();
     }
-    assert!(lost > 0 && falsely_failed > 0, "{lost} {falsely_failed}");
 }
 
 async fn look(past: &Past, seed: u64, store: &Memory) {

@@ -40,7 +40,7 @@ const STANDARD: u64 = 1000;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of the area documents")]
 pub(crate) struct Options {
-    /// Documents, as `DIR/FORMAT/*`; for the area memory any folder [default: the samples of docproc].
+    /// Documents, as `DIR/FORMAT/*`; for the areas memory and backup any folder [default: the samples of docproc].
     #[arg(long, value_name = "DIR")]
     pub(crate) corpus: Option<PathBuf>,
     /// Which files are standard: tab-separated, name without extension first, a column `class` [default:

@@ -3,6 +3,7 @@
 mod agenda;
 mod archive;
 mod memory;
+mod repository;
 mod status;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use agenda::{Agenda, Failing, Next, Past, Task};
 pub use agenda::{Lane, Phase};
 pub use archive::{Archive, BackedUp, Checked, Part, Removed, Replicated, Restored};
 use memory::Memory;
+pub use repository::RepositoryArchive;
 use status::is_late;
 pub use status::{FailingTask, JobStatus, Status};
 

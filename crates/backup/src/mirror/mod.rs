@@ -45,7 +45,7 @@ use crate::{Error, Id};
 /// | field | default | |
 /// |---|---|---|
 /// | `concurrency` | 4 | objects in flight; each is held in memory, 16 to 128 MiB for a pack |
-/// | `delete` | `false` | whether what the primary no longer has is removed from replicas |
+/// | `delete` | `false` | whether what the primary no longer has is removed from replicas; only for stores whose listings show at once what was written, as those of folders and of S3 do |
 /// | `most_deleted` | 50 | the largest part of a replica's packs, in percent, that one run may remove |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,7 +53,7 @@ use crate::{Error, Id};
 pub struct MirrorConfig {
     /// How many objects are in flight.
     pub concurrency: usize,
-    /// Whether what the primary no longer has is removed from replicas.
+    /// Whether what the primary no longer has is removed from replicas. An index that a late listing does not show would stay behind its packs.
     pub delete: bool,
     /// The largest part of a replica's packs, in percent, that one run may remove.
     pub most_deleted: u8,

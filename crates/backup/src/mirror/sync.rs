@@ -72,7 +72,7 @@ impl Mirror {
         report.in_step = (wanted.len() - missing.len()) as u64;
         for kind in COPIED {
             let of_kind = missing.iter().copied().filter(|object| object.kind() == kind);
-            match self.copy_all(replica, of_kind, report, failures).await? {
+            match self.copy_all(replica, &there, of_kind, report, failures).await? {
                 Round::InStep => {}
                 held_back => return Ok(held_back),
             }
@@ -99,6 +99,7 @@ impl Mirror {
             return Ok(());
         }
         if !there.contains_key(&Object::CONFIG)
+            || replica.suspects().contains(&Object::CONFIG)
             || read_whole(&self.primary, Object::CONFIG).await?
                 == read_whole(&replica.store, Object::CONFIG).await?
         {
@@ -116,12 +117,16 @@ impl Mirror {
     async fn copy_all(
         &self,
         replica: &Arc<Replica>,
+        there: &Listing,
         objects: impl Iterator<Item = Object>,
         report: &mut ReplicaReport,
         failures: &mut Vec<Failure>,
     ) -> Result<Round, Error> {
         let (mut vanished, mut failed) = (Vec::new(), 0);
-        let copy_one = |object| copy(self.primary.clone(), Arc::clone(replica), object);
+        let copy_one = |object| {
+            let put = if there.contains_key(&object) { Existing::Replaced } else { Existing::Kept };
+            copy(self.primary.clone(), Arc::clone(replica), object, put)
+        };
         each(objects, self.config.concurrency, &self.ctx, copy_one, |object, copied| {
             match copied {
                 Ok(bytes) => {
@@ -247,12 +252,20 @@ async fn is_damaged(store: &DynStore, object: Object) -> Result<bool, Error> {
     Ok(true)
 }
 
-async fn copy(from: DynStore, to: Arc<Replica>, object: Object) -> Result<u64, Error> {
+/// Copies an object. What a listing did not show may be there all the same, and is not put at risk by writing over it; what is there in part,
+/// or may be, is replaced.
+async fn copy(from: DynStore, to: Arc<Replica>, object: Object, existing: Existing) -> Result<u64, Error> {
     let bytes = read_whole(&from, object).await?;
     let length = bytes.len() as u64;
+    let suspected = to.suspects().contains(&object);
+    if suspected && read_whole(&to.store, object).await.is_ok_and(|there| there == bytes) {
+        to.suspects().remove(&object);
+        return Ok(0);
+    }
+    let existing = if suspected { Existing::Replaced } else { existing };
     // Until the store has said that it is there, it may be there in part.
     to.suspect(object);
-    to.store.put(object, bytes, Existing::Replaced).await?;
+    to.store.put(object, bytes, existing).await?;
     to.suspects().remove(&object);
     Ok(length)
 }

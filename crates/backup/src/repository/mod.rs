@@ -38,6 +38,7 @@ use crate::Error;
 use crate::format::crypto::SealKey;
 use crate::store::{DynStore, Store};
 use objects::Objects;
+pub(crate) use people::hostname;
 
 /// An open repository. Cheap to clone.
 ///
@@ -82,6 +83,10 @@ impl Repository {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(crate) fn store(&self) -> &DynStore {
+        &self.store
     }
 
     /// Where it is, for people.

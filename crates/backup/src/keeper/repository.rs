@@ -1,0 +1,232 @@
+//! The archive of a service: a repository, what goes into it, and what follows it.
+
+use std::path::{Path, PathBuf};
+
+use buttress_core::{Ctx, chain};
+
+use super::{Archive, BackedUp, Checked, Part, Removed, Replicated, Restored};
+use crate::config::{BackupConfig, JobConfig};
+use crate::mirror::{Mirror, MirrorConfig};
+use crate::retention::SnapshotInfo;
+use crate::sandbox::Sandbox;
+use crate::source::{DynSource, Record, Source};
+use crate::store::{DynStore, Store};
+use crate::verify::{DynVerifier, Verifier};
+use crate::{BackupJob, CheckDepth, Error, Failure, Id, Repository, RestoreJob, Snapshot};
+
+/// A repository with its sources, their verifiers, and replicas: what a [`Keeper`](super::Keeper) of a service keeps.
+///
+/// ```no_run
+/// use buttress_backup::keeper::{Keeper, RepositoryArchive};
+/// use buttress_backup::source::{Folders, FoldersConfig};
+/// use buttress_backup::store::{DynStore, Folder};
+/// use buttress_backup::{BackupConfig, JobConfig, Repository};
+/// use buttress_core::Ctx;
+///
+/// # async fn f() -> Result<(), buttress_backup::Error> {
+/// let ctx = Ctx::default();
+/// let mut config = BackupConfig::default();
+/// config.jobs = vec![JobConfig::new("main")];
+///
+/// let mut blobs = FoldersConfig::default();
+/// blobs.name = "blobs".into();
+/// blobs.paths = vec!["/srv/blobs".into()];
+///
+/// let store = DynStore::new(Folder::new("/mnt/backups/shop"));
+/// let repository = Repository::open(store, &"correct horse".into(), &ctx).await?;
+/// let archive = RepositoryArchive::new(repository, &config, &ctx)
+///     .source(Folders::new(blobs, &ctx)?)
+///     .replica(DynStore::new(Folder::new("/mnt/elsewhere/shop")))?;
+/// Keeper::new(config, archive, &ctx)?.start();
+/// # Ok(())
+/// # }
+/// ```
+pub struct RepositoryArchive {
+    repository: Repository,
+    host: String,
+    scratch: PathBuf,
+    sources: Vec<Proved>,
+    replicas: Vec<(String, Mirror)>,
+    ctx: Ctx,
+}
+
+/// A source, and what judges its copies.
+struct Proved {
+    source: DynSource,
+    verifier: Option<MakeVerifier>,
+}
+
+type MakeVerifier = Box<dyn Fn(Record) -> Result<DynVerifier, Error> + Send + Sync>;
+
+impl RepositoryArchive {
+    /// This repository, with nothing to go into it yet.
+    #[must_use]
+    pub fn new(repository: Repository, config: &BackupConfig, ctx: &Ctx) -> Self {
+        let host =
+            if config.hostname.is_empty() { crate::repository::hostname() } else { config.hostname.clone() };
+        let (sources, replicas) = (Vec::new(), Vec::new());
+        Self { repository, host, scratch: config.scratch.clone(), sources, replicas, ctx: ctx.clone() }
+    }
+
+    /// Adds a source. A drill restores it, and asks no more of it than that there is something.
+    #[must_use]
+    pub fn source(mut self, source: impl Source) -> Self {
+        self.sources.push(Proved { source: DynSource::new(source), verifier: None });
+        self
+    }
+
+    /// Adds a source with what judges its copies in a drill: made from what was recorded when the copy was taken.
+    #[must_use]
+    pub fn proved<V: Verifier>(
+        mut self,
+        source: impl Source,
+        verifier: impl Fn(Record) -> Result<V, Error> + Send + Sync + 'static,
+    ) -> Self {
+        let verifier: MakeVerifier = Box::new(move |record| verifier(record).map(DynVerifier::new));
+        self.sources.push(Proved { source: DynSource::new(source), verifier: Some(verifier) });
+        self
+    }
+
+    /// Adds a replica, which is brought up to date and from which nothing is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`].
+    pub fn replica(mut self, store: DynStore) -> Result<Self, Error> {
+        let place = store.place();
+        let primary = self.repository.store().clone();
+        let mirror = Mirror::new(primary, vec![store], &MirrorConfig::default(), &self.ctx)?;
+        self.replicas.push((place, mirror));
+        Ok(self)
+    }
+
+    /// The sources of a job.
+    fn of_job<'a>(&'a self, job: &'a JobConfig) -> Result<Vec<&'a DynSource>, Error> {
+        let find = |name: &String| {
+            let found = self.sources.iter().find(|proved| proved.source.name() == name);
+            found.map(|proved| &proved.source).ok_or_else(|| Error::Source {
+                of: format!("job {}", job.name),
+                problem: format!("there is no source `{name}`; there are: {}", self.names().join(", ")),
+                source: None,
+            })
+        };
+        if job.sources.is_empty() {
+            return Ok(self.sources.iter().map(|proved| &proved.source).collect());
+        }
+        job.sources.iter().map(find).collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.sources.iter().map(|proved| proved.source.name()).collect()
+    }
+
+    async fn snapshot(&self, id: Id) -> Result<Snapshot, Error> {
+        self.repository.snapshot(&id.to_string()).await
+    }
+}
+
+impl std::fmt::Debug for RepositoryArchive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RepositoryArchive")
+            .field("repository", &self.repository)
+            .field("sources", &self.names())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Archive for RepositoryArchive {
+    fn host(&self) -> &str {
+        &self.host
+    }
+
+    fn replicas(&self) -> Vec<String> {
+        self.replicas.iter().map(|(place, _)| place.clone()).collect()
+    }
+
+    async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, Error> {
+        Ok(self.repository.snapshots().await?.iter().map(SnapshotInfo::from).collect())
+    }
+
+    async fn back_up(&self, job: &JobConfig, tags: &[String], full: bool) -> Result<BackedUp, Error> {
+        let scratch = Sandbox::make(&self.scratch, "backup")?;
+        let mut collected = Vec::new();
+        let mut backup = BackupJob::new().hostname(&self.host);
+        for source in self.of_job(job)? {
+            let own = scratch.path().join(source.name());
+            tokio::fs::create_dir(&own).await.map_err(|error| Error::file("make", &own, error))?;
+            let copy = source.collect(&own).await?;
+            backup = copy.add_to(backup, source.name(), &own).await?;
+            collected.push(copy);
+        }
+        backup = tags.iter().fold(backup, BackupJob::tag);
+        let report = self.repository.backup(if full { backup.reread() } else { backup }).await?;
+        for copy in collected {
+            // One that did not hold still is no snapshot, though it looks like one.
+            if let Err(error) = copy.release().await {
+                self.repository.forget(&[report.id]).await?;
+                return Err(error);
+            }
+        }
+        let _ = tokio::task::spawn_blocking(move || drop(scratch)).await;
+        let (read, added) = (report.summary.total_bytes_processed, report.summary.data_added_packed);
+        Ok(BackedUp { id: report.id, read, added })
+    }
+
+    async fn remove(&self, snapshots: &[Id]) -> Result<Removed, Error> {
+        self.repository.forget(snapshots).await?;
+        let report = self.repository.prune().await?;
+        let freed = report.bytes_before.saturating_sub(report.bytes_after);
+        Ok(Removed { freed, left: report.bytes_after })
+    }
+
+    async fn check(&self, part: Option<Part>) -> Result<Checked, Error> {
+        let part = part.map(|Part { number: part, of }| CheckDepth::Part { part, of });
+        let report = self.repository.check(part.unwrap_or(CheckDepth::Structure)).await?;
+        Ok(Checked { read: report.bytes_read })
+    }
+
+    async fn restore(&self, snapshot: Id, into: &Path) -> Result<Restored, Error> {
+        let snapshot = self.snapshot(snapshot).await?;
+        let report = self.repository.restore(&snapshot, RestoreJob::new(into)).await?;
+        Ok(Restored { files: report.files, bytes: report.bytes })
+    }
+
+    async fn verify(&self, snapshot: &SnapshotInfo, restored: &Path) -> Result<Vec<Failure>, Error> {
+        let mut failures = Vec::new();
+        for Proved { source, verifier } in &self.sources {
+            let name = source.name();
+            // What another job backs up is not in this snapshot, nor is what was added since.
+            let of_source = format!("/{name}/");
+            if !snapshot.paths.iter().any(|path| path.starts_with(&of_source)) {
+                continue;
+            }
+            let record = match Record::read(restored, name).await {
+                Ok(record) => record,
+                Err(error) => {
+                    failures.push(Failure { of: name.to_owned(), problem: chain(&error) });
+                    continue;
+                }
+            };
+            let Some(make) = verifier else { continue };
+            let verdict = make(record)?.verify(restored).await?;
+            if verdict.checks.is_empty() {
+                let problem = "its verifier has looked at nothing".to_owned();
+                failures.push(Failure { of: name.to_owned(), problem });
+            }
+            failures.extend(verdict.failures().map(|check| Failure {
+                of: format!("{name}: {}", check.what),
+                problem: format!("{} was expected, {} was found", check.expected, check.found),
+            }));
+        }
+        Ok(failures)
+    }
+
+    async fn replicate(&self, replica: usize) -> Result<Replicated, Error> {
+        let Some((_, mirror)) = self.replicas.get(replica) else { return Ok(Replicated::default()) };
+        let report = mirror.sync().await?;
+        Ok(report.replicas.iter().fold(Replicated::default(), |sum, one| Replicated {
+            objects: sum.objects + one.copied,
+            bytes: sum.bytes + one.copied_bytes,
+        }))
+    }
+}
