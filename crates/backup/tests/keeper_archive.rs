@@ -72,15 +72,15 @@ impl Service {
         bench.folder.path().clone_into(&mut config.scratch);
 
         let mut blobs = FoldersConfig::default();
-        blobs.name = "blobs".to_owned();
+        blobs.name = "blobs".into();
         blobs.paths = vec![bench.files()];
         let mut jobs = SqliteConfig::default();
-        jobs.name = "jobs".to_owned();
+        jobs.name = "jobs".into();
         jobs.path = bench.target("jobs.db");
         let of_drill = ctx.clone();
         let judge = move |record| {
             let mut config = verify::SqliteConfig::default();
-            config.name = "jobs".to_owned();
+            config.name = "jobs".into();
             config.path = "jobs/jobs.db".into();
             config.queries = vec![verify::Query::new("SELECT count(*) FROM jobs").at_least(1.0)];
             Ok(verify::Sqlite::new(config, &of_drill)?.against(record))

@@ -55,7 +55,7 @@ pub(crate) struct Options {
     seed: u64,
     /// How often each engine reads each document; medians count.
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    pub(crate) runs: u32,
     /// Seconds for one engine on one format, all runs together.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     budget: u64,
