@@ -129,8 +129,11 @@ impl Hooks {
     ///
     /// # Errors
     ///
-    /// [`Error::Source`] or [`Error::Timeout`] of what came before; what came after has been done then.
+    /// [`Error::Source`] or [`Error::Timeout`] of what came before; what came after has been done then. [`Error::Stopped`] after a shutdown.
     pub async fn hold(&self) -> Result<Hold, Error> {
+        if self.ctx.shutdown.is_stopping() {
+            return Err(Error::Stopped);
+        }
         let after = {
             let hooks = self.clone();
             async move { hooks.done("let go", (hooks.after)()).await }
