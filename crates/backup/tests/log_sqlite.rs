@@ -176,9 +176,9 @@ impl Writer {
                 let begun = SystemTime::now();
                 let number = transfer(&mut connection, &random);
                 told.lock().unwrap().push((number, begun, SystemTime::now()));
-                if number % 5 == 0 {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
+                // While somebody reads, the log of the database is not begun anew, and each copy reads through all of it: without a pause
+                // it would grow faster than it is copied.
+                std::thread::sleep(Duration::from_millis(3));
             }
         });
         Self { stop, done, thread: Some(thread) }
