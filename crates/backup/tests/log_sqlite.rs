@@ -178,7 +178,7 @@ impl Writer {
                 told.lock().unwrap().push((number, begun, SystemTime::now()));
                 // While somebody reads, the log of the database is not begun anew, and each copy reads through all of it: without a pause
                 // it would grow faster than it is copied.
-                std::thread::sleep(Duration::from_millis(3));
+                std::thread::sleep(Duration::from_millis(20));
             }
         });
         Self { stop, done, thread: Some(thread) }
