@@ -16,7 +16,7 @@ use crate::{fuzz, tidy};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long each fuzz target runs; 0 leaves fuzzing out.
-    #[arg(long, default_value_t = 20, value_name = "N")]
+    #[arg(long, default_value_t = 10, value_name = "N")]
     fuzz_seconds: u64,
 }
 

@@ -37,13 +37,10 @@ impl PackBuilder {
         content: &[u8],
         uncompressed_length: Option<u32>,
     ) -> Result<(), Error> {
-        let too_large = |_| Error::Internal { problem: "a pack has outgrown 4 GiB".to_owned() };
         self.reserve();
-        let offset = u32::try_from(self.bytes.len()).map_err(too_large)?;
+        let begin = self.bytes.len();
         key.seal_onto(content, &mut self.bytes)?;
-        let end = u32::try_from(self.bytes.len()).map_err(too_large)?;
-        self.blobs.push(IndexedBlob { id, kind, offset, length: end - offset, uncompressed_length });
-        Ok(())
+        self.note(begin, kind, id, uncompressed_length)
     }
 
     /// Adds a blob that is sealed already.
@@ -54,12 +51,24 @@ impl PackBuilder {
         sealed: &[u8],
         uncompressed_length: Option<u32>,
     ) -> Result<(), Error> {
-        let too_large = |_| Error::Internal { problem: "a pack has outgrown 4 GiB".to_owned() };
-        let offset = u32::try_from(self.bytes.len()).map_err(too_large)?;
-        let length = u32::try_from(sealed.len()).map_err(too_large)?;
         self.reserve();
+        let begin = self.bytes.len();
         self.bytes.extend_from_slice(sealed);
-        self.blobs.push(IndexedBlob { id, kind, offset, length, uncompressed_length });
+        self.note(begin, kind, id, uncompressed_length)
+    }
+
+    /// Lists what lies from `begin` to the end.
+    fn note(
+        &mut self,
+        begin: usize,
+        kind: BlobKind,
+        id: Id,
+        uncompressed_length: Option<u32>,
+    ) -> Result<(), Error> {
+        let too_large = |_| Error::Internal { problem: "a pack has outgrown 4 GiB".to_owned() };
+        let offset = u32::try_from(begin).map_err(too_large)?;
+        let end = u32::try_from(self.bytes.len()).map_err(too_large)?;
+        self.blobs.push(IndexedBlob { id, kind, offset, length: end - offset, uncompressed_length });
         Ok(())
     }
 

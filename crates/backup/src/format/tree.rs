@@ -172,6 +172,32 @@ const SETGID: (u32, u32) = (1 << 22, 0o2000);
 const STICKY: (u32, u32) = (1 << 20, 0o1000);
 
 impl Node {
+    /// An entry of which nothing else is known.
+    pub(crate) fn bare(name: Name, kind: NodeKind, permissions: u32) -> Self {
+        Self {
+            name,
+            kind,
+            mode: Self::mode_of(kind, permissions),
+            mtime: never(),
+            atime: never(),
+            ctime: never(),
+            uid: 0,
+            gid: 0,
+            user: String::new(),
+            group: String::new(),
+            inode: 0,
+            device_id: 0,
+            size: 0,
+            links: 0,
+            linktarget: String::new(),
+            linktarget_raw: None,
+            extended_attributes: Vec::new(),
+            device: 0,
+            content: None,
+            subtree: None,
+        }
+    }
+
     /// The permissions as `chmod` takes them: nine bits, set-user, set-group, sticky.
     #[must_use]
     pub fn permissions(&self) -> u32 {

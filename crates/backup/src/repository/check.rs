@@ -3,14 +3,14 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::blobs::{Opener, Trees};
 use super::index::{Index, Location, PackSizes, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
-use super::{Progress, Repository, browse};
+use super::{Progress, Repository, browse, threads};
 use crate::error::Failure;
 use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
 use crate::format::snapshot::Snapshot;
@@ -262,38 +262,29 @@ impl<'a> Check<'a> {
         progress: &Progress,
     ) -> Result<(), Error> {
         let (objects, lock) = (self.objects, &self.lock);
-        let (next, read, bytes) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let failures = Mutex::new(Vec::new());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|scope| {
-            let work = || -> Result<(), Error> {
-                let mut opener = Opener::new(objects, index)?;
-                while let Some((id, (number, about))) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    lock.keep()?;
-                    let object = Object::new(ObjectKind::Pack, **id);
-                    match read_pack(objects, &mut opener, object, *number, about) {
-                        Ok(length) => {
-                            bytes.fetch_add(length, Ordering::Relaxed);
-                            progress.done_bytes(length);
-                            progress.done_file();
-                        }
-                        Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
-                            let failure = Failure::new(object.path(), &error);
-                            failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
-                        }
-                        Err(error) => return Err(error),
+        let (read, bytes, failures) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
+        threads::share(
+            packs,
+            || Opener::new(objects, index),
+            |opener, (id, (number, about))| {
+                lock.keep()?;
+                let object = Object::new(ObjectKind::Pack, **id);
+                match read_pack(objects, opener, object, *number, about) {
+                    Ok(length) => {
+                        bytes.fetch_add(length, Ordering::Relaxed);
+                        progress.done_bytes(length);
+                        progress.done_file();
                     }
-                    read.fetch_add(1, Ordering::Relaxed);
+                    Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                        let failure = Failure::new(object.path(), &error);
+                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+                    }
+                    Err(error) => return Err(error),
                 }
+                read.fetch_add(1, Ordering::Relaxed);
                 Ok(())
-            };
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let panicked = || Error::Internal { problem: "a thread that checks packs panicked".to_owned() };
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|_| Err(panicked())))
-                .fold(Ok(()), Result::and)
-        })?;
+            },
+        )?;
         self.report.packs_read = read.into_inner();
         self.report.bytes_read = bytes.into_inner();
         self.failures.extend(failures.into_inner().unwrap_or_else(PoisonError::into_inner));

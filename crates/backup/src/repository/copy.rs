@@ -1,7 +1,6 @@
 //! Taking snapshots to another repository, which has another key.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::backup::packer::{Packer, Uploads};
@@ -10,7 +9,7 @@ use super::blobs::{Opener, Trees, reads};
 use super::index::{Index, Location, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
-use super::{Progress, Repository, browse};
+use super::{Progress, Repository, browse, threads};
 use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
@@ -246,35 +245,21 @@ impl Copy<'_> {
     fn batch(&mut self, blobs: &[Missing], of: &str) -> Result<Vec<Failure>, Error> {
         let reads = reads(blobs, |(location, ..)| *location);
         let uploads = Uploads::new(self.to);
-        let next = AtomicUsize::new(0);
         let failures = Mutex::new(Vec::new());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let packers = std::thread::scope(|scope| {
-            let work = || -> Result<_, Error> {
-                let mut opener = Opener::new(self.from, self.from_index)?;
-                let mut packers = (Packer::new(BlobKind::Data)?, Packer::new(BlobKind::Tree)?);
-                while let Some(blobs) = reads.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    self.keep()?;
-                    let lost = self.read(&mut opener, blobs, &mut packers, &uploads)?;
-                    let lost = lost.iter().map(|error| Failure::new(of, error));
-                    failures.lock().unwrap_or_else(PoisonError::into_inner).extend(lost);
-                }
-                Ok(packers)
-            };
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let panicked = || Error::Internal { problem: "a thread that copies panicked".to_owned() };
-            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<_, Error>>| {
-                worker.join().unwrap_or_else(|_| Err(panicked()))
-            };
-            workers.into_iter().map(join).collect::<Result<Vec<_>, Error>>()
+        let begin = || {
+            let opener = Opener::new(self.from, self.from_index)?;
+            Ok((opener, (Packer::new(BlobKind::Data)?, Packer::new(BlobKind::Tree)?)))
+        };
+        let done = threads::share(&reads, begin, |(opener, packers), blobs| {
+            self.keep()?;
+            let lost = self.read(opener, blobs, packers, &uploads)?;
+            let lost = lost.iter().map(|error| Failure::new(of, error));
+            failures.lock().unwrap_or_else(PoisonError::into_inner).extend(lost);
+            Ok(())
         })?;
-        let (data, trees): (Vec<_>, Vec<_>) = packers.into_iter().unzip();
-        for packers in [data, trees] {
-            let mut packers = packers.into_iter();
-            if let Some(first) = packers.next() {
-                first.finish(packers, &uploads)?;
-            }
-        }
+        let (data, trees): (Vec<_>, Vec<_>) = done.into_iter().map(|(_, packers)| packers).unzip();
+        Packer::finish(data, &uploads)?;
+        Packer::finish(trees, &uploads)?;
         self.report.bytes_packed += uploads.finish()?;
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.report.blobs += blobs.len() as u64;

@@ -16,6 +16,7 @@ mod read;
 mod repair;
 mod restore;
 mod stats;
+mod threads;
 
 use std::sync::Arc;
 
@@ -110,11 +111,5 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|gone| {
-        Err(if gone.is_panic() {
-            Error::Internal { problem: "a thread of the repository panicked".to_owned() }
-        } else {
-            Error::Stopped
-        })
-    })
+    done.unwrap_or_else(|gone| Err(if gone.is_panic() { threads::panicked() } else { Error::Stopped }))
 }

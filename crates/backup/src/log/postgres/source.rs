@@ -210,7 +210,7 @@ impl LogSource for PostgresWal {
             }
             Found::Gap(problem) => Err(self.fail(problem)),
             Found::Nothing => match self.receiver.trouble() {
-                Some(trouble) => Err(self.fail(format!("pg_receivewal ended: {trouble}"))),
+                Some(trouble) => Err(self.fail(ended(&trouble))),
                 None => Ok(Next::Unknown),
             },
         }
@@ -322,6 +322,17 @@ fn other_cluster(log: u64, server: u64) -> String {
     format!(
         "the log is of the cluster {log} and the server is another, {server}; ship it to a log of another name"
     )
+}
+
+fn ended(trouble: &str) -> String {
+    // The server's own words; one that speaks another language is told about without the remedy.
+    let remedy = if trouble.contains("has already been removed") {
+        "; the server no longer has what comes next, so no recovery can cross this: make a base backup, drop the slot, and ship to \
+         a log of another name with another folder"
+    } else {
+        ""
+    };
+    format!("pg_receivewal ended: {trouble}{remedy}")
 }
 
 fn missing(wanted: &str, later: &WalFile) -> String {

@@ -27,7 +27,6 @@ const BUFFER: usize = 2 * MOST;
 pub(super) struct Reader {
     buffer: Vec<u8>,
     seed: u64,
-    people: People,
 }
 
 impl Reader {
@@ -35,7 +34,7 @@ impl Reader {
     pub(super) fn new(shared: &Shared<'_>) -> Self {
         let secret = Id::of(&[b"chunks".as_slice(), &shared.objects.key.encrypt].concat());
         let seed = u64::from_le_bytes(secret.as_bytes().first_chunk().copied().unwrap_or_default());
-        Self { buffer: Vec::new(), seed, people: People::of_this_host() }
+        Self { buffer: Vec::new(), seed }
     }
 
     /// Stores the content of the file at `path` and puts it down in `node`, which is what was seen there before. Whether
@@ -66,7 +65,7 @@ impl Reader {
         path: &Path,
         node: &mut Node,
     ) -> Result<(), Failed> {
-        let (mut file, about) = self.open(path, node)?;
+        let (mut file, about) = open_described(path, node, &shared.people)?;
         let mut content = Vec::new();
         let mut size = 0;
         let mut begin = 0;
@@ -109,22 +108,20 @@ const TICK: SignedDuration = SignedDuration::from_millis(20);
 /// How often a file may be replaced by another one between a look at it and its opening.
 const LOOKS: usize = 20;
 
-impl Reader {
-    /// Opens what `node` describes. Where a program has put a new file in its place meanwhile, that one, and `node` becomes its.
-    fn open(&self, path: &Path, node: &mut Node) -> io::Result<(File, Metadata)> {
-        for _ in 0..LOOKS {
-            let file = open(path)?;
-            let about = file.metadata()?;
-            if about.is_file() && (about.dev(), about.ino()) == (node.device_id, node.inode) {
-                return Ok((file, about));
-            }
-            *node = look(path, node.name.clone(), &self.people)?;
-            if node.kind != NodeKind::File {
-                break;
-            }
+/// Opens what `node` describes. Where a program has put a new file in its place meanwhile, that one, and `node` becomes its.
+fn open_described(path: &Path, node: &mut Node, people: &People) -> io::Result<(File, Metadata)> {
+    for _ in 0..LOOKS {
+        let file = open(path)?;
+        let about = file.metadata()?;
+        if about.is_file() && (about.dev(), about.ino()) == (node.device_id, node.inode) {
+            return Ok((file, about));
         }
-        Err(io::Error::other("it was replaced by something else while it was read"))
+        *node = look(path, node.name.clone(), people)?;
+        if node.kind != NodeKind::File {
+            break;
+        }
     }
+    Err(io::Error::other("it was replaced by something else while it was read"))
 }
 
 fn cut(bytes: &[u8], seed: u64) -> usize {

@@ -13,11 +13,12 @@ use super::Shared;
 use super::file::{Reader, is_unchanged};
 use super::job::{Plan, Planned};
 use super::packer::Packer;
-use super::walk::{People, look};
+use super::walk::look;
 use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Name, Node, NodeKind, Tree};
 use crate::repository::blobs::Trees;
+use crate::repository::threads;
 use crate::{Error, Id};
 
 /// How many files wait to be read: so far the walk is ahead.
@@ -33,19 +34,17 @@ pub(super) fn store(
     plan: &Plan,
     parent: Option<&Snapshot>,
 ) -> Result<Id, Error> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (jobs, received) = sync_channel(AHEAD);
     let received = Mutex::new(received);
     let done = Done { packer: Mutex::new(Packer::new(BlobKind::Tree)?), root: OnceLock::new() };
     let failed = AtomicBool::new(false);
     let packers = std::thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..threads).map(|_| scope.spawn(|| work(shared, &done, &received, &failed))).collect();
-        let people = People::of_this_host();
+            (0..threads::count()).map(|_| scope.spawn(|| work(shared, &done, &received, &failed))).collect();
         let settled =
             parent.map(|parent| parent.summary.as_ref().map_or(parent.time, |summary| summary.backup_start));
         let settled = settled.unwrap_or(Timestamp::MIN);
-        let walk = Walk { shared, trees, jobs, people, settled, done: &done, failed: &failed };
+        let walk = Walk { shared, trees, jobs, settled, done: &done, failed: &failed };
         let root = Folder::new(None, None, parent.map(|parent| parent.tree));
         let done = &done;
         // With the walk goes this end of the queue; without it, the readers end when it is empty.
@@ -55,30 +54,15 @@ pub(super) fn store(
         let walker = walker.map_err(|error| Error::Internal {
             problem: format!("there is no room for a thread: {error}"),
         })?;
-        let panicked = || Error::Internal { problem: "the walk through the folders panicked".to_owned() };
-        let walked = walker.join().unwrap_or_else(|_| Err(panicked()));
-        let mut packers = Vec::new();
-        let mut first_error = None;
-        for worker in workers {
-            match worker.join() {
-                Ok(Ok(packer)) => packers.push(packer),
-                Ok(Err(error)) => first_error = first_error.or(Some(error)),
-                Err(_) => {
-                    let problem = "a thread that reads files panicked".to_owned();
-                    first_error = Some(Error::Internal { problem });
-                }
-            }
-        }
-        // What a thread failed with is why the walk stopped.
-        first_error.map_or(walked, Err)?;
-        Ok(packers)
+        let walked = threads::join(walker);
+        let ended: Vec<_> = workers.into_iter().map(threads::join).collect();
+        // What a reader failed with is why the walk stopped.
+        let packers = ended.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        walked.map(|()| packers)
     })?;
-    let mut packers = packers.into_iter();
-    if let Some(first) = packers.next() {
-        first.finish(packers, &shared.uploads)?;
-    }
+    Packer::finish(packers, &shared.uploads)?;
     let packer = done.packer.into_inner().unwrap_or_else(PoisonError::into_inner);
-    packer.finish(std::iter::empty(), &shared.uploads)?;
+    Packer::finish([packer], &shared.uploads)?;
     let unfinished = || Error::Internal { problem: "a folder was not finished".to_owned() };
     done.root.into_inner().ok_or_else(unfinished)
 }
@@ -194,7 +178,6 @@ struct Walk<'a, 't> {
     shared: &'a Shared<'a>,
     trees: &'a Trees<'t>,
     jobs: SyncSender<FileJob>,
-    people: People,
     /// When the snapshot before was begun.
     settled: Timestamp,
     done: &'a Done,
@@ -212,12 +195,13 @@ impl Walk<'_, '_> {
             let before = before.find(name);
             match planned {
                 Planned::OnDisk(on_disk) => {
-                    let node = look(on_disk, name.clone(), &self.people)
+                    let node = look(on_disk, name.clone(), &self.shared.people)
                         .map_err(|error| Error::file("read", on_disk, error))?;
                     self.entry(folder, number, node, on_disk, &path, before)?;
                 }
                 Planned::Above { like, holds } => {
-                    let node = like.as_ref().and_then(|like| look(like, name.clone(), &self.people).ok());
+                    let node =
+                        like.as_ref().and_then(|like| look(like, name.clone(), &self.shared.people).ok());
                     let node = node.unwrap_or_else(|| made_up(name.clone()));
                     let subtree = before.and_then(|before| before.subtree);
                     let inner = Folder::new(Some(node), Some((Arc::clone(folder), number)), subtree);
@@ -247,7 +231,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             let before = before.find(&name);
-            match look(&on_disk, name, &self.people) {
+            match look(&on_disk, name, &self.shared.people) {
                 Ok(node) => self.entry(folder, number, node, &on_disk, &path, before)?,
                 Err(error) => {
                     // What is gone since it was listed was deleted, and needs no backup.
@@ -328,28 +312,7 @@ impl Walk<'_, '_> {
 
 /// A folder that is nowhere on the disk.
 fn made_up(name: Name) -> Node {
-    Node {
-        name,
-        kind: NodeKind::Dir,
-        mode: Node::mode_of(NodeKind::Dir, 0o755),
-        mtime: Timestamp::UNIX_EPOCH,
-        atime: Timestamp::UNIX_EPOCH,
-        ctime: Timestamp::UNIX_EPOCH,
-        uid: 0,
-        gid: 0,
-        user: String::new(),
-        group: String::new(),
-        inode: 0,
-        device_id: 0,
-        size: 0,
-        links: 0,
-        linktarget: String::new(),
-        linktarget_raw: None,
-        extended_attributes: Vec::new(),
-        device: 0,
-        content: None,
-        subtree: None,
-    }
+    Node::bare(name, NodeKind::Dir, 0o755)
 }
 
 /// The names in a folder, in order.

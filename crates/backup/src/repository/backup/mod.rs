@@ -98,6 +98,7 @@ struct Shared<'a> {
     index: &'a Index,
     lock: &'a Lock,
     job: &'a BackupJob,
+    people: walk::People,
     /// Blobs of this run that some thread has taken on.
     new: Mutex<HashSet<(BlobKind, Id)>>,
     uploads: packer::Uploads,
@@ -169,6 +170,7 @@ fn run(objects: &Objects, job: &BackupJob) -> Result<BackupReport, Error> {
         index: &index,
         lock: &lock,
         job,
+        people: walk::People::of_this_host(),
         new: Mutex::default(),
         uploads: packer::Uploads::new(objects),
         failures: Mutex::default(),

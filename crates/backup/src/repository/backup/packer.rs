@@ -55,19 +55,17 @@ impl Packer {
         if self.pack.len() >= PACK_SIZE { self.send(uploads) } else { Ok(()) }
     }
 
-    /// Takes over what another has not sent yet, and sends what is left.
-    pub(crate) fn finish(
-        mut self,
-        others: impl Iterator<Item = Self>,
-        uploads: &Uploads,
-    ) -> Result<(), Error> {
-        for other in others {
-            self.pack.append(other.pack)?;
-            if self.pack.len() >= PACK_SIZE {
-                self.send(uploads)?;
+    /// Puts together what packers of one kind have not sent yet, and sends it.
+    pub(crate) fn finish(packers: impl IntoIterator<Item = Self>, uploads: &Uploads) -> Result<(), Error> {
+        let mut packers = packers.into_iter();
+        let Some(mut last) = packers.next() else { return Ok(()) };
+        for other in packers {
+            last.pack.append(other.pack)?;
+            if last.pack.len() >= PACK_SIZE {
+                last.send(uploads)?;
             }
         }
-        self.send(uploads)
+        last.send(uploads)
     }
 
     fn send(&mut self, uploads: &Uploads) -> Result<(), Error> {

@@ -44,9 +44,6 @@ pub(super) fn describe(name: Name, about: &Metadata, people: &People) -> Node {
     let is_device = matches!(kind, NodeKind::Dev | NodeKind::Chardev);
     let is_file = kind == NodeKind::File;
     Node {
-        name,
-        kind,
-        mode: Node::mode_of(kind, about.mode() & 0o7777),
         mtime,
         atime: mtime,
         ctime: time(about.ctime(), about.ctime_nsec()),
@@ -59,12 +56,8 @@ pub(super) fn describe(name: Name, about: &Metadata, people: &People) -> Node {
         size: if is_file { about.len() } else { 0 },
         // Of a folder they are the folders in it, which are told anyway.
         links: if kind == NodeKind::Dir { 0 } else { about.nlink() },
-        linktarget: String::new(),
-        linktarget_raw: None,
-        extended_attributes: Vec::new(),
         device: if is_device { about.rdev() } else { 0 },
-        content: None,
-        subtree: None,
+        ..Node::bare(name, kind, about.mode() & 0o7777)
     }
 }
 

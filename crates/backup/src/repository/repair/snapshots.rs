@@ -46,7 +46,7 @@ pub(super) fn repair(objects: &Objects, wanted: &[Id], forget: bool) -> Result<R
             }
         }
     }
-    repair.packer.finish(std::iter::empty(), &uploads)?;
+    Packer::finish([repair.packer], &uploads)?;
     uploads.finish()?;
     // Their trees are in the store now.
     for (damaged, new) in report.damaged.iter_mut().zip(new_versions) {

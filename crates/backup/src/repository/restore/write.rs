@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::{Piece, Plan, PlannedFile};
@@ -18,6 +18,7 @@ use crate::repository::blobs::{Opener, reads};
 use crate::repository::index::Index;
 use crate::repository::lock::Lock;
 use crate::repository::objects::Objects;
+use crate::repository::threads;
 
 /// Writes everything; what could not be, and why.
 pub(super) fn write(
@@ -107,26 +108,15 @@ impl Writer<'_> {
 
     /// Writes the content of files, with as many threads as there are processors.
     fn files_from_packs(&self, pieces: &[Piece]) -> Result<(), Error> {
-        let reads = reads(pieces, |piece| piece.location);
-        let next = AtomicUsize::new(0);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|scope| {
-            let work = || -> Result<(), Error> {
-                let mut opener = Opener::new(self.objects, self.index)?;
-                while let Some(pieces) = reads.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    self.lock.keep()?;
-                    self.read(&mut opener, pieces)?;
-                }
-                Ok(())
-            };
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let join = |worker: std::thread::ScopedJoinHandle<'_, Result<(), Error>>| {
-                let panicked =
-                    || Error::Internal { problem: "a thread that writes files panicked".to_owned() };
-                worker.join().unwrap_or_else(|_| Err(panicked()))
-            };
-            workers.into_iter().map(join).fold(Ok(()), Result::and)
-        })
+        threads::share(
+            &reads(pieces, |piece| piece.location),
+            || Opener::new(self.objects, self.index),
+            |opener, pieces| {
+                self.lock.keep()?;
+                self.read(opener, pieces)
+            },
+        )?;
+        Ok(())
     }
 
     /// Reads a part of a pack, and writes what is in it.
