@@ -4,20 +4,31 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use buttress_core::{Validate, Violations, units};
+use buttress_core::{Ctx, Validate, Violations, units};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+use crate::Error;
 use crate::retention::Retention;
 use crate::schedule::{Cron, LONGEST_JITTER, Schedule};
+use crate::source::SourceConfig;
+use crate::store::{DynStore, StoreConfig};
+use crate::verify::VerifierConfig;
 use crate::zone::Zone;
 
 /// Backups of a service: what, when, for how long, and how they are proved.
 ///
 /// | field | default | |
 /// |---|---|---|
+/// | `enabled` | `true` | whether a service makes backups, if `store` is named: not one that was started beside another to look at a restored state |
+/// | `store` | none | where the repository is: see [`StoreConfig`]. None: a service makes no backups, or opens the repository itself |
+/// | `replicas` | none | where else it is, kept in step and never removed from: each as `store`, with the same password |
 /// | `hostname` | empty | the host in snapshots; empty: the machine's. Set it where machines come and go under new names |
 /// | `password` | none | where the password of the repository is: see [`PasswordConfig`] |
-/// | `jobs` | none | what is backed up: see [`JobConfig`] |
+/// | `sources` | none | what there is to back up, beside what a service adds itself: see [`SourceConfig`] |
+/// | `jobs` | none | what is backed up, and when: see [`JobConfig`] |
+/// | `verifiers` | none | what a drill asks of what it restored, beside what sources have recorded of themselves: see [`VerifierConfig`] |
 /// | `time_zone` | `"UTC"` | on whose clocks the schedules are. Retention has its own |
 /// | `jitter` | `"5m"` | by so much each run is late at most, by always the same for one host and task |
 /// | `retry_first` | `"1m"` | how long after a failure it is tried again; then twice as long each time, up to 15 minutes |
@@ -34,16 +45,26 @@ use crate::zone::Zone;
 /// | `replicate` | `"0 */6 * * *"` | when the replicas are brought up to date, if there are any; none: never here |
 /// | `scratch` | the system's folder for such | where drills restore to, and sources put copies |
 /// | `memory` | none | a file that remembers across restarts what was checked and drilled when; without it they are done anew after each start |
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BackupConfig {
+    /// Whether a service makes backups.
+    pub enabled: bool,
+    /// Where the repository is.
+    pub store: Option<StoreConfig>,
+    /// Where else it is.
+    pub replicas: Vec<StoreConfig>,
     /// The host in snapshots; empty: the machine's.
     pub hostname: String,
     /// Where the password is.
     pub password: Option<PasswordConfig>,
-    /// What is backed up.
+    /// What there is to back up.
+    pub sources: Vec<SourceConfig>,
+    /// What is backed up, and when.
     pub jobs: Vec<JobConfig>,
+    /// What a drill asks of what it restored.
+    pub verifiers: Vec<VerifierConfig>,
     /// On whose clocks the schedules are.
     pub time_zone: Zone,
     /// By so much each run is late at most.
@@ -110,17 +131,77 @@ pub struct JobConfig {
 }
 
 /// Where the password of a repository is: never the password itself, which does not belong in a configuration.
+///
+/// `password = { file = "/etc/shop/backup-password" }` or `password = { variable = "BACKUP_PASSWORD" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PasswordConfig {
-    /// A file, of which line ends at its end do not count, as for restic's `--password-file`.
+    /// A file whose first line is the password.
     File(PathBuf),
     /// An environment variable.
     Variable(String),
 }
 
+impl PasswordConfig {
+    /// The password.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the file cannot be read or the variable is not set, or when nothing is in it.
+    pub fn read(&self) -> Result<SecretString, Error> {
+        let (said, text) = match self {
+            Self::File(path) => {
+                (path.display().to_string(), std::fs::read_to_string(path).map(Zeroizing::new))
+            }
+            Self::Variable(name) => {
+                (name.clone(), Ok(Zeroizing::new(std::env::var(name).unwrap_or_default())))
+            }
+        };
+        let line = text.as_ref().ok().and_then(|text| text.lines().next()).filter(|line| !line.is_empty());
+        if let Some(line) = line {
+            return Ok(SecretString::from(line));
+        }
+        let why = text.as_ref().err().map(|error| format!(" ({error})")).unwrap_or_default();
+        let remedy = format!(
+            "must hold the password of the repository in its first line, for nobody else to read{why}"
+        );
+        let mut wrong = Violations::new();
+        wrong.require(false, "password", said, remedy);
+        Err(Error::Config(wrong))
+    }
+}
+
 impl BackupConfig {
+    /// Whether a service is to make backups: it is `enabled`, and knows where to.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.enabled && self.store.is_some()
+    }
+
+    /// The store of the repository and its password, as [`Repository::init`](crate::Repository::init) and
+    /// [`Repository::open`](crate::Repository::open) want them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] without `store` or `password`; those of [`DynStore::open`] and [`PasswordConfig::read`].
+    pub async fn place(&self, ctx: &Ctx) -> Result<(DynStore, SecretString), Error> {
+        let (Some(store), Some(password)) = (&self.store, &self.password) else {
+            let mut wrong = Violations::new();
+            self.require_place(&mut wrong);
+            return Err(Error::Config(wrong));
+        };
+        Ok((DynStore::open(store, ctx).await?, password.read()?))
+    }
+
+    fn require_place(&self, wrong: &mut Violations) {
+        let remedy = "must say where the repository is: a folder, or s3://bucket/prefix";
+        wrong.require(self.store.is_some(), "store.url", "none", remedy);
+        let remedy =
+            "must say where the password of the repository is: { file = \"…\" } or { variable = \"…\" }";
+        wrong.require(self.password.is_some(), "password", "none", remedy);
+    }
+
     pub(crate) fn schedule(&self, cron: &Cron, task: &str) -> Schedule {
         let name = format!("{}\n{task}", self.hostname);
         Schedule::new(cron.clone(), self.time_zone.clone()).with_jitter(self.jitter, &name)
@@ -144,9 +225,14 @@ impl JobConfig {
 impl Default for BackupConfig {
     fn default() -> Self {
         Self {
+            enabled: true,
+            store: None,
+            replicas: Vec::new(),
             hostname: String::new(),
             password: None,
+            sources: Vec::new(),
             jobs: Vec::new(),
+            verifiers: Vec::new(),
             time_zone: Zone::UTC,
             jitter: Duration::from_mins(5),
             retry_first: Duration::from_mins(1),
@@ -204,6 +290,30 @@ impl Validate for BackupConfig {
             "must be 1 to 64 jobs; name what is to be backed up",
         );
         wrong.nest("retention", &self.retention);
+        if let Some(store) = &self.store {
+            wrong.nest("store", store);
+            self.require_place(&mut wrong);
+        }
+        for (number, replica) in self.replicas.iter().enumerate() {
+            wrong.nest(&format!("replicas.{number}"), replica);
+            let field = format!("replicas.{number}.url");
+            let other = self.store.as_ref().is_none_or(|store| store.url != replica.url);
+            wrong.require(other, &field, &replica.url, "is the repository itself; name another place");
+        }
+        let mut names = BTreeSet::new();
+        for (number, source) in self.sources.iter().enumerate() {
+            wrong.nest(&format!("sources.{number}"), source);
+            let field = format!("sources.{number}.name");
+            wrong.require(
+                names.insert(source.name()),
+                &field,
+                source.name(),
+                "is the name of another source too",
+            );
+        }
+        for (number, verifier) in self.verifiers.iter().enumerate() {
+            wrong.nest(&format!("verifiers.{number}"), verifier);
+        }
         let mut names = BTreeSet::new();
         for (number, job) in self.jobs.iter().enumerate() {
             wrong.nest(&format!("jobs.{number}"), job);

@@ -86,7 +86,7 @@ pub use format::any;
 pub use format::snapshot::{Snapshot, Summary};
 pub use format::tree::{ExtendedAttribute, Name, Node, NodeKind, Tree};
 pub use id::{Id, Object, ObjectKind};
-pub use keeper::Keeper;
+pub use keeper::{Keeper, Phase};
 pub use repository::{
     BackupJob, BackupReport, Change, Changed, CheckDepth, CheckReport, CopiedSnapshot, CopyReport,
     Difference, Entry, FoundEntry, KeyInfo, Progress, PruneReport, RepairIndexReport, RepairSnapshotsReport,

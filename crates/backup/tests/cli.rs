@@ -288,3 +288,73 @@ fn an_interrupt_leaves_no_lock() {
     place.good(&["run", "files"]);
     place.good(&["check", "--read-data"]);
 }
+
+#[test]
+fn a_configuration_is_kept_and_drilled() {
+    let place = Place::new();
+    fill(&place.at("files"));
+    let config = |verifiers: &str| {
+        let files = place.at("files");
+        let files = files.display();
+        let text = format!(
+            "password = {{ file = \"password\" }}\nscratch = \"scratch\"\njitter = \"0s\"\nmemory = \"memory.json\"\n\
+             [store]\nurl = \"repository\"\n[[replicas]]\nurl = \"replica\"\n[[jobs]]\nname = \"day\"\n\
+             [[sources]]\nkind = \"folders\"\nname = \"files\"\npaths = [\"{files}\"]\n{verifiers}"
+        );
+        fs::write(place.at("backup.toml"), text).expect("a file");
+    };
+    config("[[verifiers]]\nkind = \"command\"\nname = \"look\"\ncommand = [\"test\", \"-d\", \"files\"]\n");
+    let output = place.run(&["keep", "--once"]);
+    let told = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{told}");
+    for done in ["backup day: snapshot ", "replicate ", "drill: 1 snapshots restored and verified", "check: "]
+    {
+        assert!(told.contains(done), "{done}: {told}");
+    }
+    assert_eq!(place.good(&["--quiet", "keep", "--once"]), "", "nothing is due again");
+    let drilled = place.good(&["drill", "--quiet"]);
+    assert!(drilled.starts_with("SNAPSHOT ") && drilled.contains("  restored and verified\n"), "{drilled}");
+    assert_eq!(place.json(&["drill"])["restores"][0]["job"], "day");
+    assert_eq!(fs::read_dir(place.at("scratch")).expect("a folder").count(), 0);
+    // The replica is a repository like the other.
+    place.good(&["check", "--repo", "replica"]);
+
+    config(
+        "[[verifiers]]\nkind = \"command\"\nname = \"look\"\ncommand = [\"test\", \"-d\", \"elsewhere\"]\n",
+    );
+    let (code, told) = place.bad(&["drill", "--quiet"]);
+    assert!(code == 1 && told.contains("the drill failed"), "{code} {told}");
+    config("[[verifiers]]\nkind = \"files\"\nname = \"look\"\npath = \"fils\"\n");
+    let (code, told) = place.bad(&["drill"]);
+    assert!(
+        code == 3 && told.contains("verifiers.0.path = fils") && told.contains("there are: files"),
+        "{told}"
+    );
+    config("[[verifiers]]\nkind = \"magic\"\n");
+    let (code, told) = place.bad(&["keep", "--once"]);
+    assert!(code == 3 && told.contains("backup.toml") && told.contains("`command`"), "{told}");
+}
+
+#[test]
+fn what_was_at_a_time_is_restored() {
+    let place = Place::new();
+    for state in ["first", "second"] {
+        fs::write(place.at("files/state"), state).expect("a file");
+        place.good(&["run", "files", "--host", state]);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let times = place.json(&["snapshots"]);
+    let second = times[1]["time"].as_str().expect("a time");
+    let restored = |target: &str, words: &[&str]| {
+        place.good(&[&["restore", "--target", target], words].concat());
+        let files = place.at(target).join(place.at("files").strip_prefix("/").expect("a path"));
+        fs::read_to_string(files.join("state")).expect("a file")
+    };
+    assert_eq!(restored("a", &["--at", second]), "second");
+    let before: jiff::Timestamp = second.parse().expect("a time");
+    let before = (before - std::time::Duration::from_millis(1)).to_string();
+    assert_eq!(restored("b", &["--at", &before]), "first");
+    assert_eq!(restored("c", &["latest", "--host", "first"]), "first");
+    let (code, told) = place.bad(&["restore", "--target", "d", "--at", "2001-01-01T00:00:00Z"]);
+    assert!(code == 3 && told.contains("no such snapshot"), "{told}");
+}

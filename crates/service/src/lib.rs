@@ -64,6 +64,8 @@
 //! | `buttress_service_panics_total` | |
 //! | `buttress_service_connections` | `port` (`main`, `admin`) |
 
+#[cfg(feature = "backup")]
+mod backup;
 mod client_addr;
 mod component;
 mod config;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use buttress_access::policy::{PolicyConfig, RoleConfig, RuleConfig};
+use buttress_backup::{BackupConfig, JobConfig};
 use buttress_connect::Address;
 use buttress_connect::blobs::BlobsConfig;
 use buttress_core::{ByteSize, Validate, Violations};
@@ -42,6 +43,8 @@ pub struct DocprocConfig {
     pub limits: LimiterConfig,
     /// Who may use the service; off, whoever reaches it may do everything. `docproc init` makes what it needs.
     pub security: SecurityConfig,
+    /// Where the service's backups go; without `backup.store` it makes none. Its own data are the source `docproc`.
+    pub backup: BackupConfig,
     /// Where and how the service listens.
     pub service: ServiceConfig,
     /// Logs and metrics.
@@ -59,6 +62,11 @@ impl Default for DocprocConfig {
         let mut limits = address_limits();
         // The name of what is shared: another service may have limits on the same server.
         "docproc".clone_into(&mut limits.name);
+        let mut backup = BackupConfig::default();
+        backup.jobs = vec![JobConfig::default()];
+        // On the same disk what waits need not be copied.
+        backup.scratch.clone_from(&store.folder);
+        backup.memory = Some(store.folder.join("backup.json"));
         let security = SecurityConfig::of(store.folder.join("security"), "docproc", roles());
         Self {
             redis_url: None,
@@ -70,6 +78,7 @@ impl Default for DocprocConfig {
             remote: remote(),
             limits,
             security,
+            backup,
             service: ServiceConfig::default(),
             telemetry: TelemetryConfig::default(),
         }
@@ -125,6 +134,7 @@ impl Validate for DocprocConfig {
         wrong.nest("remote", &self.remote);
         wrong.nest("limits", &self.limits);
         wrong.nest("security", &self.security);
+        wrong.nest("backup", &self.backup);
         wrong.nest("service", &self.service);
         wrong.nest("telemetry", &self.telemetry);
         wrong.into_result()

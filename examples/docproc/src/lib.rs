@@ -7,7 +7,10 @@
 //! - [`serve`]: uploads over HTTP, kept before they are acknowledged; results by polling or server-sent events, full
 //!   text search, near duplicates, and a page for people.
 //! - [`fleet`]: documents submitted to a queue and read by workers on many hosts, each leaving one result.
+//!
+//! [`backup`] keeps what the service has, and proves that it comes back.
 
+pub mod backup;
 pub mod batch;
 pub mod config;
 pub mod fleet;

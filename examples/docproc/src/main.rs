@@ -1,6 +1,7 @@
 //! The command line of docproc.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A program for people, who read what it prints.
 
+mod backup_commands;
 mod init;
 mod queue_commands;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use backup_commands::{BackupCommand, backup};
 use buttress_config::Loader;
 use buttress_core::Ctx;
 use buttress_docpipeline::{Isolation, Pipeline, avoid_huge_pages, is_worker, serve_worker};
@@ -102,6 +104,11 @@ enum Command {
         json: bool,
         #[command(subcommand)]
         command: Option<QueueCommand>,
+    },
+    /// Makes, proves and restores backups of all that the service keeps.
+    Backup {
+        #[command(subcommand)]
+        command: BackupCommand,
     },
     /// Reads the documents at or below PATHS, keeps nothing, and prints the figures as JSON.
     Bench {
@@ -219,6 +226,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Queue { json, command } => runtime.block_on(queue(&config, command, json)),
+        Command::Backup { command } => runtime.block_on(backup(&config, command)),
         Command::Config => {
             print!("{}", loaded.print());
             Ok(ExitCode::SUCCESS)

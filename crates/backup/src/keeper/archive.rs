@@ -3,7 +3,9 @@
 use std::future::Future;
 use std::path::Path;
 
-use crate::config::JobConfig;
+use buttress_core::Violations;
+
+use crate::config::{BackupConfig, JobConfig};
 use crate::id::Id;
 use crate::retention::SnapshotInfo;
 use crate::{Error, Failure};
@@ -14,6 +16,16 @@ use crate::{Error, Failure};
 pub trait Archive: Send + Sync + 'static {
     /// The host in its snapshots.
     fn host(&self) -> &str;
+
+    /// Whether it has all that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// What it has not, and where it is named.
+    fn has(&self, config: &BackupConfig) -> Result<(), Violations> {
+        let _ = config;
+        Ok(())
+    }
 
     /// Its replicas, by names for people.
     fn replicas(&self) -> Vec<String>;

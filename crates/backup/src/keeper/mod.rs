@@ -92,14 +92,24 @@ struct Failed {
 /// What a task has done, in one line.
 type Done = Result<String, Error>;
 
+/// A task that was [run](Keeper::run).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ran {
+    /// Which, for people: `backup main`.
+    pub task: String,
+    /// What it has done, in one line, or why not.
+    pub result: Result<String, Error>,
+}
+
 impl<A: Archive> Keeper<A> {
     /// A keeper of this archive. It does nothing before [`start`](Self::start).
     ///
     /// # Errors
     ///
-    /// [`Error::Config`].
+    /// [`Error::Config`], also when a job names a source that the archive has not.
     pub fn new(config: BackupConfig, archive: A, ctx: &Ctx) -> Result<Self, Error> {
-        config.validate().map_err(Error::Config)?;
+        config.validate().and_then(|()| archive.has(&config)).map_err(Error::Config)?;
         let replicas = archive.replicas();
         let state = State {
             started: ctx.clock.wall(),
@@ -155,7 +165,8 @@ impl<A: Archive> Keeper<A> {
         let inner = &*self.0;
         let Some(one_at_a_time) = inner.lanes.get(&lane) else { return LOOK_EVERY };
         let _turn = one_at_a_time.lock().await;
-        inner.ask(ASK_EVERY).await;
+        // What comes of it is in the state.
+        let _ = inner.ask(ASK_EVERY).await;
         inner.watch();
         if !inner.state().answered {
             // What is due is not known.
@@ -163,13 +174,39 @@ impl<A: Archive> Keeper<A> {
         }
         let Some(task) = inner.due(lane) else { return inner.wait(lane) };
         // Another process may have done it since.
-        inner.ask(Duration::ZERO).await;
+        let _ = inner.ask(Duration::ZERO).await;
         if inner.due(lane) == Some(task) {
-            inner.perform(task).await;
-            inner.ask(Duration::ZERO).await;
+            let _ = inner.perform(task).await;
+            let _ = inner.ask(Duration::ZERO).await;
             inner.watch();
         }
         inner.wait(lane)
+    }
+
+    /// Does all tasks of a phase now, one after the other, whether they are due or not: for somebody who does not want to wait. How each went;
+    /// what a drill has shown is in [`status`](Self::status).
+    ///
+    /// # Errors
+    ///
+    /// When the store does not tell its snapshots.
+    pub async fn run(&self, phase: Phase) -> Result<Vec<Ran>, Error> {
+        let inner = &*self.0;
+        let mut all = Vec::new();
+        for task in inner.tasks(phase) {
+            let Some(one_at_a_time) = inner.lanes.get(&task.lane()) else { continue };
+            let _turn = one_at_a_time.lock().await;
+            inner.ask(Duration::ZERO).await?;
+            all.push(Ran { task: inner.title(task), result: inner.perform(task).await });
+        }
+        inner.ask(Duration::ZERO).await?;
+        inner.watch();
+        Ok(all)
+    }
+
+    /// What it keeps.
+    #[must_use]
+    pub fn archive(&self) -> &A {
+        &self.0.archive
     }
 
     /// How backups stand, as far as known without asking the store.
@@ -185,7 +222,7 @@ impl<A: Archive> Probe for Keeper<A> {
     }
 
     async fn check(&self) -> Vitality {
-        self.0.ask(LOOK_EVERY).await;
+        let _ = self.0.ask(LOOK_EVERY).await;
         self.0.status().vitality()
     }
 }
@@ -196,11 +233,11 @@ impl<A: Archive> Inner<A> {
     }
 
     /// Asks the store for its snapshots, unless it was asked within `fresh`.
-    async fn ask(&self, fresh: Duration) {
+    async fn ask(&self, fresh: Duration) -> Result<(), Error> {
         let now = self.ctx.clock.now();
         let asked = self.state().asked;
         if asked.is_some_and(|asked| now.duration_since(asked) < fresh) {
-            return;
+            return Ok(());
         }
         let answer = timeout(&*self.ctx.clock, ASK_WITHIN, self.archive.snapshots()).await;
         let answer = answer.unwrap_or_else(|elapsed| {
@@ -219,12 +256,28 @@ impl<A: Archive> Inner<A> {
                 state.history = history;
                 state.answered = true;
                 state.unreadable = None;
+                Ok(())
             }
             Err(error) => {
-                let error = chain(&error);
-                tracing::warn!(error, "the snapshots of the store are not known");
-                state.unreadable = Some(error);
+                let problem = chain(&error);
+                tracing::warn!(error = problem, "the snapshots of the store are not known");
+                state.unreadable = Some(problem);
+                Err(error)
             }
+        }
+    }
+
+    /// The tasks of a phase.
+    fn tasks(&self, phase: Phase) -> Vec<Task> {
+        match phase {
+            Phase::Backup => {
+                let jobs = self.config.jobs.iter().enumerate();
+                jobs.map(|(job, of)| Task::Backup { job, incremental: of.incremental.is_some() }).collect()
+            }
+            Phase::Check => vec![Task::Check, Task::Read],
+            Phase::Drill => vec![Task::Drill],
+            Phase::Prune => vec![Task::Retain],
+            Phase::Replicate => (0..self.replicas.len()).map(|replica| Task::Replicate { replica }).collect(),
         }
     }
 
@@ -296,7 +349,7 @@ impl<A: Archive> Inner<A> {
     }
 
     /// Does a task and tells how it went.
-    async fn perform(&self, task: Task) {
+    async fn perform(&self, task: Task) -> Done {
         let clock = &*self.ctx.clock;
         let (began, now) = (clock.wall(), clock.now());
         let result = timeout(clock, self.config.limit, self.work(task, began)).await;
@@ -306,7 +359,7 @@ impl<A: Archive> Inner<A> {
         self.metrics.ended(task.phase(), took, result.is_ok());
         let event = |outcome| Event::new(clock.wall(), task.phase().event(), outcome).actor("backup");
         let title = self.title(task);
-        match result {
+        match &result {
             Ok(detail) => {
                 tracing::info!(task = title, detail, "done");
                 self.ctx.events.emit(event(Outcome::Success).target(&title).detail(detail));
@@ -321,7 +374,7 @@ impl<A: Archive> Inner<A> {
                 }
             }
             Err(error) => {
-                let problem = chain(&error);
+                let problem = chain(error);
                 tracing::error!(task = title, error = problem, "failed");
                 self.ctx.events.emit(event(Outcome::Failure).target(&title).detail(&problem));
                 // Somebody else at work is done at some time.
@@ -336,6 +389,7 @@ impl<A: Archive> Inner<A> {
         if task.lane() == Lane::Upkeep {
             self.remember().await;
         }
+        result
     }
 
     async fn remember(&self) {

@@ -67,7 +67,7 @@ impl Repository {
             return Err(Error::Source { of, problem, source: None });
         }
         let wanted = snapshots.to_vec();
-        let target = Objects::new(to.store.clone(), std::sync::Arc::clone(&to.key), to.ctx.clone());
+        let target = to.objects();
         let _give_up = target.give_up_on_drop();
         let progress = progress.clone();
         self.run(move |from| run(from, &target, &wanted, &progress)).await

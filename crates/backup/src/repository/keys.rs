@@ -1,6 +1,7 @@
 //! Making and opening a repository, and its passwords.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_core::Ctx;
 use jiff::Timestamp;
@@ -65,7 +66,7 @@ pub(super) async fn init(store: DynStore, password: SecretString, ctx: &Ctx) -> 
         Ok((key, config.id, key_id))
     })
     .await?;
-    Ok(Repository { store, key, opened_with, id: id.into(), ctx: ctx.clone() })
+    Ok(Repository { store, key, opened_with, id: id.into(), patience: Duration::ZERO, ctx: ctx.clone() })
 }
 
 pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> Result<Repository, Error> {
@@ -102,7 +103,8 @@ pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> 
         Ok((key, opened_with, config))
     })
     .await?;
-    Ok(Repository { store, key: Arc::new(key), opened_with, id: config.id.into(), ctx: ctx.clone() })
+    let (key, id) = (Arc::new(key), config.id.into());
+    Ok(Repository { store, key, opened_with, id, patience: Duration::ZERO, ctx: ctx.clone() })
 }
 
 /// The objects of a repository whose key is not known yet; that one is never used.

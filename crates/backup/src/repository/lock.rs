@@ -1,7 +1,7 @@
 //! Locks as restic has them: many may add at a time, one may take away.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, getgid, getpid, getuid, test_kill_process};
 
@@ -29,11 +29,28 @@ struct Held {
 }
 
 impl Lock {
-    /// Takes a lock: shared with others who add, or exclusive.
-    ///
+    /// Takes a lock, shared with others who add, or exclusive: waits for others as long as the repository does.
+    pub(crate) fn take(objects: &Objects, exclusive: bool) -> Result<Self, Error> {
+        let clock = &objects.ctx.clock;
+        let begun = clock.now();
+        loop {
+            match Self::try_take(objects, exclusive) {
+                Err(Error::Locked { .. })
+                    if clock.now().saturating_duration_since(begun) < objects.patience =>
+                {
+                    // Not all at the same time: of those who come together all may give way.
+                    let pause = Duration::from_millis(500 + buttress_core::unique_number() % 1000);
+                    objects.runtime.block_on(clock.sleep(pause));
+                    objects.go_on()?;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
     /// Whoever writes a lock looks afterwards for those of others, so of two who come together both may give way, and never
     /// do both go on. He looks before too, so that one who waits for others does not hold them up.
-    pub(crate) fn take(objects: &Objects, exclusive: bool) -> Result<Self, Error> {
+    fn try_take(objects: &Objects, exclusive: bool) -> Result<Self, Error> {
         let wall = Some(objects.ctx.clock.wall());
         for other in Other::all(objects)? {
             // Whether it is stale for sure shows when the store has told its time.

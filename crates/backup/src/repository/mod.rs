@@ -19,6 +19,7 @@ mod stats;
 mod threads;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use buttress_core::Ctx;
 use secrecy::SecretString;
@@ -52,6 +53,7 @@ pub struct Repository {
     /// The key object that it was opened with.
     opened_with: crate::Id,
     id: Arc<str>,
+    patience: Duration,
     ctx: Ctx,
 }
 
@@ -80,6 +82,13 @@ impl Repository {
         keys::open(store, password.clone(), ctx).await
     }
 
+    /// Waits so long for somebody else who works on it, where it would fail at once with [`Error::Locked`].
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// The id that it has for as long as it lives, 64 hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -96,12 +105,18 @@ impl Repository {
         self.store.place()
     }
 
+    fn objects(&self) -> Objects {
+        let mut objects = Objects::new(self.store.clone(), Arc::clone(&self.key), self.ctx.clone());
+        objects.patience = self.patience;
+        objects
+    }
+
     /// Runs `work` on a thread that may wait. It is told to stop when nobody waits for it any more.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Objects) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let objects = Objects::new(self.store.clone(), Arc::clone(&self.key), self.ctx.clone());
+        let objects = self.objects();
         let _give_up = objects.give_up_on_drop();
         blocking(move || work(&objects)).await
     }

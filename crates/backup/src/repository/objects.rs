@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use buttress_core::Ctx;
 use bytes::{Bytes, BytesMut};
@@ -24,6 +25,8 @@ pub(crate) struct Objects {
     pub(crate) key: Arc<SealKey>,
     pub(crate) ctx: Ctx,
     pub(crate) runtime: Handle,
+    /// How long locks of others are waited for.
+    pub(crate) patience: Duration,
     given_up: Arc<AtomicBool>,
 }
 
@@ -38,7 +41,8 @@ impl Drop for GiveUp {
 
 impl Objects {
     pub(crate) fn new(store: DynStore, key: Arc<SealKey>, ctx: Ctx) -> Self {
-        Self { store, key, ctx, runtime: Handle::current(), given_up: Arc::default() }
+        let (runtime, patience) = (Handle::current(), Duration::ZERO);
+        Self { store, key, ctx, runtime, patience, given_up: Arc::default() }
     }
 
     /// The same objects under another key.

@@ -13,6 +13,7 @@
 //! | [`State`] | the service writes it | [`Application`](Consistency::Application) |
 //! | [`Group`] | several of them, held still together by [`Hooks`] | the least of theirs |
 
+mod config;
 mod folders;
 mod group;
 mod hold;
@@ -32,6 +33,7 @@ use std::time::SystemTime;
 use buttress_core::{BoxFuture, Violations};
 use serde::{Deserialize, Serialize};
 
+pub use config::SourceConfig;
 pub use folders::{Folders, FoldersConfig};
 pub use group::Group;
 pub use hold::Hold;

@@ -235,10 +235,13 @@ impl Copying {
         };
         // A source that is not there is not made, and one that is there is not written: no checkpoint, no recovery.
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        std::fs::metadata(&self.config.path)
+        let about = std::fs::metadata(&self.config.path)
             .map_err(|error| Error::file("read", &self.config.path, error))?;
         let from = Connection::open_with_flags(&self.config.path, flags).map_err(cannot_open)?;
         let mut to = Connection::open(&self.to).map_err(cannot_copy)?;
+        // Restored, it is for nobody who could not read the original.
+        std::fs::set_permissions(&self.to, about.permissions())
+            .map_err(|error| Error::file("write", &self.to, error))?;
         // The copy is read again before it counts, and made again after a crash.
         to.pragma_update(None, "synchronous", "OFF").map_err(cannot_copy)?;
 

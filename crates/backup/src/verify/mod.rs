@@ -13,6 +13,7 @@
 //! | [`Command`] | what a program of yours says |
 
 mod command;
+mod config;
 mod files;
 mod postgres;
 mod query;
@@ -28,6 +29,7 @@ use buttress_core::{BoxFuture, Violations};
 use serde::Serialize;
 
 pub use command::{Command, CommandConfig};
+pub use config::VerifierConfig;
 pub use files::{Files, FilesConfig, Manifest};
 pub use postgres::{Postgres, PostgresConfig};
 pub use query::Query;

@@ -39,6 +39,11 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
     let limits = RateLimit::open(&config.limits, &ctx).await;
     let limits = limits
         .context("cannot set up `limits`; `redis_url` or `limits.shared.url` says where they are shared")?;
+    let backups = if config.backup.is_on() {
+        Some(crate::backup::keeper(&config, &ctx).await.context("cannot make backups")?)
+    } else {
+        None
+    };
     let folder = config.store.folder.clone();
     let store =
         Store::open(&folder).with_context(|| format!("cannot open the store in {}", folder.display()))?;
@@ -54,16 +59,15 @@ pub async fn run(config: DocprocConfig) -> Result<()> {
     };
     let routes = api::routes(api.clone(), &security)?.merge(security.routes()?).layer(limits.layer());
     let long_routes = api::long_routes(api, &security)?.layer(limits.layer());
-    Service::new("docproc", config.service, ctx, telemetry)
+    let mut service = Service::new("docproc", config.service, ctx, telemetry)
         .with(security)
         .with(limits.clone())
         .with(store)
-        .with(queue)
-        .routes(routes)
-        .routes(page::routes())
-        .long_routes(long_routes)
-        .run()
-        .await?;
+        .with(queue);
+    if let Some(backups) = backups {
+        service = service.with(backups);
+    }
+    service.routes(routes).routes(page::routes()).long_routes(long_routes).run().await?;
     Ok(())
 }
 

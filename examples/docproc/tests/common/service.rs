@@ -1,6 +1,7 @@
 //! The service as a process.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use buttress_testkit::{Answer, ProcessGroup, http, http_with, wait_until};
@@ -17,10 +18,15 @@ pub(crate) struct Service {
 impl Service {
     /// Starts the service on a free port, with its store in `folder`.
     pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
-        let mut command = docproc();
+        let store = format!("store.folder={}", folder.join("store").display());
+        Self::run(docproc(), &[&["--set", &store], more].concat(), &folder.join("log"))
+    }
+
+    /// Starts the service by this command, to which `serve` and a free port are added.
+    pub(crate) fn run(mut command: Command, more: &[&str], log: &Path) -> Self {
         command.args(["serve", "--set", "service.listen=127.0.0.1:0", "--set", "telemetry.log.format=json"]);
-        command.arg("--set").arg(format!("store.folder={}", folder.join("store").display())).args(more);
-        let process = ProcessGroup::spawn(&mut command, &folder.join("log"));
+        command.args(more);
+        let process = ProcessGroup::spawn(&mut command, log);
         let listening = || {
             let log = process.output();
             let line = log.lines().rfind(|line| line.contains("\"listening\""))?.to_owned();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use buttress_core::units::parse_duration;
 use clap::{Parser, Subcommand};
+use jiff::Timestamp;
 
 /// Backs up files into a repository: de-duplicated, compressed, encrypted, and readable by restic.
 ///
@@ -30,6 +31,9 @@ pub(crate) struct Common {
     /// A file whose first line is the password. Without it, that of `BACKUP_PASSWORD_FILE`; else it is asked for.
     #[arg(long, global = true, value_name = "FILE", help_heading = "Repository")]
     pub(crate) password_file: Option<PathBuf>,
+    /// Waits so long for somebody else who works on the repository: 10m. Without it, not at all.
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration, help_heading = "Repository")]
+    pub(crate) wait: Option<Duration>,
     /// The answer as one JSON document; progress as JSON lines on standard error.
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
@@ -64,6 +68,11 @@ pub(crate) enum Command {
     Prune,
     /// Copies snapshots to a repository with another key.
     Copy(Copy),
+    /// Makes snapshots, checks them, proves them, brings replicas up to date and removes what is not kept, each when a
+    /// configuration says, until it is stopped.
+    Keep(Keep),
+    /// Restores the newest snapshots and old ones into a scratch folder, and proves that they are what they were.
+    Drill(Drill),
     /// Makes the best of a repository that has lost something.
     Repair(Repair),
     /// Removes locks that processes which are gone have left.
@@ -158,8 +167,14 @@ pub(crate) struct Cat {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Restore {
-    /// How the snapshot's id begins, or `latest`.
-    pub(crate) snapshot: String,
+    /// How the snapshot's id begins, or `latest`, of those that fit.
+    #[arg(required_unless_present = "at")]
+    pub(crate) snapshot: Option<String>,
+    /// The newest snapshot that was begun at this time or before: `2026-01-31T09:30:00Z`, or with another offset.
+    #[arg(long, value_name = "TIME", conflicts_with = "snapshot")]
+    pub(crate) at: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
     /// The folder to restore into, which is made, or is empty.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) target: PathBuf,
@@ -247,6 +262,23 @@ pub(crate) struct Copy {
     /// A file whose first line is the password of that repository. Without it, it is asked for.
     #[arg(long, value_name = "FILE")]
     pub(crate) to_password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Keep {
+    /// The configuration: the repository, sources, jobs, schedules, retention.
+    #[arg(long, value_name = "FILE", default_value = "backup.toml")]
+    pub(crate) config: PathBuf,
+    /// Does what is due now, and ends: for a timer of the system.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drill {
+    /// The configuration, as of `keep`.
+    #[arg(long, value_name = "FILE", default_value = "backup.toml")]
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@
 mod args;
 mod care;
 mod forget;
+mod keep;
 mod keys;
 mod look;
 mod place;
@@ -40,6 +41,9 @@ enum Failed {
     /// A check has found something.
     #[error("{done}; {} wrong", show::count(.wrong.len() as u64, "thing"))]
     Found { done: String, wrong: Vec<Failure> },
+    /// A drill has; all of it was told.
+    #[error("the drill failed")]
+    Drill,
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
     #[error("{0}")]
@@ -57,7 +61,7 @@ fn main() -> ExitCode {
         Err(error) => {
             show::failed(&error, common.json);
             ExitCode::from(match error {
-                Failed::Backup(Error::Incomplete { .. }) | Failed::Found { .. } => PARTLY,
+                Failed::Backup(Error::Incomplete { .. }) | Failed::Found { .. } | Failed::Drill => PARTLY,
                 Failed::Backup(Error::Stopped) => STOPPED,
                 _ => FAILED,
             })
@@ -88,6 +92,8 @@ async fn run(command: Command, common: &Common) -> Result<(), Failed> {
         Command::Forget(which) => forget::forget(common, &which).await,
         Command::Prune => care::prune(common).await,
         Command::Copy(what) => work::copy(common, &what).await,
+        Command::Keep(what) => keep::keep(common, &what).await,
+        Command::Drill(what) => keep::drill(common, &what).await,
         Command::Repair(what) => repair::repair(common, &what).await,
         Command::Unlock(which) => care::unlock(common, &which).await,
         Command::Keys(what) => keys::keys(common, what).await,

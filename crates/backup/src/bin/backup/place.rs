@@ -22,7 +22,8 @@ pub(crate) async fn open(common: &Common) -> Result<Repository, Failed> {
     let place = place(common)?;
     let password = password(common, "password of the repository: ", Times::Once)?;
     let ctx = ctx()?;
-    Ok(Repository::open(store(&place, &ctx).await?, &password, &ctx).await?)
+    let repository = Repository::open(store(&place, &ctx).await?, &password, &ctx).await?;
+    Ok(repository.patience(common.wait.unwrap_or_default()))
 }
 
 /// Makes the repository.

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use buttress_backup::{BackupJob, Progress, RestoreJob};
+use buttress_backup::{BackupJob, Progress, Repository, RestoreJob, Snapshot};
 use buttress_core::units::format_duration;
 use serde_json::json;
 
@@ -51,7 +51,7 @@ pub(crate) async fn run(common: &Common, what: Run) -> Result<(), Failed> {
 
 pub(crate) async fn restore(common: &Common, what: Restore) -> Result<(), Failed> {
     let repository = open(common).await?;
-    let snapshot = repository.snapshot(&what.snapshot).await?;
+    let snapshot = chosen(&repository, &what).await?;
     let (begun, progress) = (Instant::now(), Progress::new());
     let mut job = RestoreJob::new(&what.target).progress(&progress);
     if let Some(path) = what.only {
@@ -64,19 +64,36 @@ pub(crate) async fn restore(common: &Common, what: Restore) -> Result<(), Failed
         job = job.synced();
     }
     let report = show::progress(common, &progress, "files", repository.restore(&snapshot, job)).await?;
+    let others = match report.others {
+        0 => String::new(),
+        others => format!(", {} beside", show::count(others, "link or device")),
+    };
     let text = format!(
-        "snapshot {} was restored to {} in {}: {}, {}, {}, {}\n",
+        "snapshot {} was restored to {} in {}: {}, {}, {}{others}\n",
         snapshot.id.short(),
         show::path(&what.target),
         took(begun),
         show::count(report.files, "file"),
-        show::count(report.folders, "folder"),
-        show::count(report.others, "link or other thing"),
         show::size(report.bytes),
+        show::count(report.folders, "folder"),
     );
     let document =
         json!({ "snapshot": snapshot.id, "target": what.target.to_string_lossy(), "restored": report });
     show::answer(common, &text, &document)
+}
+
+/// The snapshot that was asked for, by its id or by its time.
+async fn chosen(repository: &Repository, what: &Restore) -> Result<Snapshot, Failed> {
+    if let Some(id) = what.snapshot.as_deref().filter(|id| *id != "latest") {
+        return Ok(repository.snapshot(id).await?);
+    }
+    let mut snapshots = what.filter.of(repository).await?;
+    snapshots.retain(|snapshot| what.at.is_none_or(|at| snapshot.time <= at));
+    snapshots.pop().ok_or_else(|| {
+        let place = show::clean(&repository.place());
+        let before = what.at.map(|at| format!(" of {} or before", show::time(at))).unwrap_or_default();
+        Failed::Other(format!("{place} has no such snapshot{before}"))
+    })
 }
 
 pub(crate) async fn cat(common: &Common, what: &Cat) -> Result<(), Failed> {

@@ -310,9 +310,9 @@ impl Walk<'_, '_> {
     }
 }
 
-/// A folder that is nowhere on the disk.
+/// A folder that is nowhere on the disk: of whoever restores it, and nobody else.
 fn made_up(name: Name) -> Node {
-    Node::bare(name, NodeKind::Dir, 0o755)
+    Node::bare(name, NodeKind::Dir, 0o700)
 }
 
 /// The names in a folder, in order.
