@@ -28,6 +28,7 @@ use crate::zone::Zone;
 /// | `password` | none | where the password of the repository is: see [`PasswordConfig`] |
 /// | `sources` | none | what there is to back up, beside what a service adds itself: see [`SourceConfig`] |
 /// | `jobs` | none | what is backed up, and when: see [`JobConfig`] |
+/// | `logs` | none | what is shipped all the time, to any second of which it can be brought back (features `postgres`, `sqlite`): see `ShippedConfig`. A keeper leaves them to its owner |
 /// | `verifiers` | none | what a drill asks of what it restored, beside what sources have recorded of themselves: see [`VerifierConfig`] |
 /// | `time_zone` | `"UTC"` | on whose clocks the schedules are. Retention has its own |
 /// | `jitter` | `"5m"` | by so much each run is late at most, by always the same for one host and task |
@@ -63,6 +64,9 @@ pub struct BackupConfig {
     pub sources: Vec<SourceConfig>,
     /// What is backed up, and when.
     pub jobs: Vec<JobConfig>,
+    /// What is shipped all the time.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub logs: Vec<crate::log::ShippedConfig>,
     /// What a drill asks of what it restored.
     pub verifiers: Vec<VerifierConfig>,
     /// On whose clocks the schedules are.
@@ -232,6 +236,8 @@ impl Default for BackupConfig {
             password: None,
             sources: Vec::new(),
             jobs: Vec::new(),
+            #[cfg(any(feature = "postgres", feature = "sqlite"))]
+            logs: Vec::new(),
             verifiers: Vec::new(),
             time_zone: Zone::UTC,
             jitter: Duration::from_mins(5),
@@ -310,6 +316,15 @@ impl Validate for BackupConfig {
                 source.name(),
                 "is the name of another source too",
             );
+        }
+        #[cfg(any(feature = "postgres", feature = "sqlite"))]
+        {
+            let mut names = BTreeSet::new();
+            for (number, log) in self.logs.iter().enumerate() {
+                wrong.nest(&format!("logs.{number}"), log);
+                let (field, name) = (format!("logs.{number}.log.name"), &log.log().name);
+                wrong.require(names.insert(name), &field, name, "is the name of another log too");
+            }
         }
         for (number, verifier) in self.verifiers.iter().enumerate() {
             wrong.nest(&format!("verifiers.{number}"), verifier);

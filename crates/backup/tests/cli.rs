@@ -12,9 +12,10 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use buttress_backup::ObjectKind;
-use buttress_testkit::{Random, S3};
+use buttress_testkit::{Random, S3, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use support::{fill, noise, objects, picture, restic};
@@ -341,7 +342,6 @@ fn what_was_at_a_time_is_restored() {
     for state in ["first", "second"] {
         fs::write(place.at("files/state"), state).expect("a file");
         place.good(&["run", "files", "--host", state]);
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let times = place.json(&["snapshots"]);
     let second = times[1]["time"].as_str().expect("a time");
@@ -352,9 +352,70 @@ fn what_was_at_a_time_is_restored() {
     };
     assert_eq!(restored("a", &["--at", second]), "second");
     let before: jiff::Timestamp = second.parse().expect("a time");
-    let before = (before - std::time::Duration::from_millis(1)).to_string();
+    let before = (before - Duration::from_millis(1)).to_string();
     assert_eq!(restored("b", &["--at", &before]), "first");
     assert_eq!(restored("c", &["latest", "--host", "first"]), "first");
     let (code, told) = place.bad(&["restore", "--target", "d", "--at", "2001-01-01T00:00:00Z"]);
     assert!(code == 3 && told.contains("no such snapshot"), "{told}");
+}
+
+#[test]
+fn a_log_is_kept_and_recovered_from() {
+    let place = Place::new();
+    let database = place.at("files/app.db");
+    let open = || buttress_connect::sqlite::client::Connection::open(&database).expect("a database");
+    let rows = |path: &std::path::Path| -> i64 {
+        let database = buttress_connect::sqlite::client::Connection::open(path).expect("a database");
+        database.query_row("SELECT count(*) FROM orders", (), |row| row.get(0)).expect("a number")
+    };
+    open().execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER)").expect("a table");
+    let text = format!(
+        "password = {{ file = \"password\" }}\njitter = \"0s\"\nscratch = \"scratch\"\n[store]\nurl = \"repository\"\n\
+         [[sources]]\nkind = \"sqlite\"\nname = \"app\"\npath = \"{0}\"\n[[jobs]]\nname = \"day\"\n\
+         [[logs]]\nkind = \"sqlite\"\nfolder = \"note\"\n\
+         log = {{ name = \"orders\", interval = \"50ms\", blobs = {{ url = \"repository\" }} }}\n\
+         source = {{ database = \"{0}\", folder = \"pages\" }}\n",
+        database.display()
+    );
+    fs::write(place.at("backup.toml"), text).expect("a file");
+    let mut keeper = place.program(&["keep"]).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut told = std::io::BufReader::new(keeper.stderr.take().expect("a pipe"));
+    let mut told_of = |wanted: &str| {
+        let mut line = String::new();
+        while std::io::BufRead::read_line(&mut told, &mut line).expect("text") > 0 && !line.contains(wanted) {
+            line.clear();
+        }
+        assert!(line.contains(wanted), "nothing was said of `{wanted}`");
+    };
+    told_of("everything that was committed is in the store");
+    let shipped = |rows_wanted: i64| {
+        let mut copies = 0;
+        wait_until("the rows to be in the log", Duration::from_mins(1), || {
+            copies += 1;
+            let copy = format!("{rows_wanted}-{copies}.db");
+            place.run(&["recover", "orders", "--to", &copy]).status.success().then_some(())?;
+            (rows(&place.at(&copy)) == rows_wanted).then_some(())
+        });
+    };
+    open().execute_batch("INSERT INTO orders VALUES (1), (2), (3)").expect("rows");
+    shipped(3);
+    open().execute_batch("INSERT INTO orders VALUES (4), (5), (6)").expect("rows");
+    shipped(6);
+    let chosen = jiff::Timestamp::now();
+    open().execute_batch("INSERT INTO orders VALUES (7)").expect("rows");
+    shipped(7);
+    // Everything ends at once, and the database is lost.
+    keeper.kill().expect("it ran");
+    keeper.wait().expect("an end");
+    fs::remove_dir_all(place.at("files")).expect("a folder");
+
+    let said = place.good(&["recover", "orders", "--to", "all.db"]);
+    assert!(said.contains("everything that was committed before"), "{said}");
+    assert_eq!(rows(&place.at("all.db")), 7);
+    place.good(&["recover", "orders", "--to", "chosen.db", "--at", &chosen.to_string()]);
+    assert_eq!(rows(&place.at("chosen.db")), 6);
+    let (code, told) = place.bad(&["recover", "orders", "--to", "all.db"]);
+    assert!(code == 3 && told.contains("move it away first"), "{told}");
+    let (code, told) = place.bad(&["recover", "others", "--to", "other.db"]);
+    assert!(code == 3 && told.contains("there are: orders"), "{told}");
 }

@@ -38,6 +38,8 @@ mod metrics;
 pub mod postgres;
 mod reader;
 mod segment;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod shipped;
 mod shipper;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -48,5 +50,7 @@ pub use key::LogKey;
 pub use metrics::{BYTES, COMPLETE, FAILURES, SEGMENTS};
 pub use reader::{Log, Segments};
 pub use segment::{Header, Kind, Piece, Position, Segment, Tip};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use shipped::{Shipped, ShippedConfig};
 pub use shipper::{LogSource, Next, Shipper, Status};
 pub use writer::LogWriter;

@@ -71,6 +71,8 @@ pub(crate) enum Command {
     /// Makes snapshots, checks them, proves them, brings replicas up to date and removes what is not kept, each when a
     /// configuration says, until it is stopped.
     Keep(Keep),
+    /// Brings a database back to any second of a log that `keep` has shipped.
+    Recover(Recover),
     /// Restores the newest snapshots and old ones into a scratch folder, and proves that they are what they were.
     Drill(Drill),
     /// Makes the best of a repository that has lost something.
@@ -276,6 +278,22 @@ pub(crate) struct Keep {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Drill {
+    /// The configuration, as of `keep`.
+    #[arg(long, value_name = "FILE", default_value = "backup.toml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Recover {
+    /// The log's name in the configuration.
+    pub(crate) log: String,
+    /// SQLite: the file to make. PostgreSQL: the folder with a restored base backup, `restore --only /NAME/data`, that was
+    /// made before; the files of the log are laid beside it, in FOLDER-wal.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) to: PathBuf,
+    /// All that was committed at this time or before: `2026-01-31T09:30:00Z`. Without it, all there is.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
     /// The configuration, as of `keep`.
     #[arg(long, value_name = "FILE", default_value = "backup.toml")]
     pub(crate) config: PathBuf,

@@ -12,6 +12,7 @@ mod keep;
 mod keys;
 mod look;
 mod place;
+mod recover;
 mod repair;
 mod show;
 mod work;
@@ -94,6 +95,7 @@ async fn run(command: Command, common: &Common) -> Result<(), Failed> {
         Command::Copy(what) => work::copy(common, &what).await,
         Command::Keep(what) => keep::keep(common, &what).await,
         Command::Drill(what) => keep::drill(common, &what).await,
+        Command::Recover(what) => recover::recover(common, &what).await,
         Command::Repair(what) => repair::repair(common, &what).await,
         Command::Unlock(which) => care::unlock(common, &which).await,
         Command::Keys(what) => keys::keys(common, what).await,
