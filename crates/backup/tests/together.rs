@@ -68,16 +68,6 @@ impl Pair {
         BackupJob::new().root(self.folder.path().join("files"), "/files")
     }
 
-    /// Makes the repository what it was.
-    fn set_back(&self, before: &Memory) {
-        for object in ObjectKind::ALL.into_iter().flat_map(|kind| self.store.all(kind)) {
-            self.store.set(object, None);
-        }
-        for object in ObjectKind::ALL.into_iter().flat_map(|kind| before.all(kind)) {
-            self.store.set(object, Some(before.bytes(object)));
-        }
-    }
-
     async fn is_whole(&self, of: &str) {
         self.other.check(CheckDepth::Data).await.unwrap_or_else(|error| panic!("{of}: {error}"));
         for snapshot in self.other.snapshots().await.unwrap() {
@@ -95,7 +85,7 @@ async fn a_backup_whose_lock_was_taken_makes_no_snapshot_that_lacks_something() 
     let before = pair.store.copy();
     let (mut lost, mut made) = (0, 0);
     for after in 0.. {
-        pair.set_back(&before);
+        pair.store.set_back(&before);
         let (other, id) = (pair.other.clone(), pair.snapshot.id);
         let meddled = Meddled::new(pair.store.clone(), Moment { call: None, after }, move || {
             let other = other.clone();
@@ -201,7 +191,7 @@ async fn one_gives_way(work: Work) -> BTreeMap<(bool, bool), u64> {
     for at in 0.. {
         // A third of its calls each time, which is others for the next call of the prune.
         for until in (at % 3..).step_by(3) {
-            pair.set_back(&before);
+            pair.store.set_back(&before);
             let Some((pruned, done, was_held)) = race.run(work, at, until).await else { return tally };
             let of = format!("prune {at}, {pruned:?}; the other {until}, {done:?}");
             for error in [pruned.as_ref().err(), done.as_ref().err()].into_iter().flatten() {
@@ -380,6 +370,22 @@ async fn restic_and_we_keep_each_other_out() {
     drop(input);
     assert!(restic.wait().unwrap().success());
     bench.repository.check(CheckDepth::Data).await.unwrap();
+
+    // We write: restic does not prune.
+    let told = Arc::new(Mutex::new(String::new()));
+    let (place, heard) = (bench.place(), Arc::clone(&told));
+    let store = Meddled::new(Folder::new(bench.place()), AT_ALL_PACKS, move || {
+        let (place, heard) = (place.clone(), Arc::clone(&heard));
+        async move {
+            let refused = support::restic(&place, &["prune"]);
+            assert!(!refused.status.success());
+            *heard.lock().unwrap() = String::from_utf8_lossy(&refused.stderr).into_owned();
+        }
+    });
+    let repository = Repository::open(DynStore::new(store), &password(), &Ctx::default()).await.unwrap();
+    repository.backup(bench.job()).await.unwrap();
+    let told = told.lock().unwrap().clone();
+    assert!(told.contains("already locked"), "{told}");
 
     // We prune: nobody else may do anything.
     let said = Arc::new(Mutex::new(String::new()));
