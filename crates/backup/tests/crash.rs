@@ -1,6 +1,7 @@
-//! A process that is killed with SIGKILL at any moment of backup, forget, prune and change of password loses nothing that it reported done.
+//! A process that is killed with SIGKILL at any moment of backup, forget, prune, copy and change of password loses nothing that it reported done.
 //!
-//! The test runs itself again as the process that is killed. `BUTTRESS_BACKUP_KILLS=500` kills more often than the tests of a day do.
+//! The test runs itself again as the process that is killed. `BUTTRESS_BACKUP_KILLS=500` kills more often than the tests of a day do, and
+//! tells how often each kind of work was.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -25,7 +26,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use buttress_backup::store::{DynStore, Folder};
-use buttress_backup::{BackupJob, CheckDepth, Error, Id, Repository, RestoreJob};
+use buttress_backup::{BackupJob, CheckDepth, Error, Id, Progress, Repository, RestoreJob};
 use buttress_core::Ctx;
 use buttress_testkit::Random;
 use secrecy::SecretString;
@@ -43,8 +44,21 @@ fn password(number: u64) -> SecretString {
     SecretString::from(format!("password {number}"))
 }
 
+/// The repository, and the one that its snapshots are copied to.
+const ORIGINAL: &str = "repository";
+const COPY: &str = "copy";
+
+fn store(folder: &Path, which: &str) -> DynStore {
+    DynStore::new(Folder::new(folder.join(which)))
+}
+
 async fn open(folder: &Path, password: &SecretString) -> Result<Repository, Error> {
-    Repository::open(DynStore::new(Folder::new(folder.join("repository"))), password, &Ctx::default()).await
+    Repository::open(store(folder, ORIGINAL), password, &Ctx::default()).await
+}
+
+/// Its password stays.
+async fn open_copy(folder: &Path) -> Repository {
+    Repository::open(store(folder, COPY), &password(0), &Ctx::default()).await.expect("the copy opens")
 }
 
 /// Opens it with the first of these passwords that does.
@@ -69,7 +83,7 @@ fn tell(line: &str) {
     std::io::stdout().lock().write_all(format!("told {line}\n").as_bytes()).unwrap();
 }
 
-/// The process that is killed: it changes files, backs up, forgets, prunes and changes the password, as fast as it can.
+/// The process that is killed: it changes files, backs up, copies, forgets, prunes and changes the password, as fast as it can.
 #[test]
 fn child() {
     let Ok(folder) = env::var(FOLDER) else { return };
@@ -80,41 +94,68 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let (mut repository, mut number) = open_with_any(&folder, &perhaps).await;
+        let copy = open_copy(&folder).await;
         tell(&format!("rotated {number}"));
         tell("ready");
         let files = folder.join("files");
         loop {
-            let chance = random.below(3);
-            if chance == 1 {
-                let snapshots = repository.snapshots().await.unwrap();
-                let gone: Vec<_> = snapshots.iter().rev().skip(3).map(|snapshot| snapshot.id).collect();
-                for id in &gone {
-                    tell(&format!("forget {id}"));
+            match random.below(4) {
+                0 => {
+                    tell("begin rotation");
+                    tell(&format!("rotate {}", number + 1));
+                    repository.change_password(&password(number + 1)).await.unwrap();
+                    number += 1;
+                    tell(&format!("rotated {number}"));
                 }
-                repository.forget(&gone).await.unwrap();
-                repository.prune().await.unwrap();
-            }
-            if chance == 0 {
-                tell(&format!("rotate {}", number + 1));
-                repository.change_password(&password(number + 1)).await.unwrap();
-                number += 1;
-                tell(&format!("rotated {number}"));
+                1 => keep_three(&repository).await,
+                2 => {
+                    tell("begin copy");
+                    let all = newest_first(&repository).await;
+                    let report = repository.copy_to(&copy, &all, &Progress::new()).await.unwrap();
+                    for copied in report.snapshots {
+                        tell(&format!("copied {} {}", copied.from, copied.to));
+                    }
+                    keep_three(&copy).await;
+                }
+                _ => {}
             }
             let name = format!("{}/{}", random.below(3), random.below(8));
             let length = usize::try_from(random.below(200_000)).unwrap();
             fs::create_dir_all(files.join(&name).parent().unwrap()).unwrap();
             fs::write(files.join(name), noise(&mut random, length)).unwrap();
             let looks = digest(&files);
+            tell("begin backup");
             let report = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap();
             tell(&format!("done {} {looks}", report.id));
         }
     });
 }
 
-/// What a repository has to have, by what its processes told.
+async fn newest_first(repository: &Repository) -> Vec<Id> {
+    repository.snapshots().await.unwrap().iter().rev().map(|snapshot| snapshot.id).collect()
+}
+
+/// Forgets all but the newest, and removes what only they needed.
+async fn keep_three(repository: &Repository) {
+    let all = newest_first(repository).await;
+    let gone = all.get(3..).unwrap_or_default();
+    for id in gone {
+        tell(&format!("forget {id}"));
+    }
+    tell("begin forgetting");
+    repository.forget(gone).await.unwrap();
+    tell("begin prune");
+    repository.prune().await.unwrap();
+}
+
+/// What the repositories have to have, by what their processes told.
 #[derive(Default)]
 struct Told {
+    /// How each snapshot looks.
     done: BTreeMap<String, String>,
+    copies: BTreeMap<String, String>,
+    /// What the process is at.
+    doing: String,
     password: u64,
     /// The one that it was being changed to.
     perhaps: u64,
@@ -126,8 +167,19 @@ impl Told {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             ["ready"] => self.ready = true,
+            ["begin", what] => what.clone_into(&mut self.doing),
             ["done", id, looks] => drop(self.done.insert(id.to_owned(), looks.to_owned())),
-            ["forget", id] => drop(self.done.remove(id)),
+            ["copied", from, to] => {
+                // One whose process was killed before it could tell of it was not reported.
+                if let Some(looks) = self.done.get(from) {
+                    self.copies.insert(to.to_owned(), looks.clone());
+                }
+            }
+            // No snapshot of one has the name of one of the other.
+            ["forget", id] => {
+                self.done.remove(id);
+                self.copies.remove(id);
+            }
             ["rotate", number] => self.perhaps = number.parse().unwrap(),
             ["rotated", number] => self.password = number.parse().unwrap(),
             _ => panic!("{line}"),
@@ -149,6 +201,7 @@ fn kill(folder: &Path, told: &mut Told, after: Duration) {
     let mut lines =
         std::iter::from_fn(|| lines.find_map(|line| Some(line.split_once("told ")?.1.to_owned())));
     told.ready = false;
+    "nothing".clone_into(&mut told.doing);
     while !told.ready {
         told.hear(&lines.next().expect("the child opens the repository"));
     }
@@ -162,15 +215,17 @@ fn kill(folder: &Path, told: &mut Told, after: Duration) {
 async fn look(folder: &Path, told: &mut Told) -> usize {
     let (repository, number) = open_with_any(folder, &[told.password, told.perhaps]).await;
     told.password = number;
-    repository.check(CheckDepth::Data).await.expect("whole");
-    for (id, looks) in &told.done {
-        let snapshot = repository.snapshot(id).await.expect("a snapshot that was reported done");
-        let target = folder.join("restored");
-        repository.restore(&snapshot, RestoreJob::new(&target)).await.expect("restored");
-        assert_eq!(&digest(&target.join("files")).to_string(), looks, "snapshot {id}");
-        fs::remove_dir_all(target).unwrap();
+    for (repository, done) in [(repository, &told.done), (open_copy(folder).await, &told.copies)] {
+        repository.check(CheckDepth::Data).await.expect("whole");
+        for (id, looks) in done {
+            let snapshot = repository.snapshot(id).await.expect("a snapshot that was reported done");
+            let target = folder.join("restored");
+            repository.restore(&snapshot, RestoreJob::new(&target)).await.expect("restored");
+            assert_eq!(&digest(&target.join("files")).to_string(), looks, "snapshot {id}");
+            fs::remove_dir_all(target).unwrap();
+        }
     }
-    told.done.len()
+    told.done.len() + told.copies.len()
 }
 
 #[test]
@@ -179,17 +234,21 @@ fn killed_anywhere_it_keeps_every_snapshot_that_it_reported() {
     let mut random = Random::new(u64::from(std::process::id()));
     let began = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let (mut kills, mut compared, mut rotations) = (0, 0, 0);
+    let mut killed: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut kills, mut compared) = (0, 0);
     let is_enough = |kills| asked.map_or(kills >= USUALLY || began.elapsed() > LIMIT, |asked| kills >= asked);
     while !is_enough(kills) {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("files")).unwrap();
-        let store = DynStore::new(Folder::new(folder.path().join("repository")));
-        runtime.block_on(Repository::init(store, &password(0), &Ctx::default())).unwrap();
+        for which in [ORIGINAL, COPY] {
+            let store = store(folder.path(), which);
+            runtime.block_on(Repository::init(store, &password(0), &Ctx::default())).unwrap();
+        }
         let mut told = Told::default();
         for _ in 0..25 {
             kill(folder.path(), &mut told, random.duration(Duration::ZERO, Duration::from_millis(900)));
             kills += 1;
+            *killed.entry(told.doing.clone()).or_default() += 1;
             if kills % LOOK_EACH == 0 {
                 compared += runtime.block_on(look(folder.path(), &mut told));
             }
@@ -197,10 +256,7 @@ fn killed_anywhere_it_keeps_every_snapshot_that_it_reported() {
                 break;
             }
         }
-        rotations += told.password;
     }
-    println!(
-        "{kills} kills, {compared} snapshots restored and compared, {rotations} changes of password, 0 lost"
-    );
-    assert!(kills >= 10 && compared > 5, "{kills} {compared}");
+    println!("{kills} kills, {killed:?}, {compared} snapshots restored and compared, 0 lost");
+    assert!(kills >= 10 && compared > 5 && killed.len() > 2, "{killed:?} {compared}");
 }

@@ -21,7 +21,9 @@ use std::path::PathBuf;
 
 use buttress_backup::store::DynStore;
 use buttress_backup::store::faulty::{Faults, Faulty, Kill, is_kill};
-use buttress_backup::{BackupJob, CheckDepth, Error, ObjectKind, Repository, RestoreJob, Snapshot};
+use buttress_backup::{
+    BackupJob, CheckDepth, Error, Id, ObjectKind, Progress, Repository, RestoreJob, Snapshot,
+};
 use buttress_core::Ctx;
 use buttress_testkit::Random;
 use secrecy::SecretString;
@@ -168,6 +170,71 @@ async fn a_prune_killed_at_any_call_loses_nothing() {
     assert!(kills > 25, "{kills}");
 }
 
+/// Killed in either store, the one that it reads from, where it holds a lock, or the one that it writes to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_killed_at_any_call_loses_nothing() {
+    let past = Past::new().await;
+    let ctx = Ctx::default();
+    let target = Memory::default();
+    let exchange = Exchange::new(target.clone());
+    let to = Repository::init(DynStore::new(exchange.clone()), &password(), &ctx).await.unwrap();
+    let from: Vec<_> = past.done.iter().map(|(snapshot, _)| snapshot.id).collect();
+    // One is there, and shares something with the others.
+    past.repository.copy_to(&to, &from[..1], &Progress::new()).await.unwrap();
+    let before = target.copy();
+    let (mut kills, mut looked_at) = (0, HashSet::new());
+    for kills_source in [true, false] {
+        for at in 0.. {
+            target.set_back(&before);
+            let faults = Faults { kill: Some(Kill::After(at)), ..Faults::default() };
+            let under = if kills_source { past.store.clone() } else { target.clone() };
+            let killed = Faulty::new(under, faults, &ctx);
+            if kills_source {
+                past.exchange.set(killed.clone());
+            } else {
+                exchange.set(killed.clone());
+            }
+            let done = past.repository.copy_to(&to, &from, &Progress::new()).await;
+            past.exchange.set(past.store.clone());
+            exchange.set(target.clone());
+            if let Err(error) = &done {
+                assert!(is_kill(error), "{at}: {error}");
+            } else if killed.operations() <= at {
+                break;
+            }
+            kills += 1;
+            // Their process is this one, and lives.
+            for repository in [&past.repository, &to] {
+                repository.unlock(true).await.unwrap();
+            }
+            // A call that only reads leaves what the one before it left.
+            if looked_at.insert(target.changes(&before)) {
+                look_after_copy(&past, &to, &from, &format!("kill {at}")).await;
+            }
+        }
+    }
+    println!("{kills} kills of a copy");
+    assert!(kills > 40, "{kills}");
+}
+
+/// That nothing is lost in either, and that the next run does what this one did not.
+async fn look_after_copy(past: &Past, to: &Repository, from: &[Id], kill: &str) {
+    for repository in [&past.repository, to] {
+        repository.check(CheckDepth::Data).await.unwrap_or_else(|error| panic!("{kill}: {error}"));
+    }
+    let report = past.repository.copy_to(to, from, &Progress::new()).await.unwrap();
+    assert!(report.snapshots[0].already, "{kill}: the one that was reported done is gone");
+    let there = to.snapshots().await.unwrap();
+    assert_eq!(there.len(), from.len(), "{kill}: one was copied twice, or is missing");
+    for (copied, (_, expected)) in report.snapshots.iter().zip(&past.done) {
+        let copy = there.iter().find(|one| one.id == copied.to).expect("what is reported is there");
+        let target = past.folder.path().join("restored");
+        to.restore(copy, RestoreJob::new(&target)).await.unwrap();
+        assert_eq!(&picture(&target.join("files")), expected, "{kill}");
+        fs::remove_dir_all(target).unwrap();
+    }
+}
+
 /// Opens the repository as another process would, with the first of the passwords that does.
 async fn opens(store: &Memory, passwords: &[SecretString]) -> Option<(Repository, usize)> {
     for (number, password) in passwords.iter().enumerate() {
@@ -226,7 +293,7 @@ async fn a_change_of_keys_killed_at_any_call_leaves_a_way_in() {
 }
 
 /// A second key, and its name.
-async fn added(store: &Memory, passwords: &[SecretString; 2]) -> buttress_backup::Id {
+async fn added(store: &Memory, passwords: &[SecretString; 2]) -> Id {
     let (repository, _) = opens(store, passwords).await.unwrap();
     repository.add_key(&passwords[1]).await.unwrap()
 }

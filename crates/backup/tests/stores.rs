@@ -1,5 +1,10 @@
 //! Every store keeps what stores promise.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failing expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failing expectation fails the test"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +15,7 @@ use buttress_backup::store::{
 };
 use buttress_backup::{Error, Id, Object, ObjectKind};
 use buttress_core::{Classify, Ctx, ErrorClass, Validate};
-use buttress_testkit::S3;
+use buttress_testkit::{Program, S3};
 use bytes::Bytes;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,6 +152,61 @@ async fn on_a_small_disk() {
     // With room, the same handle works.
     let (again, bytes) = pack(b"again");
     store.put(again, bytes, Existing::Kept).await.unwrap();
+}
+
+/// Before an object is acknowledged its bytes are on the disk, then its name is, which is the order that a loss of power needs.
+#[test]
+fn a_folder_writes_through_before_it_acknowledges() {
+    let folder = tempfile::tempdir().unwrap();
+    let calls = folder.path().join("calls");
+    let done = std::process::Command::new(Program::STRACE.path())
+        .args([
+            "-f",
+            "-y",
+            "-s",
+            "200",
+            "-e",
+            "trace=fsync,fdatasync,rename,renameat,renameat2,link,linkat,write",
+            "-o",
+        ])
+        .arg(&calls)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--nocapture", "--test-threads=1", "puts_under_a_tracer"])
+        .env("BUTTRESS_TRACED", folder.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let calls = fs::read_to_string(calls).unwrap();
+    for (object, _) in [pack(b"first"), pack(b"second")] {
+        let name = object.id().to_string();
+        let at = |what: &str, from: usize| {
+            let found = calls.lines().enumerate().skip(from).find(|(_, call)| call.contains(what));
+            found.unwrap_or_else(|| panic!("no `{what}` after call {from} of\n{calls}"))
+        };
+        // The call that gives it its name says which file it was.
+        let (named, call) = at(&name, 0);
+        let unfinished = call.split('"').find(|part| part.contains("/repository/tmp/")).unwrap();
+        let synced =
+            calls.lines().take(named).any(|call| call.contains("sync(") && call.contains(unfinished));
+        assert!(synced, "{unfinished} was not synced before it was named\n{calls}");
+        let (told, _) = at(&format!("acknowledged {name}"), named);
+        let above = format!("/data/{}>", &name[..2]);
+        let kept =
+            calls.lines().take(told).skip(named).any(|call| call.contains("sync(") && call.contains(&above));
+        assert!(kept, "the name of {name} was acknowledged before it was kept\n{calls}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "a_folder_writes_through_before_it_acknowledges runs it"]
+async fn puts_under_a_tracer() {
+    let folder = std::path::PathBuf::from(std::env::var_os("BUTTRESS_TRACED").unwrap());
+    let store = Folder::new(folder.join("repository"));
+    for (content, existing) in [(b"first".as_slice(), Existing::Kept), (b"second", Existing::Replaced)] {
+        let (object, bytes) = pack(content);
+        store.put(object, bytes, existing).await.unwrap();
+        fs::write(folder.join("told"), format!("acknowledged {}", object.id())).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::Write;
@@ -23,12 +24,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use buttress_backup::store::{DynStore, Folder};
-use buttress_backup::{BackupJob, CheckDepth, Error, ObjectKind, Repository, RestoreJob, Snapshot};
-use buttress_core::{Ctx, TestClock};
+use buttress_backup::{
+    BackupJob, CheckDepth, Error, Id, ObjectKind, PruneReport, Repository, RestoreJob, Snapshot,
+};
+use buttress_core::{BoxFuture, Ctx, TestClock};
 use buttress_testkit::{Program, Random, wait_until};
 use support::meddled::{Meddled, Moment};
 use support::memory::{Exchange, Memory};
 use support::{Bench, noise, password, picture};
+use tokio::sync::Notify;
 
 const AT_ALL_PACKS: Moment = Moment { call: Some(("list", ObjectKind::Pack)), after: 0 };
 
@@ -81,12 +85,7 @@ async fn a_backup_whose_lock_was_taken_makes_no_snapshot_that_lacks_something() 
     let before = pair.store.copy();
     let (mut lost, mut made) = (0, 0);
     for after in 0.. {
-        for object in ObjectKind::ALL.into_iter().flat_map(|kind| pair.store.all(kind)) {
-            pair.store.set(object, None);
-        }
-        for object in ObjectKind::ALL.into_iter().flat_map(|kind| before.all(kind)) {
-            pair.store.set(object, Some(before.bytes(object)));
-        }
+        pair.store.set_back(&before);
         let (other, id) = (pair.other.clone(), pair.snapshot.id);
         let meddled = Meddled::new(pair.store.clone(), Moment { call: None, after }, move || {
             let other = other.clone();
@@ -118,6 +117,125 @@ async fn a_backup_whose_lock_was_taken_makes_no_snapshot_that_lacks_something() 
     }
     println!("{lost} backups lost their lock, {made} were made");
     assert!(lost > 5 && made > 2, "{lost} {made}");
+}
+
+/// What another does; the snapshot that it made, if it did.
+type Work = fn(Repository, BackupJob) -> BoxFuture<'static, Result<Option<Id>, Error>>;
+
+/// A prune of the first handle, and something that `other` begins before one of its calls, when its lock has been removed.
+struct Race<'a> {
+    pair: &'a Pair,
+    other: Repository,
+    under_other: Exchange,
+}
+
+impl Race<'_> {
+    /// Begins `work` before the prune's call `at`, and holds it before its own call `until` for as long as the prune runs. How both ended, and
+    /// whether it was held; nothing, if the prune has fewer calls.
+    async fn run(
+        &self,
+        work: Work,
+        at: u64,
+        until: u64,
+    ) -> Option<(Result<PruneReport, Error>, Result<Option<Id>, Error>, bool)> {
+        let (stands, over) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (stopped, go_on) = (Arc::clone(&stands), Arc::clone(&over));
+        let held = Meddled::new(self.pair.store.clone(), Moment { call: None, after: until }, move || {
+            let (stopped, go_on) = (Arc::clone(&stopped), Arc::clone(&go_on));
+            async move {
+                stopped.notify_one();
+                go_on.notified().await;
+            }
+        });
+        self.under_other.set(held.clone());
+        let task = Arc::new(Mutex::new(None));
+        let begun = Arc::clone(&task);
+        let (unlocks, other, job) = (self.pair.other.clone(), self.other.clone(), self.pair.job());
+        let meddled = Meddled::new(self.pair.store.clone(), Moment { call: None, after: at }, move || {
+            let (begun, stands) = (Arc::clone(&begun), Arc::clone(&stands));
+            let (unlocks, other, job) = (unlocks.clone(), other.clone(), job.clone());
+            async move {
+                unlocks.unlock(true).await.unwrap();
+                let ends = Arc::clone(&stands);
+                let task = tokio::spawn(async move {
+                    let done = work(other, job).await;
+                    ends.notify_one();
+                    done
+                });
+                *begun.lock().unwrap() = Some(task);
+                stands.notified().await;
+            }
+        });
+        self.pair.exchange.set(meddled);
+        let pruned = self.pair.first.prune().await;
+        over.notify_one();
+        let task = task.lock().unwrap().take()?;
+        Some((pruned, task.await.unwrap(), !held.never_came()))
+    }
+}
+
+/// Before any one call of a prune, somebody removes its lock and begins a backup that relies on what is to go, or a prune. That stops before any one of
+/// its calls until the first prune is over, or comes to its end at once.
+async fn one_gives_way(work: Work) -> BTreeMap<(bool, bool), u64> {
+    let pair = Pair::new(&Ctx::default(), &Ctx::default()).await;
+    // Of the pack of the first snapshot some is needed, so the prune writes that again.
+    let needed = pair.folder.path().join("files/0");
+    pair.other.backup(BackupJob::new().root(needed, "/needed")).await.unwrap();
+    pair.other.forget(&[pair.snapshot.id]).await.unwrap();
+    let before = pair.store.copy();
+    let under_other = Exchange::new(pair.store.clone());
+    let store = DynStore::new(under_other.clone());
+    let other = Repository::open(store, &password(), &Ctx::default()).await.unwrap();
+    let race = Race { pair: &pair, other, under_other };
+    let mut tally = BTreeMap::new();
+    for at in 0.. {
+        // A third of its calls each time, which is others for the next call of the prune.
+        for until in (at % 3..).step_by(3) {
+            pair.store.set_back(&before);
+            let Some((pruned, done, was_held)) = race.run(work, at, until).await else { return tally };
+            let of = format!("prune {at}, {pruned:?}; the other {until}, {done:?}");
+            for error in [pruned.as_ref().err(), done.as_ref().err()].into_iter().flatten() {
+                // The lock of the other; or what had been seen in a listing or in an index is gone.
+                let gave_way = matches!(
+                    error,
+                    Error::LockLost { .. }
+                        | Error::Locked { .. }
+                        | Error::Missing { .. }
+                        | Error::Damaged { .. }
+                        | Error::Incomplete { .. }
+                );
+                assert!(gave_way, "{of}");
+            }
+            if let Ok(Some(made)) = done {
+                let there = pair.other.snapshots().await.unwrap();
+                assert!(there.iter().any(|one| one.id == made), "{of}");
+            }
+            pair.other.unlock(true).await.unwrap();
+            pair.is_whole(&of).await;
+            *tally.entry((pruned.is_ok(), done.is_ok())).or_insert(0) += 1;
+            if !was_held {
+                break;
+            }
+        }
+    }
+    unreachable!("it ends some time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_prune_whose_lock_was_taken_and_a_backup_one_gives_way() {
+    let tally = one_gives_way(|other, job| {
+        Box::pin(async move { other.backup(job).await.map(|report| Some(report.id)) })
+    })
+    .await;
+    println!("how often (the prune, the backup) came to its end: {tally:?}");
+    assert!(tally[&(false, true)] > 10 && tally[&(true, true)] > 10, "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_prunes_one_of_which_lost_its_lock_one_gives_way() {
+    let tally = one_gives_way(|other, _| Box::pin(async move { other.prune().await.map(|_| None) })).await;
+    println!("how often (the one, the other) came to its end: {tally:?}");
+    assert!(tally[&(false, true)] > 10 && tally[&(true, true)] > 10, "{tally:?}");
 }
 
 /// A machine slept, or a process was stopped: the lock is there, or it is not.
@@ -252,6 +370,22 @@ async fn restic_and_we_keep_each_other_out() {
     drop(input);
     assert!(restic.wait().unwrap().success());
     bench.repository.check(CheckDepth::Data).await.unwrap();
+
+    // We write: restic does not prune.
+    let told = Arc::new(Mutex::new(String::new()));
+    let (place, heard) = (bench.place(), Arc::clone(&told));
+    let store = Meddled::new(Folder::new(bench.place()), AT_ALL_PACKS, move || {
+        let (place, heard) = (place.clone(), Arc::clone(&heard));
+        async move {
+            let refused = support::restic(&place, &["prune"]);
+            assert!(!refused.status.success());
+            *heard.lock().unwrap() = String::from_utf8_lossy(&refused.stderr).into_owned();
+        }
+    });
+    let repository = Repository::open(DynStore::new(store), &password(), &Ctx::default()).await.unwrap();
+    repository.backup(bench.job()).await.unwrap();
+    let told = told.lock().unwrap().clone();
+    assert!(told.contains("already locked"), "{told}");
 
     // We prune: nobody else may do anything.
     let said = Arc::new(Mutex::new(String::new()));

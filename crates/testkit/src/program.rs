@@ -103,8 +103,11 @@ impl Program {
         package: Package::Debian("restic"),
         places: &["/opt/homebrew/bin/restic"],
     };
+    /// Shows which calls to the system a process makes, in which order.
+    pub const STRACE: Self =
+        Self { name: "strace", variable: "BUTTRESS_STRACE", package: Package::Debian("strace"), places: &[] };
     /// Every program that some test needs.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::REDIS,
         Self::NATS,
         Self::POSTGRES,
@@ -114,6 +117,7 @@ impl Program {
         Self::TESSERACT,
         Self::OPENBAO,
         Self::RESTIC,
+        Self::STRACE,
     ];
 
     /// Where the program lies on this machine, or `None` if it is in none of its places.

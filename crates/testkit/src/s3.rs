@@ -33,12 +33,26 @@ pub struct S3 {
 }
 
 /// How many of the next requests go wrong.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Faults {
+    /// How many requests the credentials are good for.
+    good: AtomicUsize,
     refused: AtomicUsize,
     unanswered: AtomicUsize,
     requests: AtomicUsize,
     keeps_all: AtomicBool,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            good: AtomicUsize::new(usize::MAX),
+            refused: AtomicUsize::default(),
+            unanswered: AtomicUsize::default(),
+            requests: AtomicUsize::default(),
+            keeps_all: AtomicBool::default(),
+        }
+    }
 }
 
 impl Faults {
@@ -98,6 +112,9 @@ impl S3 {
                     let (service, faults) = (service.clone(), Arc::clone(&faults));
                     async move {
                         faults.requests.fetch_add(1, Ordering::SeqCst);
+                        if !Faults::takes_one(&faults.good) {
+                            return Ok(expired());
+                        }
                         if Faults::takes_one(&faults.refused) {
                             return Ok(unavailable());
                         }
@@ -143,6 +160,16 @@ impl S3 {
     /// Refuses every delete from now on, as a bucket does whose policy or object lock forbids it.
     pub fn keep_all(&self) {
         self.faults.keeps_all.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets the credentials expire after so many more requests, as those of a role do.
+    pub fn let_credentials_expire_after(&self, requests: usize) {
+        self.faults.good.store(requests, Ordering::SeqCst);
+    }
+
+    /// Takes the credentials for good again.
+    pub fn renew_credentials(&self) {
+        self.let_credentials_expire_after(usize::MAX);
     }
 
     /// How many requests have come.
@@ -203,6 +230,14 @@ impl S3Access for Access {
 fn unavailable() -> s3s::HttpResponse {
     let mut answer = s3s::HttpResponse::new(s3s::Body::empty());
     *answer.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+    answer
+}
+
+/// As AWS answers: with 400.
+fn expired() -> s3s::HttpResponse {
+    let told = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
+    let mut answer = s3s::HttpResponse::new(s3s::Body::from(told.to_owned()));
+    *answer.status_mut() = hyper::StatusCode::BAD_REQUEST;
     answer
 }
 

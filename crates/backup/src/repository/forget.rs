@@ -58,6 +58,12 @@ impl Repository {
     /// Nobody else may use the repository meanwhile. It is safe to kill at any moment: first what is needed is written again, then new
     /// indexes, then the old ones go, then packs.
     ///
+    /// Its lock may be taken while it lives: by [`unlock`](Repository::unlock) with `all`, or when it was stopped for half an hour. Then a backup
+    /// may come in that relies on what is to go. A prune whose lock is gone when it has removed the old indexes gives way before it removes packs, and
+    /// puts back what the indexes said; a backup that sees an index go on which it relied makes no snapshot. Two cases are left. If such a prune is
+    /// killed before it could put the indexes back, the snapshot lacks them: all packs are there, and [`repair_index`](Repository::repair_index)
+    /// mends it. And restic's `backup` does not look whether its indexes are still there, so beside it nobody may take a lock from the living.
+    ///
     /// # Errors
     ///
     /// [`Error::Locked`]; [`Error::Damaged`] or [`Error::Missing`] when a snapshot, an index or a tree cannot be read, as what it needs is not
@@ -90,16 +96,14 @@ fn prune(objects: &Objects) -> Result<PruneReport, Error> {
     }
     new_files.extend(writer.flush(objects)?);
     lock.confirm()?;
-    for file in index.files() {
-        lock.keep()?;
-        let old = Object::new(ObjectKind::Index, *file);
-        if !new_files.contains(&old) {
-            objects.delete(old)?;
-        }
+    let kept: HashSet<Id> = plan.kept;
+    let removed = remove_index(objects, &lock, &index, &new_files).and_then(|()| lock.confirm());
+    if let Err(error) = removed {
+        // Whoever came in meanwhile may rely on what the old indexes said.
+        put_back(objects, &index, &kept)?;
+        return Err(error);
     }
     // Packs that no index named are left from runs that were cut short. While this lock is held, none of them is alive.
-    lock.confirm()?;
-    let kept: HashSet<Id> = plan.kept;
     for pack in sizes.keys().filter(|pack| !kept.contains(pack)) {
         lock.keep()?;
         objects.delete(Object::new(ObjectKind::Pack, *pack))?;
@@ -107,6 +111,36 @@ fn prune(objects: &Objects) -> Result<PruneReport, Error> {
     }
     report.bytes_after = objects.list(ObjectKind::Pack)?.iter().map(|listed| listed.size).sum();
     Ok(report)
+}
+
+/// Removes the index objects that new ones replace.
+fn remove_index(objects: &Objects, lock: &Lock, index: &Index, new: &HashSet<Object>) -> Result<(), Error> {
+    for file in index.files() {
+        lock.keep()?;
+        let old = Object::new(ObjectKind::Index, *file);
+        if !new.contains(&old) {
+            objects.delete(old)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says again which packs there are that were to go. Another prune may have removed them meanwhile.
+fn put_back(objects: &Objects, index: &Index, kept: &HashSet<Id>) -> Result<(), Error> {
+    let there = pack_sizes(objects)?;
+    let goes = |pack: &Id| there.contains_key(pack) && !kept.contains(pack);
+    let mut packs: BTreeMap<Id, Vec<_>> = BTreeMap::new();
+    for (kind, id, location) in index.blobs() {
+        if let Some(pack) = index.pack(location.pack).filter(goes) {
+            packs.entry(pack).or_default().push(indexed(kind, id, &location));
+        }
+    }
+    let mut writer = IndexWriter::default();
+    for (id, mut blobs) in packs {
+        blobs.sort_by_key(|blob| blob.offset);
+        writer.add(objects, IndexedPack { id, blobs })?;
+    }
+    writer.flush(objects).map(drop)
 }
 
 /// The blobs that snapshots need.

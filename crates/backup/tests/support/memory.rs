@@ -22,6 +22,12 @@ impl Memory {
         Self(Arc::new(Mutex::new(self.0.lock().expect("whole").clone())))
     }
 
+    /// Makes it what another one is now.
+    pub(crate) fn set_back(&self, to: &Self) {
+        let objects = to.0.lock().expect("whole").clone();
+        *self.0.lock().expect("whole") = objects;
+    }
+
     /// All objects of a kind, in order.
     pub(crate) fn all(&self, kind: ObjectKind) -> Vec<Object> {
         let mut all: Vec<_> =

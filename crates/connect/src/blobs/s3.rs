@@ -218,6 +218,9 @@ fn class(error: &StoreError) -> ErrorClass {
             Some(403) => ErrorClass::Forbidden,
             Some(404) => ErrorClass::NotFound,
             Some(429) => ErrorClass::Throttled,
+            Some(400) if error.to_string().contains("<Code>ExpiredToken</Code>") => {
+                ErrorClass::Unauthenticated
+            }
             Some(400..500) => ErrorClass::Invalid,
             _ if timed_out(error) => ErrorClass::Timeout,
             _ => ErrorClass::Unavailable,

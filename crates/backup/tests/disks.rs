@@ -1,0 +1,277 @@
+//! Disks that cannot be read in one place, or not be written.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test"
+)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use buttress_backup::store::{DynStore, Existing, Folder, Listed, Store};
+use buttress_backup::{BackupJob, CheckDepth, Error, Object, ObjectKind, Repository, RestoreJob};
+use buttress_core::{Classify, Ctx, ErrorClass};
+use buttress_testkit::Random;
+use bytes::Bytes;
+use support::memory::Memory;
+use support::{Bench, noise, password, picture};
+
+/// Something mounted over a path, for as long as it lives. Needs root.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(arguments: &[&str], at: &Path) -> Self {
+        let mounted = Command::new("mount").args(arguments).arg(at).status().expect("`mount` runs");
+        assert!(
+            mounted.success(),
+            "cannot mount: run the tests as root, or in `unshare --map-root-user --mount`"
+        );
+        Self(at.to_owned())
+    }
+
+    /// A file at this path that fails with EIO when it is read, as one does on a broken disk: the first page of a process.
+    fn broken(at: &Path) -> Self {
+        let memory = format!("/proc/{}/mem", std::process::id());
+        assert_eq!(fs::read(&memory).unwrap_err().raw_os_error(), Some(5), "EIO");
+        Self::new(&["--bind", &memory], at)
+    }
+
+    /// Lets nothing be written below this path.
+    fn read_only(at: &Path) -> Self {
+        let mounted = Self::new(&["--bind", at.to_str().unwrap()], at);
+        let again = Command::new("mount").args(["-o", "remount,bind,ro"]).arg(at).status().unwrap();
+        assert!(again.success());
+        mounted
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+fn fill(files: &Path) {
+    fs::create_dir_all(files.join("a")).unwrap();
+    for (number, name) in ["1", "2", "a/3", "a/4"].into_iter().enumerate() {
+        fs::write(files.join(name), noise(&mut Random::new(number as u64), 50_000)).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_the_disk_cannot_read_is_named_and_the_rest_is_there() {
+    let bench = Bench::new().await;
+    fill(&bench.files());
+    let before = bench.repository.backup(bench.job()).await.unwrap().snapshot;
+    let (bad, expected) = (bench.files().join("a/3"), picture(&bench.files()));
+    // Something of it is new, so that it is not taken from the snapshot before.
+    fs::write(bench.files().join("2"), "changed").unwrap();
+    let broken = Mounted::broken(&bad);
+    for reread in [false, true] {
+        let job = if reread { bench.job().reread() } else { bench.job() };
+        let error = bench.repository.backup(job).await.unwrap_err();
+        let Error::Incomplete { done, failures } = error else { panic!("{error}") };
+        assert!(done.ends_with("was made"), "{done}");
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert_eq!(Path::new(&failures[0].of), bad);
+        assert!(failures[0].problem.contains("Input/output error"), "{failures:?}");
+        let snapshot = bench.repository.snapshot("latest").await.unwrap();
+        let target = bench.target(&snapshot.id.short());
+        bench.repository.restore(&snapshot, RestoreJob::new(&target)).await.unwrap();
+        let restored = target.join("files");
+        assert!(!restored.join("a/3").exists());
+        assert_eq!(fs::read(restored.join("2")).unwrap(), b"changed");
+        assert!(fs::read(restored.join("a/4")).unwrap() == fs::read(bench.files().join("a/4")).unwrap());
+    }
+    drop(broken);
+    let target = bench.target("before");
+    bench.repository.restore(&before, RestoreJob::new(&target)).await.unwrap();
+    assert_eq!(picture(&target.join("files")), expected);
+    // The disk was mended: the next run has all.
+    let report = bench.repository.backup(bench.job()).await.unwrap();
+    let target = bench.target("after");
+    bench.repository.restore(&report.snapshot, RestoreJob::new(&target)).await.unwrap();
+    assert_eq!(picture(&target.join("files")), picture(&bench.files()));
+    bench.repository.check(CheckDepth::Data).await.unwrap();
+}
+
+/// Fails to read one object, as a disk with a broken sector does.
+#[derive(Clone)]
+struct BrokenDisk {
+    inner: Memory,
+    broken: Arc<Mutex<Option<Object>>>,
+}
+
+impl Store for BrokenDisk {
+    async fn put(&self, object: Object, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
+        self.inner.put(object, bytes, existing).await
+    }
+
+    async fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
+        if *self.broken.lock().unwrap() == Some(object) {
+            return Err(Error::Store {
+                doing: "read",
+                object: object.path(),
+                place: self.place(),
+                class: ErrorClass::Unavailable,
+                source: io::Error::from_raw_os_error(5).into(),
+            });
+        }
+        self.inner.get(object, range).await
+    }
+
+    async fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
+        self.inner.list(kind).await
+    }
+
+    async fn delete(&self, object: Object) -> Result<(), Error> {
+        self.inner.delete(object).await
+    }
+
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+}
+
+/// Whatever it is: each thing that is done either comes to its end, right, or fails with the name of the object.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_the_disk_cannot_read_is_named_and_nothing_is_lost_over_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    fill(&files);
+    let disk = BrokenDisk { inner: Memory::default(), broken: Arc::default() };
+    let ctx = Ctx::default();
+    let repository = Repository::init(DynStore::new(disk.clone()), &password(), &ctx).await.unwrap();
+    let job = || BackupJob::new().root(&files, "/files");
+    repository.backup(job()).await.unwrap();
+    fs::write(files.join("1"), noise(&mut Random::new(10), 60_000)).unwrap();
+    let snapshot = repository.backup(job()).await.unwrap().snapshot;
+    let expected = picture(&files);
+    let whole = disk.inner.copy();
+    let mut tally: BTreeMap<(&str, ObjectKind), (u64, u64)> = BTreeMap::new();
+    for object in ObjectKind::ALL.into_iter().flat_map(|kind| whole.all(kind)) {
+        disk.inner.set_back(&whole);
+        *disk.broken.lock().unwrap() = Some(object);
+        let opened = Repository::open(DynStore::new(disk.clone()), &password(), &ctx).await;
+        let target = folder.path().join("target");
+        let restored = repository.restore(&snapshot, RestoreJob::new(&target)).await;
+        is_there_or_named(&target.join("files"), &expected, restored.as_ref().map(drop));
+        let _ = fs::remove_dir_all(&target);
+        let outcomes = [
+            ("open", opened.map(drop)),
+            ("snapshots", repository.snapshots().await.map(drop)),
+            ("restore", restored.map(drop)),
+            ("check", repository.check(CheckDepth::Data).await.map(drop)),
+            ("prune", repository.prune().await.map(drop)),
+            ("backup", repository.backup(job()).await.map(drop)),
+        ];
+        for (doing, outcome) in outcomes {
+            let tally = tally.entry((doing, object.kind())).or_default();
+            match outcome {
+                Ok(()) => tally.0 += 1,
+                Err(error) => {
+                    tally.1 += 1;
+                    let told = buttress_core::chain(&error);
+                    let named = told.contains(&object.path()) && told.contains("Input/output error");
+                    assert!(named, "{doing} with {object}: {told}");
+                    assert_ne!(error.class(), ErrorClass::Internal, "{told}");
+                }
+            }
+        }
+        // The disk was mended.
+        *disk.broken.lock().unwrap() = None;
+        assert!(disk.inner.all(ObjectKind::Lock).is_empty(), "{object}");
+        repository.check(CheckDepth::Data).await.unwrap_or_else(|error| panic!("{object}: {error}"));
+        repository.restore(&snapshot, RestoreJob::new(&target)).await.unwrap();
+        assert_eq!(picture(&target.join("files")), expected, "{object}");
+        fs::remove_dir_all(&target).unwrap();
+    }
+    println!("(what was done, with which object broken): (came to its end, was refused): {tally:?}");
+    let refused = |doing, kind| tally[&(doing, kind)].1 > 0;
+    assert!(refused("check", ObjectKind::Pack) && refused("restore", ObjectKind::Pack), "{tally:?}");
+    assert!(refused("prune", ObjectKind::Snapshot) && refused("prune", ObjectKind::Index), "{tally:?}");
+    assert!(refused("open", ObjectKind::Config), "{tally:?}");
+}
+
+/// Files that are not as they were are named, or a folder above them is. (A restore that could not begin names the object.)
+fn is_there_or_named(target: &Path, expected: &BTreeMap<PathBuf, String>, restored: Result<(), &Error>) {
+    let failures = match restored {
+        Ok(()) => &[][..],
+        Err(Error::Incomplete { failures, .. }) => failures,
+        Err(_) => return assert!(!target.exists()),
+    };
+    let restored = if target.exists() { picture(target) } else { BTreeMap::new() };
+    for (path, looks) in expected.iter().filter(|(_, looks)| !looks.starts_with("folder")) {
+        let path_there = target.join(path);
+        let named = failures.iter().any(|failure| path_there.starts_with(&failure.of));
+        assert!(
+            restored.get(path) == Some(looks) || named && !restored.contains_key(path),
+            "{}: {failures:?}",
+            path.display()
+        );
+    }
+}
+
+/// The disk's own error is told with the name of the object.
+#[tokio::test]
+async fn a_folder_tells_what_the_disk_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Folder::new(folder.path());
+    let object = Object::new(ObjectKind::Pack, buttress_backup::Id::of(b"bytes"));
+    store.put(object, "bytes".into(), Existing::Kept).await.unwrap();
+    let _broken = Mounted::broken(&folder.path().join(object.path()));
+    for range in [None, Some(0..3)] {
+        let error = store.get(object, range).await.unwrap_err();
+        let told = buttress_core::chain(&error);
+        assert!(told.contains(&object.path()) && told.contains("Input/output error"), "{told}");
+        assert!(matches!(error, Error::Store { doing: "read", .. }), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_lets_nothing_be_written_costs_the_run_and_nothing_else() {
+    let bench = Bench::new().await;
+    fill(&bench.files());
+    let snapshot = bench.repository.backup(bench.job()).await.unwrap().snapshot;
+    let expected = picture(&bench.files());
+    fs::write(bench.files().join("new"), "new").unwrap();
+    let read_only = Mounted::read_only(&bench.place());
+    let outcomes = [
+        bench.repository.backup(bench.job()).await.map(drop),
+        bench.repository.forget(&[snapshot.id]).await,
+        bench.repository.prune().await.map(drop),
+    ];
+    for refused in outcomes.map(Result::unwrap_err) {
+        assert_eq!(refused.class(), ErrorClass::Forbidden, "{refused:?}");
+        assert!(buttress_core::chain(&refused).contains("Read-only file system"), "{refused:?}");
+    }
+    // What only reads works.
+    assert_eq!(bench.repository.snapshots().await.unwrap().len(), 1);
+    let opened =
+        Repository::open(DynStore::new(Folder::new(bench.place())), &password(), &Ctx::default()).await;
+    assert_eq!(opened.unwrap().id(), bench.repository.id());
+    drop(read_only);
+
+    // Nor the one that is restored to.
+    let disk = bench.target("disk");
+    fs::create_dir(&disk).unwrap();
+    let read_only = Mounted::read_only(&disk);
+    let refused =
+        bench.repository.restore(&snapshot, RestoreJob::new(disk.join("target"))).await.unwrap_err();
+    assert!(buttress_core::chain(&refused).contains("Read-only file system"), "{refused:?}");
+    drop(read_only);
+    bench.repository.restore(&snapshot, RestoreJob::new(disk.join("target"))).await.unwrap();
+    assert_eq!(picture(&disk.join("target/files")), expected);
+    bench.repository.backup(bench.job()).await.unwrap();
+    bench.repository.check(CheckDepth::Data).await.unwrap();
+}
