@@ -1,7 +1,7 @@
 //! `cargo xtask bench backup`: our program and its rivals back up the same files.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,13 +10,18 @@ use serde::Serialize;
 
 use crate::documents;
 use crate::output::{self, Row};
-use crate::workspace::{Workspace, files_below, succeeds};
+use crate::workspace::{Workspace, files_below, quantile, succeeds};
 
 /// The area's name.
 pub(crate) const AREA: &str = "backup";
 const PASSWORD: &str = "of a repository that is thrown away";
 /// Of so many files one is changed.
 const CHANGED: usize = 100;
+/// Where files are restored to, if it is there: into memory. On a disk with ext4, which for some minutes does not use the number of a deleted file
+/// again and searches for another one, what the program before has left would cost many times what restoring does.
+const IN_MEMORY: &str = "/dev/shm";
+/// How many bytes of files are backed up to see whether memory grows with them.
+const GROWS: [u64; 2] = [1_000_000_000, 10_000_000_000];
 
 /// What is done with a repository, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,20 +52,33 @@ impl Step {
 enum Subject {
     Ours,
     Restic,
+    Rustic,
     Borg,
     /// No backup, but what compressing alone costs.
     Tar,
 }
 
 impl Subject {
-    const ALL: [Self; 4] = [Self::Ours, Self::Restic, Self::Borg, Self::Tar];
+    const ALL: [Self; 5] = [Self::Ours, Self::Restic, Self::Rustic, Self::Borg, Self::Tar];
 
     fn name(self) -> &'static str {
         match self {
             Self::Ours => "buttress",
             Self::Restic => "restic",
+            Self::Rustic => "rustic",
             Self::Borg => "borg",
             Self::Tar => "tar | zstd -3",
+        }
+    }
+
+    /// The program that has to be there, and where it comes from.
+    fn program(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Ours => None,
+            Self::Restic => Some(("restic", "apt-get install restic")),
+            Self::Rustic => Some(("rustic", "cargo install --locked --no-default-features rustic-rs")),
+            Self::Borg => Some(("borg", "apt-get install borgbackup")),
+            Self::Tar => Some(("zstd", "apt-get install zstd")),
         }
     }
 
@@ -70,6 +88,7 @@ impl Subject {
         match self {
             Self::Ours => Some(words(&place.ours, &["-q", "init"])),
             Self::Restic => Some(words("restic", &["-q", "init", "--repository-version", "2"])),
+            Self::Rustic => Some(words("rustic", &["--no-progress", "--log-level", "error", "init"])),
             Self::Borg => {
                 let mut borg = words("borg", &["init", "-e", "repokey-blake2"]);
                 borg.arg(repository);
@@ -92,6 +111,16 @@ impl Subject {
             (Self::Restic, Step::Check) => words("restic", &["-q", "--no-cache", "check", "--read-data"]),
             (Self::Restic, Step::Restore) => {
                 words("restic", &["-q", "--no-cache", "restore", "latest", "--target", "."])
+            }
+            (Self::Rustic, step) => {
+                let what: &[&str] = match step {
+                    Step::First | Step::Unchanged | Step::Changed => &["backup"],
+                    Step::Check => &["check", "--read-data"],
+                    Step::Restore => &["restore", "latest", "."],
+                };
+                let mut rustic = words("rustic", &["--no-progress", "--log-level", "error"]);
+                rustic.args(what);
+                rustic
             }
             (Self::Borg, Step::First | Step::Unchanged | Step::Changed) => {
                 let mut borg = words("borg", &["create", "-C", "zstd,3"]);
@@ -133,6 +162,7 @@ fn words(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Command {
 struct Place {
     folder: PathBuf,
     files: PathBuf,
+    restored: PathBuf,
     ours: PathBuf,
 }
 
@@ -143,11 +173,8 @@ impl Place {
 
     /// Runs a command; what it took.
     fn measure(&self, subject: Subject, command: &Command) -> Result<Taken> {
-        let into = self.folder.join("restored");
-        if into.exists() {
-            fs::remove_dir_all(&into)?;
-        }
-        fs::create_dir(&into)?;
+        remove(&self.restored)?;
+        fs::create_dir(&self.restored)?;
         // What the one before has left to write is not this one's.
         ensure!(succeeds(&mut Command::new("sync"))?, "sync failed");
         let told = self.folder.join("time");
@@ -156,7 +183,7 @@ impl Place {
             .arg(&told)
             .arg(command.get_program())
             .args(command.get_args())
-            .current_dir(&into)
+            .current_dir(&self.restored)
             .envs(self.environment(subject))
             .stdout(Stdio::null())
             .status()
@@ -170,6 +197,12 @@ impl Place {
         Ok(Taken { wall: *wall, cpu: user + system, peak: peak / 1024.0 })
     }
 
+    /// Removes all of it.
+    fn remove(&self) -> Result<()> {
+        remove(&self.restored)?;
+        remove(&self.folder)
+    }
+
     fn environment(&self, subject: Subject) -> Vec<(&'static str, PathBuf)> {
         let (repository, password) = (self.repository(subject), PathBuf::from(PASSWORD));
         match subject {
@@ -178,6 +211,11 @@ impl Place {
                 ("BACKUP_PASSWORD_FILE", self.folder.join("password")),
             ],
             Subject::Restic => vec![("RESTIC_REPOSITORY", repository), ("RESTIC_PASSWORD", password)],
+            Subject::Rustic => vec![
+                ("RUSTIC_REPOSITORY", repository),
+                ("RUSTIC_PASSWORD", password),
+                ("RUSTIC_NO_CACHE", "true".into()),
+            ],
             Subject::Borg => {
                 vec![("BORG_BASE_DIR", self.folder.join("borg base")), ("BORG_PASSPHRASE", password)]
             }
@@ -238,18 +276,13 @@ impl Row for Line {
 
 /// Every program with every step, in turns, so that a slow minute of the machine hits all of them alike.
 pub(crate) fn run(options: &documents::Options, workspace: &Workspace, json: bool) -> Result<bool> {
-    let mut build =
-        workspace.cargo(["build", "--release", "--package", "buttress-backup", "--features", "cli"]);
-    ensure!(succeeds(&mut build)?, "our program does not build");
-    let place = prepare(options, workspace)?;
+    let place = prepare(workspace)?;
+    copy_corpus(options, &place)?;
     let subjects: Vec<_> = Subject::ALL.into_iter().filter(|subject| is_there(*subject)).collect();
     let mut all: Vec<(Step, Subject, Vec<Taken>, f64)> = Vec::new();
     for run in 0..options.runs {
         for subject in &subjects {
-            remove(&place.repository(*subject))?;
-            if let Some(init) = subject.init(&place) {
-                place.measure(*subject, &init)?;
-            }
+            begin(*subject, &place)?;
         }
         for step in Step::ALL {
             if step == Step::Changed {
@@ -271,42 +304,120 @@ pub(crate) fn run(options: &documents::Options, workspace: &Workspace, json: boo
         }
     }
     output::print(&lines(&all), json)?;
-    remove(&place.folder)?;
+    place.remove()?;
     Ok(true)
 }
 
-/// Copies the files, so that some may be changed.
-fn prepare(options: &documents::Options, workspace: &Workspace) -> Result<Place> {
-    let corpus = match &options.corpus {
-        Some(corpus) => corpus.clone(),
-        None => bail!("name a folder of many files with `--corpus DIR`: cargo's own `registry` is one"),
-    };
+/// How much memory ours takes for little and for much, made up half of text and half of noise.
+pub(crate) fn run_growing(workspace: &Workspace, json: bool) -> Result<bool> {
+    let mut place = prepare(workspace)?;
+    // More than there may be memory for.
+    place.restored = place.folder.join("restored");
+    fs::create_dir(&place.files)?;
+    let (mut lines, mut made) = (Vec::new(), Made::default());
+    for bytes in GROWS {
+        made.fill(&place.files, bytes)?;
+        begin(Subject::Ours, &place)?;
+        for step in [Step::First, Step::Unchanged, Step::Check, Step::Restore] {
+            let Some(command) = Subject::Ours.command(step, &place) else { continue };
+            let taken = place.measure(Subject::Ours, &command)?;
+            eprintln!(
+                "{} GB, {}: {:.1} s, {:.0} MiB",
+                bytes / 1_000_000_000,
+                step.name(),
+                taken.wall,
+                taken.peak
+            );
+            let size = size(&place.repository(Subject::Ours))?;
+            lines.extend(self::lines(&[(step, Subject::Ours, vec![taken], size)]));
+        }
+    }
+    output::print(&lines, json)?;
+    place.remove()?;
+    Ok(true)
+}
+
+/// Files that were made up.
+#[derive(Default)]
+struct Made {
+    files: u64,
+    bytes: u64,
+    random: u64,
+}
+
+impl Made {
+    /// Adds files to a folder until they have so many bytes: of 64 KiB to 1 MiB, a hundred in a folder.
+    fn fill(&mut self, folder: &Path, bytes: u64) -> Result<()> {
+        while self.bytes < bytes {
+            let folder = folder.join((self.files / 100).to_string());
+            fs::create_dir_all(&folder)?;
+            let mut file = BufWriter::new(File::create(folder.join(self.files.to_string()))?);
+            for _ in 0..=self.files % 16 {
+                for _ in 0..(32 << 10) / 8 {
+                    // xorshift64 (Marsaglia 2003)
+                    self.random = if self.random == 0 { 1 } else { self.random };
+                    self.random ^= self.random << 13;
+                    self.random ^= self.random >> 7;
+                    self.random ^= self.random << 17;
+                    file.write_all(&self.random.to_le_bytes())?;
+                }
+                file.write_all(&b"the same thirty-two bytes again\n".repeat(1 << 10))?;
+                self.bytes += 64 << 10;
+            }
+            file.flush()?;
+            self.files += 1;
+        }
+        Ok(())
+    }
+}
+
+/// An empty repository.
+fn begin(subject: Subject, place: &Place) -> Result<()> {
+    remove(&place.repository(subject))?;
+    if let Some(init) = subject.init(place) {
+        place.measure(subject, &init)?;
+    }
+    Ok(())
+}
+
+/// Builds our program, and makes an empty folder for all.
+fn prepare(workspace: &Workspace) -> Result<Place> {
+    let mut build =
+        workspace.cargo(["build", "--release", "--package", "buttress-backup", "--features", "cli"]);
+    ensure!(succeeds(&mut build)?, "our program does not build");
     let folder = workspace.scratch("bench backup");
     remove(&folder)?;
     fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
-    let files = folder.join("files");
-    ensure!(succeeds(Command::new("cp").arg("-a").arg(&corpus).arg(&files))?, "the files cannot be copied");
     fs::write(folder.join("password"), PASSWORD)?;
-    let all = files_below(&files)?;
+    let in_memory = Path::new(IN_MEMORY).is_dir().then(|| {
+        let name = format!("buttress-bench-{}", std::process::id());
+        Path::new(IN_MEMORY).join(name)
+    });
+    let restored = in_memory.unwrap_or_else(|| folder.join("restored"));
+    Ok(Place { files: folder.join("files"), folder, restored, ours: workspace.target.join("release/backup") })
+}
+
+/// Copies the files, so that some may be changed.
+fn copy_corpus(options: &documents::Options, place: &Place) -> Result<()> {
+    let Some(corpus) = &options.corpus else {
+        bail!("name a folder of many files with `--corpus DIR`: cargo's own `registry` is one")
+    };
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg(corpus).arg(&place.files);
+    ensure!(succeeds(&mut copy)?, "the files cannot be copied");
+    let all = files_below(&place.files)?;
     let bytes: u64 = all.iter().filter_map(|file| file.metadata().ok()).map(|about| about.len()).sum();
     eprintln!("{} files, {} MiB", all.len(), bytes >> 20);
-    let ours = workspace.scratch("").join("../release/backup");
-    Ok(Place { folder, files, ours: ours.canonicalize().context("our program was not found")? })
+    Ok(())
 }
 
 fn is_there(subject: Subject) -> bool {
-    let program = match subject {
-        Subject::Ours => return true,
-        Subject::Restic => "restic",
-        Subject::Borg => "borg",
-        Subject::Tar => "zstd",
-    };
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok();
+    let Some((program, install)) = subject.program() else { return true };
+    let found =
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        eprintln!(
-            "{program} was not found and is left out: `apt-get install {program}`, borg is `borgbackup`"
-        );
+        eprintln!("{program} was not found and is left out: `{install}`");
     }
     found
 }
@@ -367,5 +478,5 @@ fn lines(all: &[(Step, Subject, Vec<Taken>, f64)]) -> Vec<Line> {
 fn median(runs: &[Taken], of: fn(&Taken) -> f64) -> f64 {
     let mut values: Vec<f64> = runs.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    quantile(&values, 0.5).unwrap_or_default()
 }

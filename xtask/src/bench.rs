@@ -25,7 +25,8 @@ const OURS: &str = "buttress";
 /// `buttress`. Values are medians. The ratio says how many times better ours is, above 1 is ahead, for time and for
 /// throughput alike. The area `documents` instead has our document pipeline and its rivals, which it installs, read the
 /// same files, and writes docs/bench/documents.md; the area `memory` tells what documents cost in memory, and the area
-/// `backup` has our program and its rivals back up the files of `--corpus`.
+/// `backup` has our program and its rivals back up the files of `--corpus`, or with `--grow` tells the memory that ours
+/// takes for 1 and for 10 GB, for which there has to be room for 30 GB.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The area; left out, the areas are listed.
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Stop measuring as soon as the numbers look steady: for a first look, not for a claim.
     #[arg(long)]
     quick: bool,
+    /// The area backup: how memory grows with what is backed up.
+    #[arg(long)]
+    grow: bool,
     #[command(flatten)]
     documents: documents::Options,
 }
@@ -77,6 +81,9 @@ pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool
         return documents::run(&args.documents, workspace, json);
     }
     if area == backups::AREA {
+        if args.grow {
+            return backups::run_growing(workspace, json);
+        }
         return backups::run(&args.documents, workspace, json);
     }
     if area == memory::AREA {

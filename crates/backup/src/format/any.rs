@@ -88,8 +88,9 @@ pub fn decompress(bytes: &[u8]) {
     const LIMIT: usize = 1 << 20;
     let Some((length, compressed)) = bytes.split_first_chunk() else { return };
     let claimed = u32::from_le_bytes(*length) as usize % (64 << 20);
+    let mut plain = Vec::new();
     if let Ok(mut decompressor) = Decompressor::new()
-        && let Ok(plain) = decompressor.exact(compressed, claimed)
+        && decompressor.exact(compressed, claimed, &mut plain).is_ok()
     {
         assert!(plain.len() == claimed, "it has the length that it claims");
     }

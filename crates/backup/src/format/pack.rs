@@ -10,8 +10,9 @@ const TRAILER: usize = 4;
 /// The longest list that is read: of half a million blobs.
 const LONGEST_LIST: usize = 16 << 20;
 
-/// How long packs become, mostly.
-const ROOM: usize = 14 << 20;
+/// More than packs become, mostly. Of what it has given once, up to 32 MiB a piece, the system's allocator keeps some for each thread; what is larger
+/// it takes from the system and gives back.
+const ROOM: usize = 33 << 20;
 
 /// A pack that is being filled.
 #[derive(Debug, Default)]
@@ -77,16 +78,6 @@ impl PackBuilder {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve_exact(ROOM);
         }
-    }
-
-    /// Moves all blobs of another to the end.
-    pub(crate) fn append(&mut self, other: Self) -> Result<(), Error> {
-        for blob in other.blobs {
-            let begin = blob.offset as usize;
-            let sealed = other.bytes.get(begin..begin + blob.length as usize).unwrap_or_default();
-            self.add_sealed(blob.kind, blob.id, sealed, blob.uncompressed_length)?;
-        }
-        Ok(())
     }
 
     pub(crate) fn len(&self) -> usize {

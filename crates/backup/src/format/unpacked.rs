@@ -15,9 +15,9 @@ const LONGEST: usize = 256 << 20;
 /// Seals a document, compressed.
 pub(crate) fn seal(key: &SealKey, document: &impl Serialize) -> Result<Vec<u8>, Error> {
     let json = to_json(document)?;
-    let mut compressed = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?.whole(&json)?;
-    compressed.insert(0, COMPRESSED);
-    key.seal(&compressed)
+    let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    let compressed = compressor.whole(&json)?;
+    key.seal(&[&[COMPRESSED], compressed].concat())
 }
 
 /// Seals a document as it is, as the config has to be.

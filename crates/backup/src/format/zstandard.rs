@@ -12,16 +12,17 @@ const PROBE: usize = 16 << 10;
 /// Compresses one blob after the other.
 pub(crate) struct Compressor {
     zstd: zstd::bulk::Compressor<'static>,
+    compressed: Vec<u8>,
 }
 
 impl Compressor {
     pub(crate) fn new(level: i32) -> Result<Self, Error> {
         let zstd = zstd::bulk::Compressor::new(level).map_err(|error| failed(&error))?;
-        Ok(Self { zstd })
+        Ok(Self { zstd, compressed: Vec::new() })
     }
 
     /// `bytes` compressed, or none if that saves less than a thirty-second part.
-    pub(crate) fn compress(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn compress(&mut self, bytes: &[u8]) -> Result<Option<&[u8]>, Error> {
         // Archives and pictures are most of what does not compress, and are told from their middle.
         let middle = bytes.len() / 2;
         if bytes.len() >= PROBE_FROM
@@ -35,8 +36,11 @@ impl Compressor {
     }
 
     /// `bytes` compressed, even if they become longer.
-    pub(crate) fn whole(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Error> {
-        self.zstd.compress(bytes).map_err(|error| failed(&error))
+    pub(crate) fn whole(&mut self, bytes: &[u8]) -> Result<&[u8], Error> {
+        self.compressed.clear();
+        self.compressed.reserve_exact(zstd::zstd_safe::compress_bound(bytes.len()));
+        self.zstd.compress_to_buffer(bytes, &mut self.compressed).map_err(|error| failed(&error))?;
+        Ok(&self.compressed)
     }
 
     fn gains(before: usize, after: usize) -> bool {
@@ -58,19 +62,26 @@ impl Decompressor {
         Ok(Self { zstd })
     }
 
-    /// What was compressed, which must be as long as declared.
-    pub(crate) fn exact(&mut self, compressed: &[u8], length: usize) -> Result<Vec<u8>, Malformed> {
-        let bytes = if length <= BELIEVED {
+    /// Puts what was compressed in the place of what `to` has. It must be as long as declared.
+    pub(crate) fn exact(
+        &mut self,
+        compressed: &[u8],
+        length: usize,
+        to: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
+        to.clear();
+        if length <= BELIEVED {
+            to.reserve_exact(length);
             self.zstd
-                .decompress(compressed, length)
-                .map_err(|error| Malformed::new(format!("it does not decompress: {error}")))?
+                .decompress_to_buffer(compressed, to)
+                .map_err(|error| Malformed::new(format!("it does not decompress: {error}")))?;
         } else {
-            at_most(compressed, length)?
-        };
-        if bytes.len() == length {
-            return Ok(bytes);
+            *to = at_most(compressed, length)?;
         }
-        Err(Malformed::new(format!("it decompresses to {} bytes instead of {length}", bytes.len())))
+        if to.len() == length {
+            return Ok(());
+        }
+        Err(Malformed::new(format!("it decompresses to {} bytes instead of {length}", to.len())))
     }
 }
 
@@ -101,12 +112,14 @@ mod tests {
         let mut decompressor = Decompressor::new().expect("zstd");
         let text = b"the same words again and again; ".repeat(10_000);
         let small = compressor.compress(&text).expect("zstd").expect("it compresses");
-        assert_eq!(decompressor.exact(&small, text.len()), Ok(text.clone()));
-        assert!(decompressor.exact(&small, text.len() + 1).is_err());
-        assert!(decompressor.exact(&small, text.len() - 1).is_err());
-        assert!(decompressor.exact(b"nothing", 7).is_err());
-        assert_eq!(at_most(&small, text.len()), Ok(text.clone()));
-        assert!(at_most(&small, text.len() - 1).is_err());
+        let mut plain = b"of an earlier blob".to_vec();
+        assert_eq!(decompressor.exact(small, text.len(), &mut plain), Ok(()));
+        assert_eq!(plain, text);
+        assert!(decompressor.exact(small, text.len() + 1, &mut plain).is_err());
+        assert!(decompressor.exact(small, text.len() - 1, &mut plain).is_err());
+        assert!(decompressor.exact(b"nothing", 7, &mut plain).is_err());
+        assert_eq!(at_most(small, text.len()), Ok(text.clone()));
+        assert!(at_most(small, text.len() - 1).is_err());
 
         let mut noise = vec![0; 1 << 20];
         crate::format::crypto::fill_random(&mut noise).expect("random");

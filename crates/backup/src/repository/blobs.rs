@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::index::{Index, Location};
 use super::objects::Objects;
@@ -12,55 +12,65 @@ use crate::format::tree::Tree;
 use crate::format::zstandard::Decompressor;
 use crate::{Error, Id, Object, ObjectKind};
 
-/// Opens sealed blobs. One for each thread, as it keeps what decompression needs.
+/// Opens sealed blobs. One for each thread, as it keeps what decompression needs, and the blob that it has opened last.
 pub(crate) struct Opener<'a> {
     objects: &'a Objects,
     index: &'a Index,
     decompressor: Decompressor,
+    opened: Vec<u8>,
 }
 
 impl<'a> Opener<'a> {
     pub(crate) fn new(objects: &'a Objects, index: &'a Index) -> Result<Self, Error> {
-        Ok(Self { objects, index, decompressor: Decompressor::new()? })
+        Ok(Self { objects, index, decompressor: Decompressor::new()?, opened: Vec::new() })
     }
 
-    /// The blob in its sealed bytes, if it is the one of this name.
-    pub(crate) fn open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<Vec<u8>, Error> {
-        self.try_open(id, location, sealed)
-            .map_err(|problem| self.objects.damaged(self.name(id, location), problem))
+    /// The blob in its sealed bytes, if it is the one of this name. The bytes are of no use afterwards.
+    pub(crate) fn open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<&[u8], Error> {
+        match self.try_open(id, location, sealed) {
+            Ok(()) => Ok(&self.opened),
+            Err(problem) => Err(self.objects.damaged(self.name(id, location), problem)),
+        }
     }
 
-    fn try_open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<Vec<u8>, String> {
+    fn try_open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<(), String> {
         let body = self.objects.key.open(sealed).ok_or("its MAC does not fit")?;
-        let bytes = match location.uncompressed() {
-            None => body.to_vec(),
-            Some(length) => {
-                self.decompressor.exact(body, length as usize).map_err(|malformed| malformed.to_string())?
+        match location.uncompressed() {
+            None => {
+                self.opened.clear();
+                self.opened.extend_from_slice(body);
             }
-        };
-        if Id::of(&bytes) == *id {
-            Ok(bytes)
+            Some(length) => self
+                .decompressor
+                .exact(body, length as usize, &mut self.opened)
+                .map_err(|malformed| malformed.to_string())?,
+        }
+        if Id::of(&self.opened) == *id {
+            Ok(())
         } else {
             Err("it is another blob than its name says".to_owned())
         }
     }
 
     /// Reads and opens one blob.
-    pub(crate) fn read(&mut self, kind: BlobKind, id: &Id) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read(&mut self, kind: BlobKind, id: &Id) -> Result<&[u8], Error> {
         let missing = || self.objects.damaged(format!("blob {id}"), "no index knows it");
         let location = self.index.find(kind, id).ok_or_else(missing)?;
-        let others: Vec<_> = self.index.elsewhere(kind, id).collect();
-        let first = self.read_at(id, &location);
-        // A second copy is worth more than an error.
-        others
-            .iter()
-            .fold(first, |read, other| read.or_else(|error| self.read_at(id, other).map_err(|_| error)))
+        let mut read = self.read_at(id, &location);
+        // A second copy is worth more than an error, and the first error more than others.
+        for other in self.index.elsewhere(kind, id) {
+            if read.is_ok() {
+                break;
+            }
+            read = self.read_at(id, &other).or(read);
+        }
+        read.map(|()| self.opened.as_slice())
     }
 
-    fn read_at(&mut self, id: &Id, location: &Location) -> Result<Vec<u8>, Error> {
+    fn read_at(&mut self, id: &Id, location: &Location) -> Result<(), Error> {
         let range = u64::from(location.offset)..location.end();
-        let mut sealed = self.objects.get(self.pack(location)?, Some(range))?.to_vec();
-        self.open(id, location, &mut sealed)
+        let mut sealed = BytesMut::from(self.objects.get(self.pack(location)?, Some(range))?);
+        self.open(id, location, &mut sealed).map(drop)
     }
 
     /// Reads the part of a pack in which these blobs lie, which are in its order.
@@ -74,24 +84,24 @@ impl<'a> Opener<'a> {
         match self.objects.get(self.pack(first)?, Some(begin..end)) {
             Err(Error::Stopped) => Err(Error::Stopped),
             // Each blob is tried alone then, and if it cannot be read, the reason is told.
-            read => Ok(Part { begin, bytes: read.unwrap_or_default() }),
+            read => Ok(Part { begin, bytes: read.unwrap_or_default().into() }),
         }
     }
 
-    /// The blob of this name, from a part that was read; or else alone, or from where else it is.
+    /// The blob of this name, from a part that was read; or else alone, or from where else it is. Of a part each is opened once.
     pub(crate) fn open_in(
         &mut self,
-        part: &Part,
+        part: &mut Part,
         kind: BlobKind,
         id: &Id,
         location: &Location,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<&[u8], Error> {
         let at = u64::from(location.offset).checked_sub(part.begin).and_then(|at| usize::try_from(at).ok());
-        let sealed = at.and_then(|at| part.bytes.get(at..)?.get(..location.length as usize));
-        match sealed.map(|sealed| self.open(id, location, &mut sealed.to_vec())) {
-            Some(Ok(bytes)) => Ok(bytes),
-            _ => self.read(kind, id),
+        let sealed = at.and_then(|at| part.bytes.get_mut(at..)?.get_mut(..location.length as usize));
+        if sealed.is_some_and(|sealed| self.open(id, location, sealed).is_ok()) {
+            return Ok(&self.opened);
         }
+        self.read(kind, id)
     }
 
     pub(crate) fn pack(&self, location: &Location) -> Result<Object, Error> {
@@ -106,17 +116,17 @@ impl<'a> Opener<'a> {
     }
 }
 
-/// A part of a pack; nothing if it could not be read.
+/// A part of a pack, whose blobs are opened where they are; nothing if it could not be read.
 #[derive(Default)]
 pub(crate) struct Part {
     begin: u64,
-    bytes: Bytes,
+    bytes: BytesMut,
 }
 
 /// What lies between two blobs is read with them when it is shorter: another request takes longer.
 const GAP: u64 = 256 << 10;
-/// The most that is read at a time.
-const LONGEST_READ: u64 = 32 << 20;
+/// The most that is read at a time, unless one blob is longer: as much memory, for each thread.
+const LONGEST_READ: u64 = 4 << 20;
 
 /// Pieces of packs that are read together: of one pack, and near each other. They are in the order of packs.
 pub(crate) fn reads<T>(pieces: &[T], location: impl Fn(&T) -> Location) -> Vec<&[T]> {
@@ -160,24 +170,20 @@ impl<'a> Trees<'a> {
 
     /// The tree of this name.
     pub(crate) fn read(&self, id: &Id) -> Result<Tree, Error> {
-        let bytes = self.read_bytes(id)?;
-        Tree::decode(&bytes).map_err(|malformed| self.objects.malformed(format!("tree {id}"), &malformed))
-    }
-
-    pub(crate) fn read_bytes(&self, id: &Id) -> Result<Vec<u8>, Error> {
         let opener = self.openers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut opener = opener.map_or_else(|| Opener::new(self.objects, self.index), Ok)?;
-        let read = self.read_with(&mut opener, id);
+        let malformed = |malformed| self.objects.malformed(format!("tree {id}"), &malformed);
+        let tree = self.open(&mut opener, id).and_then(|bytes| Tree::decode(bytes).map_err(malformed));
         self.openers.lock().unwrap_or_else(PoisonError::into_inner).push(opener);
-        read
+        tree
     }
 
-    fn read_with(&self, opener: &mut Opener<'a>, id: &Id) -> Result<Vec<u8>, Error> {
+    fn open<'o>(&self, opener: &'o mut Opener<'a>, id: &Id) -> Result<&'o [u8], Error> {
         if let Some(location) = self.index.find(BlobKind::Tree, id)
             && let Some(mut sealed) = self.sealed_in_pack(opener, &location)
-            && let Ok(tree) = opener.open(id, &location, &mut sealed)
+            && opener.open(id, &location, &mut sealed).is_ok()
         {
-            return Ok(tree);
+            return Ok(&opener.opened);
         }
         opener.read(BlobKind::Tree, id)
     }

@@ -246,20 +246,14 @@ impl Copy<'_> {
         let reads = reads(blobs, |(location, ..)| *location);
         let uploads = Uploads::new(self.to);
         let failures = Mutex::new(Vec::new());
-        let begin = || {
-            let opener = Opener::new(self.from, self.from_index)?;
-            Ok((opener, (Packer::new(BlobKind::Data)?, Packer::new(BlobKind::Tree)?)))
-        };
-        let done = threads::share(&reads, begin, |(opener, packers), blobs| {
+        let begin = || Ok((Opener::new(self.from, self.from_index)?, Packer::new()?));
+        threads::share(&reads, begin, |(opener, packer), blobs| {
             self.keep()?;
-            let lost = self.read(opener, blobs, packers, &uploads)?;
+            let lost = self.read(opener, blobs, packer, &uploads)?;
             let lost = lost.iter().map(|error| Failure::new(of, error));
             failures.lock().unwrap_or_else(PoisonError::into_inner).extend(lost);
             Ok(())
         })?;
-        let (data, trees): (Vec<_>, Vec<_>) = done.into_iter().map(|(_, packers)| packers).unzip();
-        Packer::finish(data, &uploads)?;
-        Packer::finish(trees, &uploads)?;
         self.report.bytes_packed += uploads.finish()?;
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.report.blobs += blobs.len() as u64;
@@ -272,19 +266,15 @@ impl Copy<'_> {
         &self,
         opener: &mut Opener<'_>,
         blobs: &[Missing],
-        packers: &mut (Packer, Packer),
+        packer: &mut Packer,
         uploads: &Uploads,
     ) -> Result<Vec<Error>, Error> {
         let mut lost = Vec::new();
-        let part = opener.read_part(blobs.iter().map(|(location, ..)| location))?;
+        let mut part = opener.read_part(blobs.iter().map(|(location, ..)| location))?;
         for (location, kind, id) in blobs {
-            match opener.open_in(&part, *kind, id, location) {
+            match opener.open_in(&mut part, *kind, id, location) {
                 Ok(bytes) => {
-                    let packer = match kind {
-                        BlobKind::Data => &mut packers.0,
-                        BlobKind::Tree => &mut packers.1,
-                    };
-                    packer.add(uploads, *id, &bytes)?;
+                    packer.add(uploads, *kind, *id, bytes)?;
                     self.progress.done_bytes(bytes.len() as u64);
                     self.progress.done_file();
                 }

@@ -333,7 +333,7 @@ fn rewrite(objects: &Objects, lock: &Lock, index: &Index, plan: &Plan) -> Result
             let Some((_, builder)) = building.iter_mut().find(|(of, _)| of == kind) else { continue };
             match proved {
                 Ok(_) => builder.add_sealed(*kind, *id, sealed, location.uncompressed())?,
-                Err(_) => builder.add(&objects.key, *kind, *id, &opener.read(*kind, id)?, None)?,
+                Err(_) => builder.add(&objects.key, *kind, *id, opener.read(*kind, id)?, None)?,
             }
             if builder.len() >= PACK_SIZE {
                 send(builder)?;

@@ -198,8 +198,8 @@ pub(crate) struct IndexWriter {
     bytes: u64,
 }
 
-/// How many blobs an index object has at most, and a little more: some 5 MiB before compression.
-const FULL: usize = 40_000;
+/// How many blobs an index object has at most, and a little more: some 3 MiB before compression.
+const FULL: usize = 20_000;
 /// How many bytes of packs it has at most: so much may be stored again after a run that was killed.
 const FULL_BYTES: u64 = 1 << 30;
 

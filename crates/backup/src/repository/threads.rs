@@ -10,13 +10,12 @@ pub(crate) fn count() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Has as many threads as there are processors take one task after the other, each with what it has begun with. What they began with, when all
-/// tasks are done; or the error that a thread has ended with.
-pub(crate) fn share<T: Sync, S: Send>(
+/// Has as many threads as there are processors take one task after the other, each with what it has begun with, until all are done or one fails.
+pub(crate) fn share<T: Sync, S>(
     tasks: &[T],
     begin: impl Fn() -> Result<S, Error> + Sync,
     work: impl Fn(&mut S, &T) -> Result<(), Error> + Sync,
-) -> Result<Vec<S>, Error> {
+) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let run = || {
@@ -24,7 +23,7 @@ pub(crate) fn share<T: Sync, S: Send>(
             while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 work(&mut own, task)?;
             }
-            Ok(own)
+            Ok(())
         };
         let threads: Vec<_> = (0..count()).map(|_| scope.spawn(run)).collect();
         // All are waited for, also after the first error.

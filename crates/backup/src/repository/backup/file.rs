@@ -13,6 +13,7 @@ use fastcdc::v2020::{FastCDC, Normalization};
 use super::Shared;
 use super::packer::Packer;
 use super::walk::{People, look};
+use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
 use crate::{Error, Id};
 
@@ -20,8 +21,8 @@ use crate::{Error, Id};
 const LEAST: usize = 512 << 10;
 const USUAL: usize = 1 << 20;
 const MOST: usize = 4 << 20;
-/// What is read ahead, so that most cuts need no moving of what is left.
-const BUFFER: usize = 2 * MOST;
+/// How much is read ahead. What is left of it, less than the longest chunk, is moved to the front before more is read.
+const BUFFER: usize = MOST + MOST / 2;
 
 /// Reads files and stores their chunks. One for each thread.
 pub(super) struct Reader {
@@ -86,7 +87,7 @@ impl Reader {
             }
             let length = if left.len() <= LEAST { left.len() } else { cut(left, self.seed) };
             let chunk = left.get(..length).unwrap_or(left);
-            let (id, new) = packer.store(shared, chunk)?;
+            let (id, new) = packer.store(shared, BlobKind::Data, chunk)?;
             if new {
                 shared.counts.data_blobs.fetch_add(1, Ordering::Relaxed);
                 shared.counts.data_added.fetch_add(length as u64, Ordering::Relaxed);

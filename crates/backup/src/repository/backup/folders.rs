@@ -36,9 +36,9 @@ pub(super) fn store(
 ) -> Result<Id, Error> {
     let (jobs, received) = sync_channel(AHEAD);
     let received = Mutex::new(received);
-    let done = Done { packer: Mutex::new(Packer::new(BlobKind::Tree)?), root: OnceLock::new() };
+    let done = Done { packer: Mutex::new(Packer::new()?), root: OnceLock::new() };
     let failed = AtomicBool::new(false);
-    let packers = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let workers: Vec<_> =
             (0..threads::count()).map(|_| scope.spawn(|| work(shared, &done, &received, &failed))).collect();
         let settled =
@@ -57,12 +57,9 @@ pub(super) fn store(
         let walked = threads::join(walker);
         let ended: Vec<_> = workers.into_iter().map(threads::join).collect();
         // What a reader failed with is why the walk stopped.
-        let packers = ended.into_iter().collect::<Result<Vec<_>, Error>>()?;
-        walked.map(|()| packers)
+        ended.into_iter().collect::<Result<(), Error>>()?;
+        walked
     })?;
-    Packer::finish(packers, &shared.uploads)?;
-    let packer = done.packer.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Packer::finish([packer], &shared.uploads)?;
     let unfinished = || Error::Internal { problem: "a folder was not finished".to_owned() };
     done.root.into_inner().ok_or_else(unfinished)
 }
@@ -115,7 +112,7 @@ impl Done {
             let entries = std::mem::take(&mut *folder.entries.lock().unwrap_or_else(PoisonError::into_inner));
             let bytes = Tree { nodes: entries.into_iter().flatten().collect() }.encode()?;
             let mut packer = self.packer.lock().unwrap_or_else(PoisonError::into_inner);
-            let (id, new) = packer.store(shared, &bytes)?;
+            let (id, new) = packer.store(shared, BlobKind::Tree, &bytes)?;
             drop(packer);
             if new {
                 shared.counts.tree_blobs.fetch_add(1, Ordering::Relaxed);
@@ -148,9 +145,9 @@ fn work(
     done: &Done,
     jobs: &Mutex<Receiver<FileJob>>,
     failed: &AtomicBool,
-) -> Result<Packer, Error> {
+) -> Result<(), Error> {
     let mut reader = Reader::new(shared);
-    let mut packer = Packer::new(BlobKind::Data)?;
+    let mut packer = Packer::new()?;
     let mut outcome = Ok(());
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -170,7 +167,7 @@ fn work(
             failed.store(true, Ordering::Relaxed);
         }
     }
-    outcome.map(|()| packer)
+    outcome
 }
 
 /// Goes through folders and hands out files.

@@ -30,7 +30,7 @@ pub(super) fn repair(objects: &Objects, wanted: &[Id], forget: bool) -> Result<R
         index: &index,
         trees: Trees::new(objects, &index),
         uploads: &uploads,
-        packer: Packer::new(BlobKind::Tree)?,
+        packer: Packer::new()?,
         stored: HashSet::new(),
         whole: HashSet::new(),
     };
@@ -46,7 +46,6 @@ pub(super) fn repair(objects: &Objects, wanted: &[Id], forget: bool) -> Result<R
             }
         }
     }
-    Packer::finish([repair.packer], &uploads)?;
     uploads.finish()?;
     // Their trees are in the store now.
     for (damaged, new) in report.damaged.iter_mut().zip(new_versions) {
@@ -201,7 +200,7 @@ impl Repair<'_> {
         // The index may promise it in a pack that is damaged, so it is read to see.
         let there = self.index.contains(BlobKind::Tree, &id) && self.trees.read(&id).is_ok();
         if self.stored.insert(id) && !there {
-            self.packer.add(self.uploads, id, &bytes)?;
+            self.packer.add(self.uploads, BlobKind::Tree, id, &bytes)?;
         }
         Ok(id)
     }

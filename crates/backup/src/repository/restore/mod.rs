@@ -103,6 +103,8 @@ fn run(objects: &Objects, snapshot: &Snapshot, job: &RestoreJob) -> Result<Resto
     let found = browse::find(&trees, snapshot, &job.path)?;
     prepare(&job.target, job.overwrite)?;
     let plan = Plan::make(objects, &index, &trees, found, &job.target, &job.progress)?;
+    // What it keeps in memory is not needed any more.
+    drop(trees);
     let report = plan.report();
     let failures = write::write(objects, &index, &lock, plan, job)?;
     if job.sync {

@@ -1,9 +1,11 @@
 //! What has to be written where, in the order in which it lies in packs.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
+use super::metadata::Metadata;
 use super::{Progress, RestoreReport};
 use crate::error::Failure;
 use crate::format::BlobKind;
@@ -17,7 +19,7 @@ use crate::{Error, Id};
 /// All that has to be done.
 pub(super) struct Plan {
     /// Folders, each before what is in it.
-    pub(super) folders: Vec<(PathBuf, Node)>,
+    pub(super) folders: Vec<(Box<Path>, Metadata)>,
     pub(super) files: Vec<PlannedFile>,
     /// More names of a file.
     pub(super) hard_links: Vec<(PathBuf, usize)>,
@@ -29,18 +31,23 @@ pub(super) struct Plan {
     pub(super) failures: Vec<Failure>,
 }
 
-/// A file.
+/// A file. All files of a snapshot are in memory at once, so it has no more than it needs.
 pub(super) struct PlannedFile {
-    pub(super) path: PathBuf,
-    pub(super) node: Node,
+    pub(super) path: Box<Path>,
+    pub(super) metadata: Metadata,
     /// The length of its content.
     pub(super) length: u64,
-    /// How many pieces are not written yet.
-    pub(super) left: AtomicUsize,
+    /// How many pieces that is.
+    pub(super) pieces: u32,
+    /// How many of them are not written yet.
+    pub(super) left: AtomicU32,
     /// Whether zeros were left out.
     pub(super) has_holes: AtomicBool,
     pub(super) damaged: AtomicBool,
 }
+
+/// The first name of a file that has several: its number, and its content.
+type FirstNames = HashMap<(u64, u64), (usize, Vec<Id>)>;
 
 /// A blob, and where in a file it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +75,7 @@ impl Plan {
             pieces: Vec::new(),
             failures: Vec::new(),
         };
-        let mut names = HashMap::new();
+        let mut names = FirstNames::new();
         // Folders whose trees are to be read. Not by recursion: they may be deeper than the stack of a thread.
         let mut open = Vec::new();
         match found {
@@ -76,7 +83,7 @@ impl Plan {
             Found::Node(node) => match node.subtree {
                 Some(tree) => {
                     open.push((tree, target.to_owned()));
-                    plan.folders.push((target.to_owned(), *node));
+                    plan.folders.push((target.into(), (*node).into()));
                 }
                 None => plan.entry(index, &mut names, target.join(node.name.as_os_str()), *node, progress),
             },
@@ -95,7 +102,7 @@ impl Plan {
                 let path = path.join(node.name.as_os_str());
                 if let Some(tree) = node.subtree {
                     open.push((tree, path.clone()));
-                    plan.folders.push((path, node));
+                    plan.folders.push((path.into(), node.into()));
                 } else {
                     plan.entry(index, &mut names, path, node, progress);
                 }
@@ -108,9 +115,9 @@ impl Plan {
     fn entry(
         &mut self,
         index: &Index,
-        names: &mut HashMap<(u64, u64), usize>,
+        names: &mut FirstNames,
         path: PathBuf,
-        node: Node,
+        mut node: Node,
         progress: &Progress,
     ) {
         if node.kind != NodeKind::File {
@@ -119,20 +126,24 @@ impl Plan {
         let number = self.files.len();
         if node.links > 1 {
             match names.entry((node.device_id, node.inode)) {
-                std::collections::hash_map::Entry::Occupied(first) => {
+                Entry::Occupied(first) => {
+                    let (first, content) = first.get();
                     // Another file may have had the number since, if the snapshot took long.
-                    let same =
-                        self.files.get(*first.get()).is_some_and(|file| file.node.content == node.content);
-                    if same {
-                        return self.hard_links.push((path, *first.get()));
+                    if content == node.blobs() {
+                        return self.hard_links.push((path, *first));
                     }
                 }
-                std::collections::hash_map::Entry::Vacant(entry) => drop(entry.insert(number)),
+                Entry::Vacant(entry) => drop(entry.insert((number, node.blobs().to_vec()))),
             }
         }
+        let content = node.content.take().unwrap_or_default();
+        let Ok(pieces) = u32::try_from(content.len()) else {
+            let problem = "it has more than 4 billion blobs".to_owned();
+            return self.failures.push(Failure { of: path.display().to_string(), problem });
+        };
         let mut offset = 0_u64;
         let begin = self.pieces.len();
-        for id in node.blobs() {
+        for id in &content {
             let Some(location) = index.find(BlobKind::Data, id) else {
                 let problem = format!("blob {} of it is in no pack", id.short());
                 self.failures.push(Failure { of: path.display().to_string(), problem });
@@ -143,10 +154,11 @@ impl Plan {
         }
         progress.found(offset);
         self.files.push(PlannedFile {
-            path,
+            path: path.into(),
+            metadata: node.into(),
             length: offset,
-            left: AtomicUsize::new(node.blobs().len()),
-            node,
+            pieces,
+            left: AtomicU32::new(pieces),
             has_holes: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
         });

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{Gid, Uid};
 
 use super::plan::{Piece, Plan, PlannedFile};
 use super::{RestoreJob, metadata};
@@ -30,7 +32,8 @@ pub(super) fn write(
 ) -> Result<Vec<Failure>, Error> {
     let Plan { folders, files, hard_links, others, pieces, failures } = plan;
     let (not_made, failures) = (HashSet::new(), Mutex::new(failures));
-    let mut writer = Writer { objects, index, lock, job, files: &files, not_made, failures };
+    let own = (rustix::process::geteuid(), rustix::process::getegid());
+    let mut writer = Writer { objects, index, lock, job, files: &files, not_made, failures, own };
     for (path, _) in &folders {
         objects.go_on()?;
         if !writer.attempt(path, "make", || make_folder(path, job.overwrite)) {
@@ -42,11 +45,11 @@ pub(super) fn write(
             writer.attempt(&file.path, "replace", || make_room(&file.path, true));
         }
     }
-    for file in files.iter().filter(|file| file.node.blobs().is_empty()) {
+    for file in files.iter().filter(|file| file.pieces == 0) {
         objects.go_on()?;
         writer.attempt(&file.path, "make", || {
-            writer.open(file)?;
-            metadata::apply(&file.path, &file.node)
+            let made = writer.create(file, metadata::mode_at_first(own, &file.metadata))?;
+            metadata::apply_to_file(&made, &file.metadata)
         });
         job.progress.done_file();
     }
@@ -65,12 +68,12 @@ pub(super) fn write(
         writer.attempt(path, "make", || {
             make_room(path, job.overwrite)?;
             make_other(path, node)?;
-            metadata::apply(path, node)
+            metadata::apply(path, &node.clone().into())
         });
     }
     // The times of a folder change by what is put into it, so the inner ones are first.
-    for (path, node) in folders.iter().rev() {
-        writer.attempt(path, "set the metadata of", || metadata::apply(path, node));
+    for (path, metadata) in folders.iter().rev() {
+        writer.attempt(path, "set the metadata of", || metadata::apply(path, metadata));
     }
     Ok(writer.failures.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -84,6 +87,8 @@ struct Writer<'a> {
     /// Folders in whose place something else may stand, a link to elsewhere for one.
     not_made: HashSet<&'a Path>,
     failures: Mutex<Vec<Failure>>,
+    /// The numbers of this process, which what it makes has too.
+    own: (Uid, Gid),
 }
 
 impl Writer<'_> {
@@ -121,12 +126,12 @@ impl Writer<'_> {
 
     /// Reads a part of a pack, and writes what is in it.
     fn read(&self, opener: &mut Opener<'_>, pieces: &[Piece]) -> Result<(), Error> {
-        let part = opener.read_part(pieces.iter().map(|piece| &piece.location))?;
+        let mut part = opener.read_part(pieces.iter().map(|piece| &piece.location))?;
         for same in pieces.chunk_by(|a, b| a.location == b.location) {
             let Some(piece) = same.first() else { continue };
-            let opened = opener.open_in(&part, BlobKind::Data, &piece.id, &piece.location);
+            let opened = opener.open_in(&mut part, BlobKind::Data, &piece.id, &piece.location);
             match opened {
-                Ok(bytes) => same.iter().for_each(|piece| self.piece(piece, &bytes)),
+                Ok(bytes) => same.iter().for_each(|piece| self.piece(piece, bytes)),
                 Err(Error::Stopped) => return Err(Error::Stopped),
                 Err(error) => same.iter().for_each(|piece| self.lost(piece, &error)),
             }
@@ -136,6 +141,9 @@ impl Writer<'_> {
 
     fn piece(&self, piece: &Piece, bytes: &[u8]) {
         let Some(file) = self.files.get(piece.file) else { return };
+        if file.pieces == 1 {
+            return self.whole_file(file, bytes);
+        }
         if is_zero(bytes) {
             file.has_holes.store(true, Ordering::Relaxed);
         } else if let Err(error) = self.open(file).and_then(|to| to.write_all_at(bytes, piece.offset)) {
@@ -143,6 +151,21 @@ impl Writer<'_> {
         }
         self.job.progress.done_bytes(bytes.len() as u64);
         self.finish(file);
+    }
+
+    /// Writes a file of one piece, as most are: nobody else has to do with it, so it is opened once.
+    fn whole_file(&self, file: &PlannedFile, bytes: &[u8]) {
+        self.attempt(&file.path, "write", || {
+            let mut made = self.create(file, metadata::mode_at_first(self.own, &file.metadata))?;
+            if is_zero(bytes) {
+                made.set_len(file.length)?;
+            } else {
+                made.write_all(bytes)?;
+            }
+            metadata::apply_to_file(&made, &file.metadata)
+        });
+        self.job.progress.done_bytes(bytes.len() as u64);
+        self.job.progress.done_file();
     }
 
     fn lost(&self, piece: &Piece, error: &Error) {
@@ -168,26 +191,30 @@ impl Writer<'_> {
                     renamed => renamed,
                 };
             }
+            let whole = self.open(file)?;
             if file.has_holes.load(Ordering::Relaxed) {
-                self.open(file)?.set_len(file.length)?;
+                whole.set_len(file.length)?;
             }
-            metadata::apply(&file.path, &file.node)
+            metadata::apply_to_file(&whole, &file.metadata)
         });
         self.job.progress.done_file();
+    }
+
+    /// The file, which is not there yet.
+    fn create(&self, file: &PlannedFile, mode: u32) -> io::Result<File> {
+        self.require_folder(&file.path)?;
+        to_write().create_new(true).mode(mode).open(&file.path)
     }
 
     /// The file, which is made by whoever needs it first.
     fn open(&self, file: &PlannedFile) -> io::Result<File> {
         self.require_folder(&file.path)?;
-        let mut options = OpenOptions::new();
-        options.write(true).mode(0o600);
-        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         loop {
-            match options.open(&file.path) {
+            match to_write().open(&file.path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 opened => return opened,
             }
-            match options.clone().create_new(true).open(&file.path) {
+            match self.create(file, metadata::FOR_US) {
                 // Another thread was first.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => return made,
@@ -196,19 +223,27 @@ impl Writer<'_> {
     }
 }
 
+fn to_write() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options
+}
+
 fn is_zero(bytes: &[u8]) -> bool {
     let (chunks, rest) = bytes.as_chunks::<64>();
     chunks.iter().all(|chunk| *chunk == [0; 64]) && rest.iter().all(|byte| *byte == 0)
 }
 
 fn make_folder(path: &Path, overwrite: bool) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        // Not a link to one: what comes into it would be written elsewhere.
-        Ok(about) if about.is_dir() => return Ok(()),
-        Ok(_) => make_room(path, overwrite)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
     }
+    // Not a link to one: what comes into it would be written elsewhere.
+    if fs::symlink_metadata(path)?.is_dir() {
+        return Ok(());
+    }
+    make_room(path, overwrite)?;
     fs::create_dir(path)
 }
 
