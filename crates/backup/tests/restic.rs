@@ -9,7 +9,7 @@ use buttress_backup::store::{DynStore, Folder};
 use buttress_backup::{CheckDepth, Error, Repository, RestoreJob};
 use buttress_core::Ctx;
 use secrecy::SecretString;
-use support::{Bench, fill, password, picture};
+use support::{Bench, fill, password, picture, restic};
 
 #[tokio::test]
 async fn restic_checks_and_restores_what_we_write() {
@@ -101,4 +101,32 @@ async fn no_lock_is_left() {
 
     let locks = bench.place().join("locks");
     assert_eq!(fs::read_dir(&locks).map_or(0, Iterator::count), 0, "a lock was left");
+}
+
+/// One of the version before says what would do, and does when that was done.
+#[tokio::test]
+async fn a_repository_of_version_1_is_refused_until_restic_has_migrated_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, files) = (folder.path().join("repository"), folder.path().join("files"));
+    fs::create_dir(&files).unwrap();
+    fill(&files);
+    let by_restic = |arguments: &[&str]| {
+        let output = restic(&place, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    by_restic(&["init", "--repository-version", "1"]);
+    by_restic(&["backup", files.to_str().unwrap()]);
+    let open =
+        async || Repository::open(DynStore::new(Folder::new(&place)), &password(), &Ctx::default()).await;
+    let refused = open().await.unwrap_err();
+    assert!(matches!(&refused, Error::Unsupported { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("restic migrate upgrade_repo_v2"), "{refused}");
+
+    by_restic(&["migrate", "upgrade_repo_v2"]);
+    let repository = open().await.unwrap();
+    repository.check(CheckDepth::Data).await.unwrap();
+    let snapshot = repository.snapshot("latest").await.unwrap();
+    let target = folder.path().join("restored");
+    repository.restore(&snapshot, RestoreJob::new(&target)).await.unwrap();
+    assert_eq!(picture(&target.join(files.strip_prefix("/").unwrap())), picture(&files));
 }

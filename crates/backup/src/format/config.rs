@@ -92,6 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn other_versions_are_refused() {
+        for (version, told) in [(1, Some("migrate")), (2, None), (3, Some("newer"))] {
+            let config = RepositoryConfig { version, id: String::new(), chunker_polynomial: String::new() };
+            match (config.check(), told) {
+                (Ok(()), None) => {}
+                (Err(Malformed(problem)), Some(told)) => assert!(problem.contains(told), "{problem}"),
+                (checked, _) => unreachable!("version {version}: {checked:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn polynomials_are_told_apart() {
         // x^2+x+1, x^3+x+1, x^8+x^4+x^3+x+1 (AES), and the one that restic's documentation shows.
         for irreducible in [0b111, 0b1011, 0x11b, 0x3d_a335_8b4d_c173] {
