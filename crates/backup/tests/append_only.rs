@@ -1,0 +1,60 @@
+//! Who may only add can back up, and take away nothing, whatever he tries.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+mod support;
+
+use std::fs;
+
+use buttress_backup::store::{AppendOnly, DynStore, Folder};
+use buttress_backup::{BackupJob, CheckDepth, ObjectKind, Repository, RestoreJob};
+use buttress_core::{Classify, Ctx, ErrorClass};
+use secrecy::SecretString;
+use support::{Bench, fill, objects, password, picture};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_only_add_takes_nothing_away() {
+    let bench = Bench::new().await;
+    fill(&bench.files());
+    let before = bench.repository.backup(bench.job()).await.unwrap().snapshot;
+    let expected = picture(&bench.files());
+    // Another way in, which is not the thief's.
+    let key = bench.repository.add_key(&SecretString::from("in the safe")).await.unwrap();
+    let there = |kind| objects(&bench.place(), kind);
+    let old = ObjectKind::ALL.map(there).concat();
+    let store = DynStore::new(AppendOnly::new(Folder::new(bench.place())));
+    let mut thief = Repository::open(store, &password(), &Ctx::default()).await.unwrap();
+
+    // A snapshot of nothing that claims to be the newest for ever, and of which much is new.
+    let empty = bench.target("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::write(empty.join("junk"), vec![7; 1 << 20]).unwrap();
+    let future = "2999-01-01T00:00:00Z".parse().unwrap();
+    let forged = thief.backup(BackupJob::new().root(&empty, "/files").time(future)).await.unwrap();
+    let other = SecretString::from("of the thief");
+    let refusals = [
+        ("forget", thief.forget(&[before.id]).await),
+        ("prune", thief.prune().await.map(drop)),
+        ("change the password", thief.change_password(&other).await),
+        ("remove a key", thief.remove_key(key).await),
+    ];
+    for (what, refused) in refusals {
+        let refused = refused.expect_err(what);
+        assert_eq!(refused.class(), ErrorClass::Forbidden, "{what}: {refused:?}");
+    }
+    for object in old {
+        assert!(object.exists(), "{} is gone", object.display());
+    }
+    // Its owner has all, with the password that he knows, and removes what was forged.
+    let repository =
+        Repository::open(DynStore::new(Folder::new(bench.place())), &password(), &Ctx::default())
+            .await
+            .unwrap();
+    repository.check(CheckDepth::Data).await.unwrap();
+    let target = bench.target("restored");
+    repository.restore(&before, RestoreJob::new(&target)).await.unwrap();
+    assert_eq!(picture(&target.join("files")), expected);
+    repository.forget(&[forged.id]).await.unwrap();
+    repository.prune().await.unwrap();
+    repository.check(CheckDepth::Data).await.unwrap();
+    assert_eq!(repository.snapshots().await.unwrap().len(), 1);
+}
