@@ -59,6 +59,7 @@
 //! | `sqlite` | no | SQLite as a source, in drills and as a log, compiled in |
 //! | `test-util` | no | what every store keeps, as tests for one of your own; a store that fails by plan |
 
+mod buffer;
 mod config;
 mod drill;
 mod error;

@@ -3,16 +3,15 @@
 use super::crypto::{OVERHEAD, SealKey};
 use super::index::{IndexedBlob, IndexedPack};
 use super::{BlobKind, Malformed};
-use crate::{Error, Id};
+use crate::{Error, Id, buffer};
 
 /// The length of the list, in the last four bytes of a pack.
 const TRAILER: usize = 4;
 /// The longest list that is read: of half a million blobs.
 const LONGEST_LIST: usize = 16 << 20;
 
-/// More than packs become, mostly. Of what it has given once, up to 32 MiB a piece, the system's allocator keeps some for each thread; what is larger
-/// it takes from the system and gives back.
-const ROOM: usize = 33 << 20;
+/// How long packs become, mostly.
+const ROOM: usize = 14 << 20;
 
 /// A pack that is being filled.
 #[derive(Debug, Default)]
@@ -76,7 +75,7 @@ impl PackBuilder {
     /// Room for a whole pack at once: memory that is not written to is not taken, and growing would move all that is.
     fn reserve(&mut self) {
         if self.bytes.capacity() == 0 {
-            self.bytes.reserve_exact(ROOM);
+            self.bytes = buffer::with_room(ROOM);
         }
     }
 

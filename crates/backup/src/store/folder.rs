@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use super::{Existing, Listed, Store};
-use crate::Error;
 use crate::error::class_of_io;
 use crate::id::{Object, ObjectKind};
+use crate::{Error, buffer};
 
 /// A folder of this machine or of a network's file system.
 ///
@@ -156,16 +156,16 @@ fn remove_leftovers(root: &Path) {
 fn get(root: &Path, object: Object, range: Option<&Range<u64>>) -> Result<Bytes, Error> {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(root.join(object.path()))?;
-        let mut bytes = Vec::new();
+        let room =
+            |length| buffer::with_room(usize::try_from(length).unwrap_or_default().min(LARGEST_RESERVE));
+        let mut bytes;
         if let Some(range) = range {
             let length = range.end.saturating_sub(range.start);
             file.seek(SeekFrom::Start(range.start))?;
-            bytes.reserve_exact(usize::try_from(length).unwrap_or_default().min(LARGEST_RESERVE));
+            bytes = room(length);
             file.take(length).read_to_end(&mut bytes)?;
         } else {
-            bytes.reserve_exact(
-                usize::try_from(file.metadata()?.len()).unwrap_or_default().min(LARGEST_RESERVE),
-            );
+            bytes = room(file.metadata()?.len());
             file.read_to_end(&mut bytes)?;
         }
         Ok(bytes)
