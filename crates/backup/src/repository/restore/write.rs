@@ -157,10 +157,11 @@ impl Writer<'_> {
     fn whole_file(&self, file: &PlannedFile, bytes: &[u8]) {
         self.attempt(&file.path, "write", || {
             let mut made = self.create(file, metadata::mode_at_first(self.own, &file.metadata))?;
-            if is_zero(bytes) {
-                made.set_len(file.length)?;
-            } else {
-                made.write_all(bytes)?;
+            let written = if is_zero(bytes) { made.set_len(file.length) } else { made.write_all(bytes) };
+            if let Err(error) = written {
+                // What keeps it there is what keeps it from being written, and that is told.
+                let _ = set_aside(&file.path);
+                return Err(error);
             }
             metadata::apply_to_file(&made, &file.metadata)
         });
@@ -183,9 +184,7 @@ impl Writer<'_> {
         }
         self.attempt(&file.path, "finish", || {
             if file.damaged.load(Ordering::Relaxed) {
-                let mut name = file.path.as_os_str().to_owned();
-                name.push(".damaged");
-                return match fs::rename(&file.path, name) {
+                return match set_aside(&file.path) {
                     // None of it could be read.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                     renamed => renamed,
@@ -221,6 +220,13 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+/// Gives a file that is not whole a name that says so.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".damaged");
+    fs::rename(path, name)
 }
 
 fn to_write() -> OpenOptions {
