@@ -31,7 +31,7 @@ use buttress_core::{BoxFuture, Ctx, TestClock};
 use buttress_testkit::{Program, Random, wait_until};
 use support::meddled::{Meddled, Moment};
 use support::memory::{Exchange, Memory};
-use support::{Bench, noise, password, picture};
+use support::{Bench, noise, objects, password, picture};
 use tokio::sync::Notify;
 
 const AT_ALL_PACKS: Moment = Moment { call: Some(("list", ObjectKind::Pack)), after: 0 };
@@ -357,9 +357,8 @@ async fn restic_and_we_keep_each_other_out() {
         .unwrap();
     let mut input = restic.stdin.take().unwrap();
     input.write_all(b"the beginning").unwrap();
-    let locks = bench.place().join("locks");
     wait_until("the lock of restic", Duration::from_mins(1), || {
-        fs::read_dir(&locks).is_ok_and(|locks| locks.count() > 0).then_some(())
+        (!objects(&bench.place(), ObjectKind::Lock).is_empty()).then_some(())
     });
     let refused = bench.repository.prune().await.unwrap_err();
     assert!(

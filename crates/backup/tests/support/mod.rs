@@ -141,9 +141,10 @@ impl Store for Watched {
     }
 }
 
-/// The objects of a kind in a repository of a folder, as files.
+/// The objects of a kind in a repository of a folder, as files. (restic writes them beside under a longer name.)
 pub(crate) fn objects(place: &Path, kind: ObjectKind) -> Vec<PathBuf> {
     let mut found: Vec<_> = files(&place.join(kind.folder()));
+    found.retain(|path| path.file_name().is_some_and(|name| name.len() == 64));
     found.sort();
     found
 }
