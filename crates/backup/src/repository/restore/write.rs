@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -142,7 +142,7 @@ impl Writer<'_> {
     fn piece(&self, piece: &Piece, bytes: &[u8]) {
         let Some(file) = self.files.get(piece.file) else { return };
         if file.pieces == 1 {
-            return self.whole_file(file, bytes);
+            return self.whole_file(piece, file, bytes);
         }
         if is_zero(bytes) {
             file.has_holes.store(true, Ordering::Relaxed);
@@ -154,16 +154,23 @@ impl Writer<'_> {
     }
 
     /// Writes a file of one piece, as most are: nobody else has to do with it, so it is opened once.
-    fn whole_file(&self, file: &PlannedFile, bytes: &[u8]) {
-        self.attempt(&file.path, "write", || {
-            let mut made = self.create(file, metadata::mode_at_first(self.own, &file.metadata))?;
-            if is_zero(bytes) {
-                made.set_len(file.length)?;
-            } else {
-                made.write_all(bytes)?;
+    fn whole_file(&self, piece: &Piece, file: &PlannedFile, bytes: &[u8]) {
+        let mode = metadata::mode_at_first(self.own, &file.metadata);
+        let written = match self.create(file, mode) {
+            // What stands in its place is not ours.
+            Err(error) => {
+                self.fail(&file.path, &Error::file("make", &file.path, error));
+                return self.job.progress.done_file();
             }
-            metadata::apply_to_file(&made, &file.metadata)
-        });
+            Ok(made) if is_zero(bytes) => made.set_len(file.length).map(|()| made),
+            Ok(made) => made.write_all_at(bytes, 0).map(|()| made),
+        };
+        match written {
+            Err(error) => return self.lost(piece, &Error::file("write", &file.path, error)),
+            Ok(made) => {
+                self.attempt(&file.path, "finish", || metadata::apply_to_file(&made, &file.metadata));
+            }
+        }
         self.job.progress.done_bytes(bytes.len() as u64);
         self.job.progress.done_file();
     }
