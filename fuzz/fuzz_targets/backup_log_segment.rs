@@ -18,7 +18,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert!(KEY.open("main", bytes).is_err());
 
-    let piece = Piece { epoch: 1, first: 0, last: 1, time: SystemTime::UNIX_EPOCH, payload: bytes.to_vec().into() };
+    let piece =
+        Piece { epoch: 1, first: 0, last: 1, time: SystemTime::UNIX_EPOCH, payload: bytes.to_vec().into() };
     let object = KEY.seal("main", 1, Id::of(b""), Kind(1000), &piece).expect("it fits");
     assert_eq!(KEY.open("main", &object).expect("it opens").payload, bytes);
 });
