@@ -24,10 +24,10 @@ use std::time::{Duration, SystemTime};
 use buttress_backup::store::{DynStore, Folder};
 use buttress_backup::{BackupJob, CheckDepth, Error, ObjectKind, Repository, RestoreJob, Snapshot};
 use buttress_core::Ctx;
-use buttress_testkit::{Program, Random, wait_until};
+use buttress_testkit::{Random, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use support::meddled::{Meddled, Moment};
-use support::{Bench, noise, objects, password, picture};
+use support::{Bench, noise, objects, password, picture, restic_that_reads};
 
 const FOLDER: &str = "BUTTRESS_BACKUP_FROZEN_FOLDER";
 const WORK: &str = "BUTTRESS_BACKUP_FROZEN_WORK";
@@ -191,16 +191,7 @@ async fn a_backup_that_slept_while_another_pruned_makes_no_snapshot_that_lacks_s
 async fn nobody_prunes_beside_restic_that_sleeps() {
     let (bench, _) = bench().await;
     // It reads what never ends.
-    let mut restic = Command::new(Program::RESTIC.path())
-        .args(["--no-cache", "--repo"])
-        .arg(bench.place())
-        .args(["backup", "--stdin", "--stdin-filename", "slow"])
-        .env("RESTIC_PASSWORD", "correct horse")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .map(Stopped)
-        .unwrap();
+    let mut restic = Stopped(restic_that_reads(&bench.place()));
     let mut input = restic.0.stdin.take().unwrap();
     // What was in the snapshot that was forgotten: it relies on blobs that a prune would remove.
     for number in 1..3 {

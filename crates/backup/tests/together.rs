@@ -28,10 +28,10 @@ use buttress_backup::{
     BackupJob, CheckDepth, Error, Id, ObjectKind, PruneReport, Repository, RestoreJob, Snapshot,
 };
 use buttress_core::{BoxFuture, Ctx, TestClock};
-use buttress_testkit::{Program, Random, wait_until};
+use buttress_testkit::{Random, wait_until};
 use support::meddled::{Meddled, Moment};
 use support::memory::{Exchange, Memory};
-use support::{Bench, noise, objects, password, picture};
+use support::{Bench, noise, objects, password, picture, restic_that_reads};
 use tokio::sync::Notify;
 
 const AT_ALL_PACKS: Moment = Moment { call: Some(("list", ObjectKind::Pack)), after: 0 };
@@ -346,15 +346,7 @@ async fn restic_and_we_keep_each_other_out() {
     bench.repository.backup(bench.job()).await.unwrap();
 
     // restic reads what never ends: it holds a shared lock.
-    let mut restic = Command::new(Program::RESTIC.path())
-        .args(["--no-cache", "--repo"])
-        .arg(bench.place())
-        .args(["backup", "--stdin", "--stdin-filename", "slow"])
-        .env("RESTIC_PASSWORD", "correct horse")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut restic = restic_that_reads(&bench.place());
     let mut input = restic.stdin.take().unwrap();
     input.write_all(b"the beginning").unwrap();
     wait_until("the lock of restic", Duration::from_mins(1), || {

@@ -8,11 +8,13 @@ use anyhow::{Context, Result, bail};
 use buttress_backup::mirror::{MirrorConfig, repair};
 use buttress_backup::store::{DynStore, Store as _};
 use buttress_backup::{Phase, Progress, Repository};
-use buttress_core::{ByteSize, Ctx, chain};
+use buttress_core::{ByteSize, Ctx, Shutdown, chain};
 use clap::Subcommand;
-use docproc::backup::{RUN, Wanted, archive, keeper, restore};
+use docproc::backup::{Wanted, archive, keeper, restore};
 use docproc::config::DocprocConfig;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::on_signal;
 
 #[derive(Subcommand)]
 pub(crate) enum BackupCommand {
@@ -51,7 +53,8 @@ pub(crate) async fn backup(config: &DocprocConfig, command: BackupCommand) -> Re
         );
     }
     let ctx = Ctx::default();
-    stop_on_signal(&ctx);
+    // So that locks and scratch folders are removed.
+    on_signal(&ctx, "stopping", Shutdown::stop);
     match command {
         BackupCommand::Init => {
             let (store, password) = config.backup.place(&ctx).await?;
@@ -63,7 +66,7 @@ pub(crate) async fn backup(config: &DocprocConfig, command: BackupCommand) -> Re
             );
             Ok(ExitCode::SUCCESS)
         }
-        BackupCommand::Run => run(config, &RUN, &ctx).await,
+        BackupCommand::Run => run(config, &[Phase::Backup, Phase::Replicate], &ctx).await,
         BackupCommand::Check => run(config, &[Phase::Check], &ctx).await,
         BackupCommand::Drill => drill(config, &ctx).await,
         BackupCommand::Heal => heal(config, &ctx).await,
@@ -171,17 +174,6 @@ async fn heal(config: &DocprocConfig, ctx: &Ctx) -> Result<ExitCode> {
 
 fn size(bytes: u64) -> String {
     ByteSize::b(bytes).human()
-}
-
-/// Stops at the first signal, so that locks and scratch folders are removed.
-fn stop_on_signal(ctx: &Ctx) {
-    let shutdown = ctx.shutdown.clone();
-    tokio::spawn(async move {
-        if buttress_service::stop_signal().await.is_ok() {
-            eprintln!("docproc: stopping");
-            shutdown.stop();
-        }
-    });
 }
 
 /// Shows on a terminal how far it is.

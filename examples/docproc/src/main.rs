@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use backup_commands::{BackupCommand, backup};
 use buttress_config::Loader;
-use buttress_core::Ctx;
+use buttress_core::{Ctx, Shutdown};
 use buttress_docpipeline::{Isolation, Pipeline, avoid_huge_pages, is_worker, serve_worker};
 use clap::{Args, Parser, Subcommand};
 use docproc::batch::{Run, Summary};
@@ -247,13 +247,13 @@ fn batch_run(config: &DocprocConfig, progress: bool) -> Run {
     Run { pipeline: config.pipeline.clone(), workers: config.workers.clone(), progress }
 }
 
-/// Asks the work of `ctx` to finish what it has in hand when this process is asked to stop.
-fn drain_on_signal(ctx: &Ctx, what: &'static str) {
+/// Asks the work of `ctx` to end in this way when this process is asked to stop.
+fn on_signal(ctx: &Ctx, what: &'static str, ask: fn(&Shutdown)) {
     let shutdown = ctx.shutdown.clone();
     tokio::spawn(async move {
         if buttress_service::stop_signal().await.is_ok() {
             eprintln!("docproc: {what}");
-            shutdown.drain();
+            ask(&shutdown);
         }
     });
 }
@@ -261,7 +261,8 @@ fn drain_on_signal(ctx: &Ctx, what: &'static str) {
 /// Runs a batch that finishes what it has in hand when it is asked to stop.
 async fn interruptible<F: Future<Output = Result<Summary>>>(run: impl FnOnce(Ctx) -> F) -> Result<Summary> {
     let ctx = Ctx::default();
-    drain_on_signal(&ctx, "finishing the documents in hand; what is left stays for the next run");
+    let what = "finishing the documents in hand; what is left stays for the next run";
+    on_signal(&ctx, what, Shutdown::drain);
     run(ctx).await
 }
 

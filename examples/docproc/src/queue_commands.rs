@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use buttress_core::Ctx;
+use buttress_core::{Ctx, Shutdown};
 use clap::Subcommand;
 use docproc::config::DocprocConfig;
 use docproc::fleet::{self, Submission, Submitted};
 
-use crate::drain_on_signal;
+use crate::on_signal;
 
 #[derive(Subcommand)]
 pub(crate) enum QueueCommand {
@@ -29,7 +29,7 @@ pub(crate) enum QueueCommand {
 /// Submits documents, and prints what became of each and how many of each kind there were.
 pub(crate) async fn submit(config: &DocprocConfig, paths: &[PathBuf], json: bool) -> Result<ExitCode> {
     let ctx = Ctx::default();
-    drain_on_signal(&ctx, "finishing the documents in hand; submit again for the rest");
+    on_signal(&ctx, "finishing the documents in hand; submit again for the rest", Shutdown::drain);
     let mut counts =
         [Submitted::Queued, Submitted::Known, Submitted::Done, Submitted::Refused].map(|state| (state, 0));
     let mut tell = |submission: &Submission| {

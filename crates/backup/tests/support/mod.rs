@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -83,13 +83,20 @@ impl Bench {
 }
 
 pub(crate) fn restic(repository: &Path, arguments: &[&str]) -> Output {
-    Command::new(Program::RESTIC.path())
-        .args(["--no-cache", "--repo"])
-        .arg(repository)
-        .args(arguments)
-        .env("RESTIC_PASSWORD", "correct horse")
-        .output()
-        .expect("restic runs")
+    restic_command(repository, arguments).output().expect("restic runs")
+}
+
+/// restic, which backs up what it is given, and holds a shared lock for as long as it is given more.
+pub(crate) fn restic_that_reads(repository: &Path) -> Child {
+    let mut restic = restic_command(repository, &["backup", "--stdin", "--stdin-filename", "slow"]);
+    restic.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("restic runs")
+}
+
+fn restic_command(repository: &Path, arguments: &[&str]) -> Command {
+    let mut restic = Command::new(Program::RESTIC.path());
+    restic.args(["--no-cache", "--repo"]).arg(repository).args(arguments);
+    restic.env("RESTIC_PASSWORD", "correct horse");
+    restic
 }
 
 /// A store that counts what is read, and takes so many more packs before it fails.

@@ -87,14 +87,14 @@ impl Data {
             make_folder(&database).await?;
             make_folder(&bytes).await?;
             self.link(&bytes).await?;
-            let mut copy = self.documents.collect(&database).await?;
+            let copy = self.documents.collect(&database).await?;
             self.link(&bytes).await?;
-            let lost = lost(database.join(DOCUMENTS.place), bytes.clone()).await?;
+            let path = database.join(DOCUMENTS.place);
+            let lost = lost(path.clone(), bytes.clone()).await?;
             // Those that are lost twice did not go with their rows: their bytes are gone, which the proof of the backup tells.
             if lost.is_empty() || lost_before.as_ref() == Some(&lost) {
-                let path = database.join(DOCUMENTS.place);
                 let mut all = Collected::new(Vec::new(), Consistency::Application, copy.taken);
-                add(&mut all, DOCUMENTS, &mut copy, path);
+                add(&mut all, DOCUMENTS, copy, path);
                 all.roots.push(Root { on_disk: bytes, in_snapshot: in_snapshot(ACCEPTED) });
                 return Ok(all);
             }
@@ -146,9 +146,9 @@ impl Source for Data {
             }
             let own = scratch.join(database.name);
             make_folder(&own).await?;
-            let mut copy = source.collect(&own).await?;
+            let copy = source.collect(&own).await?;
             let path = own.join(path.file_name().unwrap_or_default());
-            add(&mut all, *database, &mut copy, path);
+            add(&mut all, *database, copy, path);
         }
         if let Some(blobs) = self.blobs.clone().filter(|blobs| blobs.is_dir()) {
             all.roots.push(Root { on_disk: blobs, in_snapshot: in_snapshot("blobs") });
@@ -177,9 +177,9 @@ fn names(folder: &Path) -> Result<Vec<OsString>, Error> {
 }
 
 /// Adds a database at its place.
-fn add(all: &mut Collected, database: Database, copy: &mut Collected, path: PathBuf) {
+fn add(all: &mut Collected, database: Database, copy: Collected, path: PathBuf) {
     all.roots.push(Root { on_disk: path, in_snapshot: in_snapshot(database.place) });
-    let facts = std::mem::take(&mut copy.facts).into_iter();
+    let facts = copy.facts.into_iter();
     all.facts.extend(facts.map(|(fact, value)| (format!("{}.{fact}", database.name), value)));
 }
 

@@ -6,8 +6,8 @@ mod data;
 mod proof;
 mod restore;
 
+use buttress_backup::Error;
 use buttress_backup::keeper::{Keeper, RepositoryArchive};
-use buttress_backup::{Error, Phase};
 use buttress_core::Ctx;
 
 pub use restore::{Wanted, restore};
@@ -39,6 +39,3 @@ pub async fn archive(config: &DocprocConfig, ctx: &Ctx) -> Result<RepositoryArch
 pub async fn keeper(config: &DocprocConfig, ctx: &Ctx) -> Result<Keeper<RepositoryArchive>, Error> {
     Keeper::new(config.backup.clone(), archive(config, ctx).await?, ctx)
 }
-
-/// What `docproc backup run` does.
-pub const RUN: [Phase; 2] = [Phase::Backup, Phase::Replicate];

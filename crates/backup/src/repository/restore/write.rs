@@ -120,8 +120,7 @@ impl Writer<'_> {
                 self.lock.keep()?;
                 self.read(opener, pieces)
             },
-        )?;
-        Ok(())
+        )
     }
 
     /// Reads a part of a pack, and writes what is in it.
