@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The SHA-256 of a blob or of an object: its name, and the proof that it is whole.
@@ -68,9 +69,22 @@ impl Serialize for Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let hex = std::borrow::Cow::<'de, str>::deserialize(from)?;
-        Self::parse(&hex)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{hex}` is no id: 64 hexadecimal digits")))
+        from.deserialize_str(Hex)
+    }
+}
+
+/// Reads an id from where its digits are: an index has a hundred thousand, and a string of its own for each takes longer than the id.
+struct Hex;
+
+impl Visitor<'_> for Hex {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("64 hexadecimal digits")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, hex: &str) -> Result<Id, E> {
+        Id::parse(hex).ok_or_else(|| E::custom(format_args!("`{hex}` is no id: 64 hexadecimal digits")))
     }
 }
 

@@ -60,15 +60,18 @@ impl SealKey {
         Ok(())
     }
 
-    /// Opens what was sealed, in place; none if it was changed or sealed with another key.
-    pub(crate) fn open<'a>(&self, sealed: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>()?;
-        let (body, mac) = rest.split_last_chunk_mut::<MAC>()?;
-        if !bool::from(self.mac(nonce, body).ct_eq(&*mac)) {
-            return None;
+    /// Opens what was sealed, in place of what `to` has. Not if it was changed or sealed with another key.
+    #[must_use]
+    pub(crate) fn open(&self, sealed: &[u8], to: &mut Vec<u8>) -> bool {
+        to.clear();
+        let Some((nonce, rest)) = sealed.split_first_chunk::<NONCE>() else { return false };
+        let Some((body, mac)) = rest.split_last_chunk::<MAC>() else { return false };
+        if !bool::from(self.mac(nonce, body).ct_eq(mac)) {
+            return false;
         }
-        self.stream(nonce, body);
-        Some(body)
+        to.extend_from_slice(body);
+        self.stream(nonce, to);
+        true
     }
 
     fn stream(&self, nonce: &[u8; NONCE], body: &mut [u8]) {
@@ -113,15 +116,18 @@ mod tests {
             let plain: Vec<u8> = (0..length).map(|at: u32| at.to_le_bytes()[0]).collect();
             let sealed = key.seal(&plain).expect("sealed");
             assert_eq!(sealed.len(), plain.len() + OVERHEAD);
-            assert_eq!(key.open(&mut sealed.clone()).as_deref(), Some(plain.as_slice()));
+            let mut opened = b"of an earlier one".to_vec();
+            assert!(key.open(&sealed, &mut opened));
+            assert_eq!(opened, plain);
             for at in (0..sealed.len()).step_by(7) {
                 let mut broken = sealed.clone();
                 broken[at] ^= 1 << (at % 8);
-                assert_eq!(key.open(&mut broken), None, "byte {at} of {length}");
+                assert!(!key.open(&broken, &mut opened), "byte {at} of {length}");
             }
-            assert_eq!(key.open(&mut sealed[1..].to_vec()), None);
-            assert_eq!(SealKey::random().expect("random").open(&mut sealed.clone()), None);
+            assert!(!key.open(&sealed[1..], &mut opened));
+            assert!(!SealKey::random().expect("random").open(&sealed, &mut opened));
+            assert!(opened.is_empty());
         }
-        assert_eq!(key.open(&mut []), None);
+        assert!(!key.open(&[], &mut Vec::new()));
     }
 }

@@ -150,9 +150,11 @@ pub(crate) fn read_list(key: &SealKey, end: &[u8], pack_size: u64) -> Result<Vec
     let length = list_length(trailer, pack_size)?;
     let begin = end.len().checked_sub(length).ok_or_else(|| Malformed::new("its list is cut off"))?;
     let sealed = end.get(begin..end.len().saturating_sub(TRAILER)).unwrap_or_default();
-    let mut sealed = sealed.to_vec();
-    let list = key.open(&mut sealed).ok_or_else(|| Malformed::new("the MAC of its list does not fit"))?;
-    decode_list(list, pack_size.saturating_sub(length as u64))
+    let mut list = Vec::new();
+    if !key.open(sealed, &mut list) {
+        return Err(Malformed::new("the MAC of its list does not fit"));
+    }
+    decode_list(&list, pack_size.saturating_sub(length as u64))
 }
 
 /// Reads an opened list. The blobs must fill the `body` bytes before it.

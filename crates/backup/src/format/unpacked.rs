@@ -15,7 +15,7 @@ const LONGEST: usize = 256 << 20;
 /// Seals a document, compressed.
 pub(crate) fn seal(key: &SealKey, document: &impl Serialize) -> Result<Vec<u8>, Error> {
     let json = to_json(document)?;
-    let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    let mut compressor = Compressor::new()?;
     let compressed = compressor.whole(&json)?;
     key.seal(&[&[COMPRESSED], compressed].concat())
 }
@@ -31,11 +31,12 @@ fn to_json(document: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 /// Opens a document, compressed or not.
-pub(crate) fn open<T: DeserializeOwned>(key: &SealKey, sealed: &mut [u8]) -> Result<T, Malformed> {
-    let bytes = key
-        .open(sealed)
-        .ok_or_else(|| Malformed::new("its MAC does not fit: it was changed, or sealed with another key"))?;
-    decode(bytes)
+pub(crate) fn open<T: DeserializeOwned>(key: &SealKey, sealed: &[u8]) -> Result<T, Malformed> {
+    let mut bytes = Vec::new();
+    if !key.open(sealed, &mut bytes) {
+        return Err(Malformed::new("its MAC does not fit: it was changed, or sealed with another key"));
+    }
+    decode(&bytes)
 }
 
 /// Reads the document in opened bytes.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::index::{Index, Location};
 use super::objects::Objects;
@@ -17,33 +17,34 @@ pub(crate) struct Opener<'a> {
     objects: &'a Objects,
     index: &'a Index,
     decompressor: Decompressor,
+    compressed: Vec<u8>,
     opened: Vec<u8>,
 }
 
 impl<'a> Opener<'a> {
     pub(crate) fn new(objects: &'a Objects, index: &'a Index) -> Result<Self, Error> {
-        Ok(Self { objects, index, decompressor: Decompressor::new()?, opened: Vec::new() })
+        let decompressor = Decompressor::new()?;
+        Ok(Self { objects, index, decompressor, compressed: Vec::new(), opened: Vec::new() })
     }
 
-    /// The blob in its sealed bytes, if it is the one of this name. The bytes are of no use afterwards.
-    pub(crate) fn open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<&[u8], Error> {
+    /// The blob in its sealed bytes, if it is the one of this name.
+    pub(crate) fn open(&mut self, id: &Id, location: &Location, sealed: &[u8]) -> Result<&[u8], Error> {
         match self.try_open(id, location, sealed) {
             Ok(()) => Ok(&self.opened),
             Err(problem) => Err(self.objects.damaged(self.name(id, location), problem)),
         }
     }
 
-    fn try_open(&mut self, id: &Id, location: &Location, sealed: &mut [u8]) -> Result<(), String> {
-        let body = self.objects.key.open(sealed).ok_or("its MAC does not fit")?;
-        match location.uncompressed() {
-            None => {
-                self.opened.clear();
-                self.opened.extend_from_slice(body);
-            }
-            Some(length) => self
-                .decompressor
-                .exact(body, length as usize, &mut self.opened)
-                .map_err(|malformed| malformed.to_string())?,
+    fn try_open(&mut self, id: &Id, location: &Location, sealed: &[u8]) -> Result<(), String> {
+        let compressed = location.uncompressed();
+        let to = if compressed.is_some() { &mut self.compressed } else { &mut self.opened };
+        if !self.objects.key.open(sealed, to) {
+            return Err("its MAC does not fit".to_owned());
+        }
+        if let Some(length) = compressed {
+            self.decompressor
+                .exact(&self.compressed, length as usize, &mut self.opened)
+                .map_err(|malformed| malformed.to_string())?;
         }
         if Id::of(&self.opened) == *id {
             Ok(())
@@ -69,8 +70,8 @@ impl<'a> Opener<'a> {
 
     fn read_at(&mut self, id: &Id, location: &Location) -> Result<(), Error> {
         let range = u64::from(location.offset)..location.end();
-        let mut sealed = BytesMut::from(self.objects.get(self.pack(location)?, Some(range))?);
-        self.open(id, location, &mut sealed).map(drop)
+        let sealed = self.objects.get(self.pack(location)?, Some(range))?;
+        self.open(id, location, &sealed).map(drop)
     }
 
     /// Reads the part of a pack in which these blobs lie, which are in its order.
@@ -84,20 +85,20 @@ impl<'a> Opener<'a> {
         match self.objects.get(self.pack(first)?, Some(begin..end)) {
             Err(Error::Stopped) => Err(Error::Stopped),
             // Each blob is tried alone then, and if it cannot be read, the reason is told.
-            read => Ok(Part { begin, bytes: read.unwrap_or_default().into() }),
+            read => Ok(Part { begin, bytes: read.unwrap_or_default() }),
         }
     }
 
-    /// The blob of this name, from a part that was read; or else alone, or from where else it is. Of a part each is opened once.
+    /// The blob of this name, from a part that was read; or else alone, or from where else it is.
     pub(crate) fn open_in(
         &mut self,
-        part: &mut Part,
+        part: &Part,
         kind: BlobKind,
         id: &Id,
         location: &Location,
     ) -> Result<&[u8], Error> {
         let at = u64::from(location.offset).checked_sub(part.begin).and_then(|at| usize::try_from(at).ok());
-        let sealed = at.and_then(|at| part.bytes.get_mut(at..)?.get_mut(..location.length as usize));
+        let sealed = at.and_then(|at| part.bytes.get(at..)?.get(..location.length as usize));
         if sealed.is_some_and(|sealed| self.open(id, location, sealed).is_ok()) {
             return Ok(&self.opened);
         }
@@ -116,11 +117,11 @@ impl<'a> Opener<'a> {
     }
 }
 
-/// A part of a pack, whose blobs are opened where they are; nothing if it could not be read.
+/// A part of a pack; nothing if it could not be read.
 #[derive(Default)]
 pub(crate) struct Part {
     begin: u64,
-    bytes: BytesMut,
+    bytes: Bytes,
 }
 
 /// What lies between two blobs is read with them when it is shorter: another request takes longer.
@@ -180,8 +181,8 @@ impl<'a> Trees<'a> {
 
     fn open<'o>(&self, opener: &'o mut Opener<'a>, id: &Id) -> Result<&'o [u8], Error> {
         if let Some(location) = self.index.find(BlobKind::Tree, id)
-            && let Some(mut sealed) = self.sealed_in_pack(opener, &location)
-            && opener.open(id, &location, &mut sealed).is_ok()
+            && let Some(sealed) = self.sealed_in_pack(opener, &location)
+            && opener.open(id, &location, &sealed).is_ok()
         {
             return Ok(&opener.opened);
         }
@@ -189,7 +190,7 @@ impl<'a> Trees<'a> {
     }
 
     /// The sealed bytes, from a pack that is read whole; none if it cannot be, which is told when the blob is read alone.
-    fn sealed_in_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Vec<u8>> {
+    fn sealed_in_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Bytes> {
         let range = location.offset as usize..usize::try_from(location.end()).ok()?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = cache.iter().find(|(pack, _)| *pack == location.pack).map(|(_, bytes)| bytes.clone());
@@ -205,6 +206,6 @@ impl<'a> Trees<'a> {
             bytes
         };
         drop(cache);
-        bytes.get(range).map(<[u8]>::to_vec)
+        (range.end <= bytes.len()).then(|| bytes.slice(range))
     }
 }

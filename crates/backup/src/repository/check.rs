@@ -3,16 +3,16 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::blobs::{Opener, Trees};
-use super::index::{Index, Location, PackSizes, pack_sizes};
+use super::blobs::{Opener, Trees, reads};
+use super::index::{Index, Location, PackSizes, pack_sizes, read_all};
 use super::lock::Lock;
 use super::objects::Objects;
 use super::{Progress, Repository, browse, threads};
 use crate::error::Failure;
-use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
+use crate::format::index::{IndexedBlob, IndexedPack};
 use crate::format::snapshot::Snapshot;
 use crate::format::{BlobKind, pack};
 use crate::store::Listed;
@@ -80,7 +80,7 @@ impl Repository {
     }
 }
 
-/// Packs that indexes name: their numbers, and what is in them.
+/// Packs that indexes name: their numbers, and what is in them, in its order.
 type Packs = BTreeMap<Id, (u32, IndexedPack)>;
 
 struct Check<'a> {
@@ -96,12 +96,14 @@ impl<'a> Check<'a> {
         let mut check = Check { objects, lock, report: CheckReport::default(), failures: Vec::new() };
         check.keys()?;
         // In the order opposite to that of a backup, which may be at work: of what a snapshot here needs, the index is there, and then the packs.
-        let snapshots = browse::load_snapshots(objects)?;
+        let (snapshots, damaged) = browse::load_snapshots(objects)?;
+        check.report.snapshots = (snapshots.len() + damaged.len()) as u64;
+        for error in damaged {
+            note::<()>(&mut check.failures, "snapshot", Err(error))?;
+        }
         let (index, packs) = check.indexes()?;
         let sizes = pack_sizes(objects)?;
         check.report.packs = sizes.len() as u64;
-        let used = check.snapshots(&index, snapshots)?;
-        let unneeded = check.packs(&index, &packs, &sizes, &used);
         let chosen = |id: &Id| match depth {
             CheckDepth::Structure => false,
             CheckDepth::Data => true,
@@ -110,12 +112,28 @@ impl<'a> Check<'a> {
                 u16::from_be_bytes([first, second]) % u16::from(of.max(1)) == u16::from(part.max(1) - 1)
             }
         };
-        let readable = |id: &Id| sizes.contains_key(id) && !unneeded.contains(id);
-        let read: Vec<_> = packs.iter().filter(|(id, _)| chosen(id) && readable(id)).collect();
-        for size in read.iter().filter_map(|(id, _)| sizes.get(id)) {
-            progress.found(*size);
+        // Of a pack that is not whole it is known already.
+        let whole = |pack: &IndexedPack| sizes.get(&pack.id) == Some(&pack.size());
+        let mut stretches = Vec::new();
+        for (number, pack) in packs.values().filter(|(_, pack)| chosen(&pack.id) && whole(pack)) {
+            progress.found(pack.size());
+            stretches.extend(Stretch::all_of(*number, pack));
         }
-        check.read(&index, &read, progress)?;
+
+        // What folders hold is looked at while packs are read.
+        let (walked, data) = std::thread::scope(|scope| {
+            let walk = scope.spawn(|| Walked::all(objects, &check.lock, &index, &snapshots));
+            let data = DataRead::all(objects, &check.lock, &index, &stretches, progress);
+            (threads::join(walk), data)
+        });
+        let (walked, data) = (walked?, data?);
+        check.failures.extend(walked.failures);
+        check.report.trees = walked.trees;
+        check.report.blobs = walked.used.iter().filter(|(kind, _)| *kind == BlobKind::Data).count() as u64;
+        check.packs(&index, &packs, &sizes, &walked.used);
+        check.failures.extend(data.failures.into_values());
+        check.report.packs_read = data.packs;
+        check.report.bytes_read = data.bytes;
         check.finish()
     }
 
@@ -129,22 +147,10 @@ impl<'a> Check<'a> {
         Err(Error::Incomplete { done, failures: self.failures })
     }
 
-    /// Notes what is damaged, and gives up on what else went wrong.
-    fn note<T>(&mut self, of: impl Display, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
-        match outcome {
-            Ok(value) => Ok(Some(value)),
-            Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
-                self.failures.push(Failure::new(of.to_string(), &error));
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn keys(&mut self) -> Result<(), Error> {
         for Listed { object, .. } in self.objects.list(ObjectKind::Key)? {
             let read = self.objects.get_whole(object);
-            self.note(object, read)?;
+            note(&mut self.failures, object, read)?;
         }
         Ok(())
     }
@@ -152,70 +158,21 @@ impl<'a> Check<'a> {
     fn indexes(&mut self) -> Result<(Index, Packs), Error> {
         let mut index = Index::default();
         let mut packs = BTreeMap::new();
-        for Listed { object, .. } in self.objects.list(ObjectKind::Index)? {
-            let loaded = self.objects.load::<IndexFile>(object);
-            for pack in self.note(object, loaded)?.unwrap_or_default().packs {
+        read_all(self.objects, |object, read| {
+            for mut pack in note(&mut self.failures, object, read)?.unwrap_or_default().packs {
                 if let Entry::Vacant(entry) = packs.entry(pack.id) {
+                    pack.blobs.sort_by_key(|blob| blob.offset);
                     let number = index.add(&pack)?;
                     entry.insert((number, pack));
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok((index, packs))
     }
 
-    /// Walks all trees, each once. The blobs that are referred to.
-    fn snapshots(
-        &mut self,
-        index: &Index,
-        (snapshots, damaged): (Vec<Snapshot>, Vec<Error>),
-    ) -> Result<HashSet<(BlobKind, Id)>, Error> {
-        self.report.snapshots = (snapshots.len() + damaged.len()) as u64;
-        for error in damaged {
-            self.note::<()>("snapshot", Err(error))?;
-        }
-        let trees = Trees::new(self.objects, index);
-        let mut used = HashSet::new();
-        for snapshot in &snapshots {
-            let mut open = vec![(snapshot.tree, std::path::PathBuf::from("/"))];
-            while let Some((tree, path)) = open.pop() {
-                self.lock.keep()?;
-                if !used.insert((BlobKind::Tree, tree)) {
-                    continue;
-                }
-                self.report.trees += 1;
-                let at = format!("snapshot {}, {}", snapshot.id.short(), path.display());
-                let read = trees.read(&tree);
-                for node in self.note(&at, read)?.unwrap_or_default().nodes {
-                    if let Some(tree) = node.subtree {
-                        open.push((tree, path.join(node.name.as_os_str())));
-                    }
-                    for id in node.blobs() {
-                        if !used.insert((BlobKind::Data, *id)) {
-                            continue;
-                        }
-                        self.report.blobs += 1;
-                        if !index.contains(BlobKind::Data, id) {
-                            let of = format!("{at}: {}", node.name);
-                            let problem = format!("blob {} of it is in no pack", id.short());
-                            self.failures.push(Failure { of, problem });
-                        }
-                    }
-                }
-            }
-        }
-        Ok(used)
-    }
-
-    /// Compares what indexes say with what is there. The packs that are not whole, but not needed either.
-    fn packs(
-        &mut self,
-        index: &Index,
-        packs: &Packs,
-        sizes: &PackSizes,
-        used: &HashSet<(BlobKind, Id)>,
-    ) -> HashSet<Id> {
-        let mut unneeded = HashSet::new();
+    /// Compares what indexes say with what is there.
+    fn packs(&mut self, index: &Index, packs: &Packs, sizes: &PackSizes, used: &HashSet<(BlobKind, Id)>) {
         let whole = |pack: &Id| match (packs.get(pack), sizes.get(pack)) {
             (Some((_, pack)), Some(size)) => pack.size() == *size,
             _ => false,
@@ -238,7 +195,6 @@ impl<'a> Check<'a> {
                 Some(size) => format!("has {size} bytes instead of {}", about.size()),
             };
             if lost == 0 {
-                unneeded.insert(*pack);
                 self.report.remarks.push(format!("{object} {problem}; nothing needs it, `prune` tidies up"));
             } else {
                 let problem = format!("it {problem}; {lost} blobs that snapshots need were in it");
@@ -251,68 +207,167 @@ impl<'a> Check<'a> {
                 "{unknown} packs are in no index: a run that was cut short left them, or one is at work; `prune` removes them"
             ));
         }
-        unneeded
-    }
-
-    /// Reads packs whole, with as many threads as there are processors.
-    fn read(
-        &mut self,
-        index: &Index,
-        packs: &[(&Id, &(u32, IndexedPack))],
-        progress: &Progress,
-    ) -> Result<(), Error> {
-        let (objects, lock) = (self.objects, &self.lock);
-        let (read, bytes, failures) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(Vec::new()));
-        threads::share(
-            packs,
-            || Opener::new(objects, index),
-            |opener, (id, (number, about))| {
-                lock.keep()?;
-                let object = Object::new(ObjectKind::Pack, **id);
-                match read_pack(objects, opener, object, *number, about) {
-                    Ok(length) => {
-                        bytes.fetch_add(length, Ordering::Relaxed);
-                        progress.done_bytes(length);
-                        progress.done_file();
-                    }
-                    Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
-                        let failure = Failure::new(object.path(), &error);
-                        failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
-                    }
-                    Err(error) => return Err(error),
-                }
-                read.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            },
-        )?;
-        self.report.packs_read = read.into_inner();
-        self.report.bytes_read = bytes.into_inner();
-        self.failures.extend(failures.into_inner().unwrap_or_else(PoisonError::into_inner));
-        Ok(())
     }
 }
 
-/// That a pack is what its name, its list and its index say. Its length.
-fn read_pack(
-    objects: &Objects,
-    opener: &mut Opener<'_>,
-    object: Object,
+/// Notes what is damaged, and gives up on what else went wrong.
+fn note<T>(
+    failures: &mut Vec<Failure>,
+    of: impl Display,
+    outcome: Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+            failures.push(Failure::new(of.to_string(), &error));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What snapshots refer to.
+#[derive(Default)]
+struct Walked {
+    trees: u64,
+    used: HashSet<(BlobKind, Id)>,
+    failures: Vec<Failure>,
+}
+
+impl Walked {
+    /// Reads all trees, each once.
+    fn all(objects: &Objects, lock: &Lock, index: &Index, snapshots: &[Snapshot]) -> Result<Self, Error> {
+        let trees = Trees::new(objects, index);
+        let mut walked = Self::default();
+        for snapshot in snapshots {
+            let mut open = vec![(snapshot.tree, std::path::PathBuf::from("/"))];
+            while let Some((tree, path)) = open.pop() {
+                lock.keep()?;
+                if !walked.used.insert((BlobKind::Tree, tree)) {
+                    continue;
+                }
+                walked.trees += 1;
+                let at = || format!("snapshot {}, {}", snapshot.id.short(), path.display());
+                let read = match trees.read(&tree) {
+                    Ok(read) => read,
+                    failed => note(&mut walked.failures, at(), failed)?.unwrap_or_default(),
+                };
+                for node in read.nodes {
+                    if let Some(tree) = node.subtree {
+                        open.push((tree, path.join(node.name.as_os_str())));
+                    }
+                    for id in node.blobs() {
+                        if walked.used.insert((BlobKind::Data, *id)) && !index.contains(BlobKind::Data, id) {
+                            let of = format!("{}: {}", at(), node.name);
+                            let problem = format!("blob {} of it is in no pack", id.short());
+                            walked.failures.push(Failure { of, problem });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(walked)
+    }
+}
+
+/// A part of a pack that is read at a time: blobs that follow each other, and after the last ones the list.
+struct Stretch<'a> {
     number: u32,
-    about: &IndexedPack,
-) -> Result<u64, Error> {
-    let mut bytes = objects.get_whole(object)?;
-    let length = bytes.len() as u64;
-    let list = pack::read_list(&objects.key, &bytes, length)
-        .map_err(|malformed| objects.malformed(object, &malformed))?;
-    let mut expected = about.blobs.clone();
-    expected.sort_by_key(|blob| blob.offset);
-    if list != expected {
-        return Err(objects.damaged(object, "its list and the index do not agree"));
+    pack: &'a IndexedPack,
+    blobs: &'a [IndexedBlob],
+    /// Where it begins and ends in the pack.
+    range: Range<u64>,
+}
+
+impl<'a> Stretch<'a> {
+    /// All of a pack that is as long as its index says.
+    fn all_of(number: u32, pack: &'a IndexedPack) -> impl Iterator<Item = Self> {
+        let mut parts = reads(&pack.blobs, |blob| Location::new(number, blob)).into_iter().peekable();
+        let mut begin = 0;
+        std::iter::from_fn(move || {
+            let blobs = parts.next()?;
+            let next = parts.peek().and_then(|next| next.first());
+            let end = next.map_or(pack.size(), |next| u64::from(next.offset));
+            let range = begin..end;
+            begin = end;
+            Some(Self { number, pack, blobs, range })
+        })
     }
-    for blob in &list {
-        let (begin, length) = (blob.offset as usize, blob.length as usize);
-        let sealed = bytes.get_mut(begin..begin.saturating_add(length)).unwrap_or_default();
-        opener.open(&blob.id, &Location::new(number, blob), sealed)?;
+
+    fn length(&self) -> u64 {
+        self.range.end.saturating_sub(self.range.start)
     }
-    Ok(length)
+
+    /// That it is what the pack's list and the index say. Every byte of it is a part of something sealed, so that its MAC tells of any that was
+    /// changed; the hash of the whole pack, which is its name, would say nothing more.
+    fn read(&self, objects: &Objects, opener: &mut Opener<'_>) -> Result<(), Error> {
+        let object = Object::new(ObjectKind::Pack, self.pack.id);
+        let bytes = objects.get(object, Some(self.range.clone()))?;
+        for blob in self.blobs {
+            let begin = u64::from(blob.offset).saturating_sub(self.range.start);
+            let sealed = usize::try_from(begin).ok().and_then(|begin| bytes.get(begin..));
+            let sealed = sealed.and_then(|rest| rest.get(..blob.length as usize)).unwrap_or_default();
+            opener.open(&blob.id, &Location::new(self.number, blob), sealed)?;
+        }
+        if self.is_last() {
+            let list = pack::read_list(&objects.key, &bytes, self.pack.size())
+                .map_err(|malformed| objects.malformed(object, &malformed))?;
+            if list != self.pack.blobs {
+                return Err(objects.damaged(object, "its list and the index do not agree"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_last(&self) -> bool {
+        self.range.end == self.pack.size()
+    }
+}
+
+/// What was read of packs.
+#[derive(Default)]
+struct DataRead {
+    packs: u64,
+    bytes: u64,
+    /// What was found first of each pack.
+    failures: BTreeMap<Id, Failure>,
+}
+
+impl DataRead {
+    /// Reads parts of packs, with as many threads as there are processors.
+    fn all(
+        objects: &Objects,
+        lock: &Lock,
+        index: &Index,
+        stretches: &[Stretch<'_>],
+        progress: &Progress,
+    ) -> Result<Self, Error> {
+        let done = Mutex::new(Self::default());
+        threads::share(
+            stretches,
+            || Opener::new(objects, index),
+            |opener, stretch| {
+                lock.keep()?;
+                let read = stretch.read(objects, opener);
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                match read {
+                    Ok(()) => {}
+                    Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                        let pack = Object::new(ObjectKind::Pack, stretch.pack.id);
+                        let failure = || Failure::new(pack.path(), &error);
+                        done.failures.entry(stretch.pack.id).or_insert_with(failure);
+                    }
+                    Err(error) => return Err(error),
+                }
+                done.bytes += stretch.length();
+                progress.done_bytes(stretch.length());
+                if stretch.is_last() {
+                    done.packs += 1;
+                    progress.done_file();
+                }
+                Ok(())
+            },
+        )?;
+        Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
 }

@@ -270,9 +270,9 @@ impl Copy<'_> {
         uploads: &Uploads,
     ) -> Result<Vec<Error>, Error> {
         let mut lost = Vec::new();
-        let mut part = opener.read_part(blobs.iter().map(|(location, ..)| location))?;
+        let part = opener.read_part(blobs.iter().map(|(location, ..)| location))?;
         for (location, kind, id) in blobs {
-            match opener.open_in(&mut part, *kind, id, location) {
+            match opener.open_in(&part, *kind, id, location) {
                 Ok(bytes) => {
                     packer.add(uploads, *kind, *id, bytes)?;
                     self.progress.done_bytes(bytes.len() as u64);

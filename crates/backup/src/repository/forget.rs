@@ -189,7 +189,7 @@ fn damaged_copies(
         let Some((_, _, first)) = of_a_pack.first() else { continue };
         let whole = objects.get(opener.pack(first)?, None)?;
         for (kind, id, location) in of_a_pack {
-            if opener.open(id, location, &mut part(&whole, location).to_vec()).is_err() {
+            if opener.open(id, location, part(&whole, location)).is_err() {
                 damaged.insert((*kind, *id, *location));
             }
         }
@@ -329,7 +329,7 @@ fn rewrite(objects: &Objects, lock: &Lock, index: &Index, plan: &Plan) -> Result
         for (kind, id, location) in blobs {
             let sealed = part(&whole, location);
             // What is damaged here may be whole elsewhere; else nothing is removed.
-            let proved = opener.open(id, location, &mut sealed.to_vec());
+            let proved = opener.open(id, location, sealed);
             let Some((_, builder)) = building.iter_mut().find(|(of, _)| of == kind) else { continue };
             match proved {
                 Ok(_) => builder.add_sealed(*kind, *id, sealed, location.uncompressed())?,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use super::objects::Objects;
+use super::threads;
 use crate::format::BlobKind;
 use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
 use crate::store::Listed;
@@ -82,14 +83,13 @@ impl Index {
         let there = |pack: &IndexedPack| {
             present.is_none_or(|present| present.get(&pack.id).is_some_and(|size| *size >= pack.size()))
         };
-        for Listed { object, .. } in objects.list(ObjectKind::Index)? {
-            let file: IndexFile = match objects.load(object) {
+        read_all(objects, |object, read| {
+            let file = match read {
                 Ok(file) => file,
-                Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
+                Err(error) => {
                     damaged.push((object, error));
-                    continue;
+                    return Ok(());
                 }
-                Err(error) => return Err(error),
             };
             index.files.push(object.id());
             for pack in file.packs {
@@ -98,7 +98,8 @@ impl Index {
                     index.add(&pack)?;
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok((index, damaged))
     }
 
@@ -182,6 +183,30 @@ impl Index {
             BlobKind::Tree => &mut self.trees,
         }
     }
+}
+
+/// Reads all index objects, some at a time, and gives them to `take` in their order: the object, or that it is damaged or gone.
+pub(crate) fn read_all(
+    objects: &Objects,
+    mut take: impl FnMut(Object, Result<IndexFile, Error>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for some in objects.list(ObjectKind::Index)?.chunks(threads::count()) {
+        let read = std::thread::scope(|scope| {
+            let read = |listed: &Listed| {
+                let object = listed.object;
+                scope.spawn(move || match objects.load(object) {
+                    Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => Ok((object, Err(error))),
+                    read => read.map(|file| (object, Ok(file))),
+                })
+            };
+            let readers: Vec<_> = some.iter().map(read).collect();
+            readers.into_iter().map(threads::join).collect::<Result<Vec<_>, Error>>()
+        })?;
+        for (object, file) in read {
+            take(object, file)?;
+        }
+    }
+    Ok(())
 }
 
 /// An index entry as a location's blob, for writing indexes anew.

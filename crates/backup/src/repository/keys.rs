@@ -83,7 +83,7 @@ pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> 
         let sealed = objects.get_whole(Object::CONFIG)?;
         let mut foreign = None;
         let opened = unlock(&objects, &password, |master, key_id| {
-            match unpacked::open::<RepositoryConfig>(&master, &mut sealed.clone()) {
+            match unpacked::open::<RepositoryConfig>(&master, &sealed) {
                 Ok(config) => Ok(Some((master, key_id, config))),
                 // Of one who was cut short while making a repository; or the config is damaged, if no other opens it.
                 Err(malformed) => {

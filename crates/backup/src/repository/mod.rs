@@ -16,7 +16,7 @@ mod read;
 mod repair;
 mod restore;
 mod stats;
-mod threads;
+pub(crate) mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;

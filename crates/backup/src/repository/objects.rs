@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use buttress_core::Ctx;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -96,18 +96,18 @@ impl Objects {
     }
 
     /// An object whole, whose bytes are those of its name.
-    pub(crate) fn get_whole(&self, object: Object) -> Result<BytesMut, Error> {
+    pub(crate) fn get_whole(&self, object: Object) -> Result<Bytes, Error> {
         let bytes = self.get(object, None)?;
         if object.kind() != ObjectKind::Config && Id::of(&bytes) != object.id() {
             return Err(self.damaged(object, "its content is not that of its name"));
         }
-        Ok(BytesMut::from(bytes))
+        Ok(bytes)
     }
 
     /// The document that an object is.
     pub(crate) fn load<T: DeserializeOwned>(&self, object: Object) -> Result<T, Error> {
-        let mut bytes = self.get_whole(object)?;
-        unpacked::open(&self.key, &mut bytes).map_err(|malformed| self.malformed(object, &malformed))
+        let bytes = self.get_whole(object)?;
+        unpacked::open(&self.key, &bytes).map_err(|malformed| self.malformed(object, &malformed))
     }
 
     /// Writes a document as an object.

@@ -103,9 +103,9 @@ fn read_file(
     let mut written = 0;
     let blobs = located(objects, &index, &node)?;
     for run in runs(&blobs) {
-        let mut part = opener.read_part(run.iter().map(|(location, _)| location))?;
+        let part = opener.read_part(run.iter().map(|(location, _)| location))?;
         for (location, id) in run {
-            let bytes = opener.open_in(&mut part, BlobKind::Data, id, location)?;
+            let bytes = opener.open_in(&part, BlobKind::Data, id, location)?;
             to.write_all(bytes).map_err(|error| Error::file("write out", path, error))?;
             written += bytes.len() as u64;
             progress.done_bytes(bytes.len() as u64);

@@ -1,5 +1,6 @@
 //! From folders on the disk to trees.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,11 @@ use crate::repository::blobs::Trees;
 use crate::repository::threads;
 use crate::{Error, Id};
 
-/// How many files wait to be read: so far the walk is ahead.
-const AHEAD: usize = 256;
+/// How many files are handed on together, and how many bytes: to wake a reader for each of many small ones would take longer than to read it.
+const TOGETHER: usize = 32;
+const TOGETHER_BYTES: u64 = 256 << 10;
+/// How many such parts wait to be read: so far the walk is ahead.
+const AHEAD: usize = 8;
 
 /// For the walk, which goes down by recursion: folders are some 2,000 deep at most, where paths end. Memory is used as far as it is needed.
 const STACK: usize = 64 << 20;
@@ -44,12 +48,15 @@ pub(super) fn store(
         let settled =
             parent.map(|parent| parent.summary.as_ref().map_or(parent.time, |summary| summary.backup_start));
         let settled = settled.unwrap_or(Timestamp::MIN);
-        let walk = Walk { shared, trees, jobs, settled, done: &done, failed: &failed };
+        let batch = RefCell::default();
+        let walk = Walk { shared, trees, jobs, batch, settled, done: &done, failed: &failed };
         let root = Folder::new(None, None, parent.map(|parent| parent.tree));
         let done = &done;
         // With the walk goes this end of the queue; without it, the readers end when it is empty.
         let walker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
-            walk.planned(&root, plan, Path::new("/")).and_then(|()| done.release(shared, root))
+            walk.planned(&root, plan, Path::new("/"))?;
+            walk.hand_on()?;
+            done.release(shared, root)
         });
         let walker = walker.map_err(|error| Error::Internal {
             problem: format!("there is no room for a thread: {error}"),
@@ -143,26 +150,28 @@ impl Done {
 fn work(
     shared: &Shared<'_>,
     done: &Done,
-    jobs: &Mutex<Receiver<FileJob>>,
+    jobs: &Mutex<Receiver<Vec<FileJob>>>,
     failed: &AtomicBool,
 ) -> Result<(), Error> {
     let mut reader = Reader::new(shared);
     let mut packer = Packer::new()?;
     let mut outcome = Ok(());
     loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(FileJob { path, mut node, folder, at }) = job else { break };
-        if outcome.is_err() {
-            continue;
-        }
-        outcome = reader.store(shared, &mut packer, &path, &mut node).and_then(|read| {
-            if read {
-                shared.counts.total_bytes.fetch_add(node.size, Ordering::Relaxed);
-                shared.job.progress.done_file();
-                folder.set(at, node);
+        let batch = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = batch else { break };
+        for FileJob { path, mut node, folder, at } in batch {
+            if outcome.is_err() {
+                break;
             }
-            done.release(shared, folder)
-        });
+            outcome = reader.store(shared, &mut packer, &path, &mut node).and_then(|read| {
+                if read {
+                    shared.counts.total_bytes.fetch_add(node.size, Ordering::Relaxed);
+                    shared.job.progress.done_file();
+                    folder.set(at, node);
+                }
+                done.release(shared, folder)
+            });
+        }
         if outcome.is_err() {
             failed.store(true, Ordering::Relaxed);
         }
@@ -174,7 +183,9 @@ fn work(
 struct Walk<'a, 't> {
     shared: &'a Shared<'a>,
     trees: &'a Trees<'t>,
-    jobs: SyncSender<FileJob>,
+    jobs: SyncSender<Vec<FileJob>>,
+    /// Files that are handed on when there are enough.
+    batch: RefCell<Vec<FileJob>>,
     /// When the snapshot before was begun.
     settled: Timestamp,
     done: &'a Done,
@@ -273,8 +284,8 @@ impl Walk<'_, '_> {
                     let count = if before.is_some() { &counts.files_changed } else { &counts.files_new };
                     count.fetch_add(1, Ordering::Relaxed);
                     let job = FileJob { path: on_disk.to_owned(), node, folder: Arc::clone(folder), at };
-                    // The readers go on until this end is closed.
-                    return self.jobs.send(job).map_err(|_| Error::Stopped);
+                    self.batch.borrow_mut().push(job);
+                    return if self.is_enough() { self.hand_on() } else { Ok(()) };
                 };
                 counts.files_unmodified.fetch_add(1, Ordering::Relaxed);
                 counts.total_bytes.fetch_add(node.size, Ordering::Relaxed);
@@ -290,6 +301,17 @@ impl Walk<'_, '_> {
         }
         folder.set(at, node);
         self.done.release(self.shared, Arc::clone(folder))
+    }
+
+    /// Whether it is time to hand on the files that were found.
+    fn is_enough(&self) -> bool {
+        let batch = self.batch.borrow();
+        batch.len() >= TOGETHER || batch.iter().map(|job| job.node.size).sum::<u64>() >= TOGETHER_BYTES
+    }
+
+    fn hand_on(&self) -> Result<(), Error> {
+        // The readers go on until this end is closed.
+        self.jobs.send(self.batch.take()).map_err(|_| Error::Stopped)
     }
 
     /// Whether everything of a file is in the repository still.

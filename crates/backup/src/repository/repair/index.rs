@@ -142,7 +142,7 @@ impl Repair<'_> {
         for blob in blobs {
             let begin = blob.offset as usize;
             let sealed = bytes.get(begin..begin.saturating_add(blob.length as usize)).unwrap_or_default();
-            if opener.open(&blob.id, &Location::new(number, blob), &mut sealed.to_vec()).is_err() {
+            if opener.open(&blob.id, &Location::new(number, blob), sealed).is_err() {
                 self.report.blobs_lost += 1;
                 continue;
             }

@@ -125,10 +125,10 @@ impl Writer<'_> {
 
     /// Reads a part of a pack, and writes what is in it.
     fn read(&self, opener: &mut Opener<'_>, pieces: &[Piece]) -> Result<(), Error> {
-        let mut part = opener.read_part(pieces.iter().map(|piece| &piece.location))?;
+        let part = opener.read_part(pieces.iter().map(|piece| &piece.location))?;
         for same in pieces.chunk_by(|a, b| a.location == b.location) {
             let Some(piece) = same.first() else { continue };
-            let opened = opener.open_in(&mut part, BlobKind::Data, &piece.id, &piece.location);
+            let opened = opener.open_in(&part, BlobKind::Data, &piece.id, &piece.location);
             match opened {
                 Ok(bytes) => same.iter().for_each(|piece| self.piece(piece, bytes)),
                 Err(Error::Stopped) => return Err(Error::Stopped),
