@@ -12,7 +12,7 @@ use fastcdc::v2020::{FastCDC, Normalization};
 
 use super::Shared;
 use super::packer::Packer;
-use super::walk::{People, look};
+use super::walk::{People, attributes_of, look};
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
 use crate::{Error, Id};
@@ -67,6 +67,7 @@ impl Reader {
         node: &mut Node,
     ) -> Result<(), Failed> {
         let (mut file, about) = open_described(path, node, &shared.people)?;
+        node.extended_attributes = attributes_of(&file)?;
         let mut content = Vec::new();
         let mut size = 0;
         let mut begin = 0;

@@ -292,6 +292,8 @@ impl Walk<'_, '_> {
                 self.shared.job.progress.done_bytes(node.size);
                 self.shared.job.progress.done_file();
                 node.content.clone_from(&before.content);
+                // Who changes them changes the time of the change too.
+                node.extended_attributes.clone_from(&before.extended_attributes);
             }
             // Whoever listens at a socket makes it anew.
             NodeKind::Socket | NodeKind::Irregular => {

@@ -1,7 +1,7 @@
 //! What the disk says of a file or folder.
 
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -24,15 +24,22 @@ impl People {
     }
 }
 
-/// The entry at `path`, without content.
+/// The entry at `path`, without content, and of a file without attributes: they are asked of it when it is open, or it is unchanged and so are they.
 pub(super) fn look(path: &Path, name: Name, people: &People) -> io::Result<Node> {
     let about = fs::symlink_metadata(path)?;
     let mut node = describe(name, &about, people);
     if node.kind == NodeKind::Symlink {
         node.set_link_target(fs::read_link(path)?.as_os_str());
     }
-    node.extended_attributes = extended_attributes(path)?;
+    if node.kind != NodeKind::File {
+        node.extended_attributes = extended_attributes(&Place::Path(path))?;
+    }
     Ok(node)
+}
+
+/// The attributes of an open file.
+pub(super) fn attributes_of(file: &File) -> io::Result<Vec<ExtendedAttribute>> {
+    extended_attributes(&Place::File(file))
 }
 
 /// An entry as its metadata has it.
@@ -86,17 +93,40 @@ fn time(seconds: i64, nanoseconds: i64) -> Timestamp {
 /// The longest list of names, and the longest value, that Linux has.
 const LONGEST: usize = 64 << 10;
 
-fn extended_attributes(path: &Path) -> io::Result<Vec<ExtendedAttribute>> {
+/// What has attributes.
+enum Place<'a> {
+    /// Not what a link there leads to.
+    Path(&'a Path),
+    File(&'a File),
+}
+
+impl Place<'_> {
+    fn list(&self, names: &mut [u8]) -> rustix::io::Result<usize> {
+        match self {
+            Self::Path(path) => rustix::fs::llistxattr(*path, names),
+            Self::File(file) => rustix::fs::flistxattr(file, names),
+        }
+    }
+
+    fn get(&self, name: &OsStr, value: &mut [u8]) -> rustix::io::Result<usize> {
+        match self {
+            Self::Path(path) => rustix::fs::lgetxattr(*path, name, value),
+            Self::File(file) => rustix::fs::fgetxattr(file, name, value),
+        }
+    }
+}
+
+fn extended_attributes(place: &Place<'_>) -> io::Result<Vec<ExtendedAttribute>> {
     let unsupported = |error| match error {
         rustix::io::Errno::NOTSUP | rustix::io::Errno::PERM | rustix::io::Errno::NODATA => Ok(0),
         other => Err(io::Error::from(other)),
     };
     // Nearly no file has any: a small list is asked for first.
     let mut names = vec![0; 256];
-    let length = match rustix::fs::llistxattr(path, names.as_mut_slice()) {
+    let length = match place.list(names.as_mut_slice()) {
         Err(rustix::io::Errno::RANGE) => {
             names.resize(LONGEST, 0);
-            rustix::fs::llistxattr(path, names.as_mut_slice()).or_else(unsupported)?
+            place.list(names.as_mut_slice()).or_else(unsupported)?
         }
         listed => listed.or_else(unsupported)?,
     };
@@ -107,7 +137,7 @@ fn extended_attributes(path: &Path) -> io::Result<Vec<ExtendedAttribute>> {
         // A name that is no text cannot be put down in this format.
         let Ok(text) = std::str::from_utf8(name) else { continue };
         value.resize(LONGEST, 0);
-        let length = rustix::fs::lgetxattr(path, OsStr::from_bytes(name), value.as_mut_slice());
+        let length = place.get(OsStr::from_bytes(name), value.as_mut_slice());
         match length {
             Ok(length) => {
                 let value = value.get(..length).unwrap_or_default().to_vec();
