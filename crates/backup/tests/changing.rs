@@ -66,6 +66,30 @@ impl Drop for Storm {
     }
 }
 
+/// Attributes of an unchanged file are not read; a change of them is a change of it, though not of its content.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attributes_of_a_file_are_kept_and_a_change_of_them_is_seen() {
+    let (folder, repository) = in_memory().await;
+    let (files, target) = (folder.path().join("files"), folder.path().join("restored"));
+    let file = files.join("file");
+    fs::write(&file, "content").unwrap();
+    for (value, unmodified) in [("first", 0), ("second", 0), ("second", 1)] {
+        if unmodified == 0 {
+            rustix::fs::setxattr(&file, "user.kind", value.as_bytes(), rustix::fs::XattrFlags::empty())
+                .unwrap();
+        }
+        // So long after a change that it cannot be one of the same tick.
+        std::thread::sleep(Duration::from_millis(60));
+        let made = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap();
+        assert_eq!(made.summary.files_unmodified, unmodified);
+        repository.restore(&made.snapshot, RestoreJob::new(&target)).await.unwrap();
+        let mut restored = [0; 16];
+        let length = rustix::fs::getxattr(target.join("files/file"), "user.kind", &mut restored[..]).unwrap();
+        assert_eq!(&restored[..length], value.as_bytes());
+        fs::remove_dir_all(&target).unwrap();
+    }
+}
+
 /// One name is now a file, now a folder, a link, a pipe; others grow, shrink, are written anew and moved into place, come and go.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changes_while_it_is_read_is_there_whole_or_named() {

@@ -225,6 +225,37 @@ async fn damage_to_backups_is_named_and_costs_only_what_it_hits() {
     assert_eq!(most_lost, scene.expected.values().filter(|looks| !looks.starts_with("folder")).count());
 }
 
+/// A check does not look at the hash of a whole pack, as every byte of it is in something that is sealed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_byte_of_a_pack_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one", "another"] {
+        fs::write(folder.path().join(name), format!("the content of {name}; ").repeat(9)).unwrap();
+    }
+    let store = Memory::default();
+    let repository =
+        Repository::init(DynStore::new(store.clone()), &password(), &Ctx::default()).await.unwrap();
+    repository.backup(BackupJob::new().root(folder.path(), "/files")).await.unwrap();
+    let packs = store.all(ObjectKind::Pack);
+    assert_eq!(packs.len(), 2);
+    for pack in packs {
+        let whole = store.bytes(pack);
+        for at in 0..whole.len() {
+            let mut other = BytesMut::from(whole.as_ref());
+            other[at] ^= 1 << (at % 8);
+            store.set(pack, Some(other.freeze()));
+            let found = repository.check(CheckDepth::Data).await.unwrap_err();
+            assert!(
+                matches!(&found, Error::Incomplete { failures, .. }
+                if failures.iter().any(|failure| format!("{failure:?}").contains(&pack.path()))),
+                "byte {at}: {found}"
+            );
+        }
+        store.set(pack, Some(whole));
+    }
+    repository.check(CheckDepth::Data).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn packs_that_are_gone_or_too_short_are_put_back_by_the_next_backup() {
     let scene = Scene::new().await;
