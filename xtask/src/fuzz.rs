@@ -50,14 +50,14 @@ impl Row for Fuzzed {
 }
 
 pub(crate) fn run(args: &Args, workspace: &Workspace, json: bool) -> Result<bool> {
-    let rows = fuzz(args, workspace)?;
+    let rows = fuzz(args, Lines::Named, workspace)?;
     output::print(&rows, json)?;
     Ok(held(&rows))
 }
 
 /// A short run of every target, told on standard error.
 pub(crate) fn smoke(seconds: u64, workspace: &Workspace) -> Result<bool> {
-    let rows = fuzz(&Args { target: None, seconds }, workspace)?;
+    let rows = fuzz(&Args { target: None, seconds }, Lines::Left, workspace)?;
     eprint!("{}", output::table(&rows));
     Ok(held(&rows))
 }
@@ -66,7 +66,14 @@ fn held(rows: &[Fuzzed]) -> bool {
     rows.iter().all(|row| row.crashes == 0)
 }
 
-fn fuzz(args: &Args, workspace: &Workspace) -> Result<Vec<Fuzzed>> {
+/// Whether a crash names its lines. That is more than half of a target, of which there are many; who runs a crash again has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    Named,
+    Left,
+}
+
+fn fuzz(args: &Args, lines: Lines, workspace: &Workspace) -> Result<Vec<Fuzzed>> {
     let all = workspace::fuzz_targets(&workspace.root.join("fuzz/Cargo.toml"))?;
     let targets = match &args.target {
         None => all,
@@ -81,6 +88,9 @@ fn fuzz(args: &Args, workspace: &Workspace) -> Result<Vec<Fuzzed>> {
     }
     let mut build = workspace.cargo(["+nightly", "fuzz", "build", "--target", &triple()?]);
     build.args(&args.target);
+    if lines == Lines::Left {
+        build.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+    }
     // The toolchain that runs us has named itself in the environment; it is not the one that fuzzes.
     if !succeeds(build.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO"))? {
         bail!("the fuzz targets do not build");
