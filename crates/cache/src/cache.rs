@@ -241,26 +241,26 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// was found is counted.
     #[inline]
     fn glance(&self, key: &K) -> Result<V, Option<(Entry<V>, Tick)>> {
-        let generation = self.generation();
-        let seen = self.engine.read(key, |entry| {
-            // The entry may come from far away in memory. Asked for after it, the time is there by then.
-            let now = self.now();
-            match entry {
-                Entry::Value { value, plain, generation: own, .. }
-                    if *own == generation && plain.is_after(now) =>
-                {
-                    Ok(value.clone())
-                }
-                other => Err((other.clone(), now)),
+        let (generation, now) = (self.generation(), self.now());
+        let mut aside = None;
+        let seen = &mut aside;
+        let plain = self.engine.read(key, move |entry| match entry {
+            Entry::Value { value, plain, generation: own, .. }
+                if *own == generation && plain.is_after(now) =>
+            {
+                Some(value.clone())
+            }
+            other => {
+                put_aside(other, seen);
+                None
             }
         });
-        match seen {
-            Some(Ok(value)) => {
+        match plain.flatten() {
+            Some(value) => {
                 self.tally.note(Count::Hit);
                 Ok(value)
             }
-            Some(Err(seen)) => Err(Some(seen)),
-            None => Err(None),
+            None => Err(aside.map(|entry| (entry, now))),
         }
     }
 
@@ -347,7 +347,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         self.put_entry(key, self.rules.entry(value, extra, stamp));
     }
 
-    #[inline]
+    #[inline(always)] // Two call it, and what it costs to hand an entry on is a part of what it does.
+    #[allow(clippy::inline_always)]
     pub(crate) fn put_entry(&self, key: K, entry: Entry<V>) {
         let weight = self.weigh(&key, entry.value());
         self.tally.note(Count::Insert);
@@ -369,6 +370,13 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
         self.metrics.level(self.engine.len(), self.engine.weight(), self.capacity, self.flights.len());
         lock(&self.window).note(self.now(), totals);
     }
+}
+
+/// Apart, so that what nearly every request does has room in the registers.
+#[cold]
+#[inline(never)]
+fn put_aside<V: CacheValue>(entry: &Entry<V>, aside: &mut Option<Entry<V>>) {
+    *aside = Some(entry.clone());
 }
 
 impl<K: CacheKey, V: CacheValue> Probe for Cache<K, V> {

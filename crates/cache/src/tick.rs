@@ -39,7 +39,7 @@ impl Tick {
     /// Whether this is still to come at `now`.
     #[inline]
     pub(crate) fn is_after(self, now: Self) -> bool {
-        self == Self::NEVER || self.0.wrapping_sub(now.0).cast_signed() > 0
+        self.0.wrapping_sub(now.0).cast_signed() > 0 || self == Self::NEVER
     }
 
     /// The moment after `wait`, never later than that; [`Tick::LONGEST`] at most.

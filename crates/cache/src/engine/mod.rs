@@ -208,14 +208,15 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> AnyEngine<K, T> {
     pub(crate) fn read<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
         match self {
             Self::Duel(engine) => engine.read(key, view),
-            other => other.get(key).map(|entry| view(&entry)),
+            other => other.read_apart(key, view),
         }
     }
 
     /// Apart, so that what reads from the usual engine has room in the registers.
     #[inline(never)]
-    fn get(&self, key: &K) -> Option<T> {
-        each!(self, engine => engine.get(key))
+    fn read_apart<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
+        let entry = each!(self, engine => engine.get(key))?;
+        Some(view(&entry))
     }
 
     pub(crate) fn peek(&self, key: &K) -> Option<T> {

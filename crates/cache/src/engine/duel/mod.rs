@@ -67,6 +67,24 @@ impl<K: CacheKey, T> Duel<K, T> {
         let at = (hash >> 40) as usize & (self.shards.len() - 1);
         Some((self.shards.get(at)?, hash as u32))
     }
+
+    /// Puts an entry in that takes more than the place of another; apart, so that what only replaces is short.
+    #[inline(never)]
+    fn make_room(
+        &self,
+        mut shard: RwLockWriteGuard<'_, Shard<K, T>>,
+        there: Option<u32>,
+        hash: u32,
+        held: (K, T),
+        weight: u32,
+    ) {
+        let mut gone = Gone::none();
+        shard.insert(there, hash, held, weight, &mut gone);
+        drop(shard);
+        if gone.evicted > 0 {
+            self.evicted.note(gone.evicted);
+        }
+    }
 }
 
 impl<K: CacheKey, T: Clone + Send + Sync + 'static> Engine<K, T> for Duel<K, T> {
@@ -105,11 +123,14 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> Engine<K, T> for Duel<K, T> 
 
     fn insert(&self, key: K, entry: T, weight: u64) {
         let Some((shard, hash)) = self.shard(&key) else { return };
-        let mut gone = Gone::none();
-        shard.write().insert(hash, key, entry, in_four_bytes(weight), &mut gone);
-        if gone.evicted > 0 {
-            self.evicted.note(gone.evicted);
-        }
+        let (mut shard, weight) = (shard.write(), in_four_bytes(weight));
+        let there = shard.search(hash, &key);
+        let Some(slot) = there.and_then(|at| shard.slot_of_weight(at, weight)) else {
+            return self.make_room(shard, there, hash, (key, entry), weight);
+        };
+        let before = slot.replace((key, entry));
+        drop(shard);
+        drop(before);
     }
 
     fn remove(&self, key: &K) -> Option<T> {

@@ -18,9 +18,12 @@ const REGRETS: f32 = 0.015;
 /// New entries wait at the door, in the order in which they come, while there is no room for all. One that was used meanwhile, or
 /// before it was put out the last time, goes on to the main part if one of those who are next there, as on a clock, was used less
 /// often; it takes the place of that one. Each comparison takes one use off one of them, so that old fame fades.
+///
+/// What a look needs comes first: it is on one cache line with the lock.
+#[repr(C)]
 pub(super) struct Shard<K, T> {
-    index: Index,
     slots: Vec<Slot<K, T>>,
+    index: Index,
     /// What the entries weigh; empty while each weighs 1.
     weights: Vec<u32>,
     /// The first free slot; each names the next in place of a hash.
@@ -105,14 +108,21 @@ impl<K, T> Slot<K, T> {
     fn uses(&self) -> u8 {
         self.uses.load(Ordering::Relaxed)
     }
+
+    /// Puts an entry in the place of an earlier one, which counts as a use.
+    #[inline]
+    pub(super) fn replace(&mut self, held: (K, T)) -> Option<(K, T)> {
+        self.note_use();
+        self.held.replace(held)
+    }
 }
 
 impl<K: Eq, T> Shard<K, T> {
     #[allow(clippy::cast_precision_loss, reason = "a share is not that exact")]
     pub(super) fn new(limit: u64, expected: usize) -> Self {
         Self {
-            index: Index::new(expected),
             slots: Vec::new(),
+            index: Index::new(expected),
             weights: Vec::new(),
             free: NONE,
             door: VecDeque::new(),
@@ -149,8 +159,9 @@ impl<K: Eq, T> Shard<K, T> {
         self.slots.get(at as usize)
     }
 
+    /// The number of that slot.
     #[inline]
-    fn search(&self, hash: u32, key: &K) -> Option<u32> {
+    pub(super) fn search(&self, hash: u32, key: &K) -> Option<u32> {
         self.index.find(hash, |at| {
             let slot = self.slots.get(at as usize);
             slot.and_then(|slot| slot.held.as_ref()).is_some_and(|(other, _)| other == key)
@@ -162,17 +173,29 @@ impl<K: Eq, T> Shard<K, T> {
         self.take_out(at)
     }
 
-    /// Puts an entry in, and others out to make room.
-    pub(super) fn insert(&mut self, hash: u32, key: K, entry: T, weight: u32, gone: &mut Gone<K, T>) {
-        let there = self.search(hash, &key);
+    /// A slot whose entry weighs so much: one of the same weight may take its place, and nothing else changes.
+    #[inline]
+    pub(super) fn slot_of_weight(&mut self, at: u32, weight: u32) -> Option<&mut Slot<K, T>> {
+        if self.weight_of(at) == weight { self.slots.get_mut(at as usize) } else { None }
+    }
+
+    /// Puts an entry in, and others out to make room. `there` is where its key is, as [`search`](Shard::search) tells.
+    pub(super) fn insert(
+        &mut self,
+        there: Option<u32>,
+        hash: u32,
+        held: (K, T),
+        weight: u32,
+        gone: &mut Gone<K, T>,
+    ) {
         if u64::from(weight) > self.limit {
             gone.take(there.and_then(|at| self.take_out(at)));
-            gone.take(Some((key, entry)));
+            gone.take(Some(held));
             gone.evicted += 1;
             return;
         }
         if let Some(at) = there {
-            self.replace(at, (key, entry), weight, gone);
+            self.replace(at, held, weight, gone);
             while self.weight > self.limit && self.put_one_out(gone) {}
             return;
         }
@@ -184,9 +207,9 @@ impl<K: Eq, T> Shard<K, T> {
             while self.weight + u64::from(weight) > self.limit && self.put_one_out(gone) {}
             (uses, place) = (ghost.map_or(0, |ghost| (ghost.uses + 1).min(MOST_USES)), Place::Door);
         }
-        let slot = Slot { held: Some((key, entry)), hash, uses: AtomicU8::new(uses), place };
+        let slot = Slot { held: Some(held), hash, uses: AtomicU8::new(uses), place };
         let at = self.put(slot);
-        self.index.insert(hash, at);
+        self.index.insert(hash, at, |at| slot_hash(&self.slots, at));
         self.held += 1;
         self.weight += u64::from(weight);
         self.set_weight(at, weight);
@@ -196,12 +219,11 @@ impl<K: Eq, T> Shard<K, T> {
         }
     }
 
-    fn replace(&mut self, at: u32, entry: (K, T), weight: u32, gone: &mut Gone<K, T>) {
+    fn replace(&mut self, at: u32, held: (K, T), weight: u32, gone: &mut Gone<K, T>) {
         let before = self.weight_of(at);
         let Some(slot) = self.slots.get_mut(at as usize) else { return };
-        slot.note_use();
         let waits = slot.place == Place::Door;
-        gone.take(slot.held.replace(entry));
+        gone.take(slot.replace(held));
         if weight != before {
             let change = |sum: u64| sum - u64::from(before) + u64::from(weight);
             self.weight = change(self.weight);
@@ -388,7 +410,7 @@ impl<K: Eq, T> Shard<K, T> {
             let (hash, place) = (slot.hash, slot.place);
             let uses = AtomicU8::new(slot.uses());
             let at = self.put(Slot { held: Some(held), hash, uses, place });
-            self.index.insert(hash, at);
+            self.index.insert(hash, at, |at| slot_hash(&self.slots, at));
             self.set_weight(at, weights.get(old as usize).copied().unwrap_or(1));
             if place == Place::Door {
                 self.door.push_back(at);
@@ -427,6 +449,14 @@ mod tests {
     }
 
     impl Tested {
+        fn put_in(&mut self, hash: u32, key: u64, number: u64, weight: u32, gone: &mut Gone<u64, u64>) {
+            let there = self.search(hash, &key);
+            match there.and_then(|at| self.slot_of_weight(at, weight)) {
+                Some(slot) => drop(slot.replace((key, number))),
+                None => self.insert(there, hash, (key, number), weight, gone),
+            }
+        }
+
         /// Whether all that is kept twice is the same in both places.
         fn check(&self, limit: u64) {
             let live: Vec<usize> =
@@ -492,7 +522,7 @@ mod tests {
                     }
                     Step::Insert(key, weight) => {
                         let mut gone = Gone::none();
-                        shard.insert(hash(key), key, number, weight, &mut gone);
+                        shard.put_in(hash(key), key, number, weight, &mut gone);
                         model.insert(key, number);
                         prop_assert!(weight > 100 || gone.evicted <= 100);
                     }
@@ -511,9 +541,9 @@ mod tests {
     fn slots_of_light_entries_are_given_back_when_heavy_ones_come() {
         let mut shard = Tested::new(10_000, 100);
         let mut gone = Gone::none();
-        (0..10_000).for_each(|key| shard.insert(hash(key), key, key, 1, &mut gone));
+        (0..10_000).for_each(|key| shard.put_in(hash(key), key, key, 1, &mut gone));
         assert_eq!((shard.len(), gone.evicted), (10_000, 0));
-        (20_000..20_100).for_each(|key| shard.insert(hash(key), key, key, 1_000, &mut gone));
+        (20_000..20_100).for_each(|key| shard.put_in(hash(key), key, key, 1_000, &mut gone));
         shard.check(10_000);
         assert!(shard.slots.len() < 100, "{} slots for {} entries", shard.slots.len(), shard.len());
     }
@@ -530,7 +560,7 @@ mod tests {
                     slot.note_use();
                     hits += 1;
                 }
-                None => shard.insert(hash, key, key, 1, &mut gone),
+                None => shard.put_in(hash, key, key, 1, &mut gone),
             }
         }
         assert!(hits > 75_000, "{hits} of 100000, where 83000 could be had");
