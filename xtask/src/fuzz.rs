@@ -89,7 +89,8 @@ fn fuzz(args: &Args, lines: Lines, workspace: &Workspace) -> Result<Vec<Fuzzed>>
     let mut build = workspace.cargo(["+nightly", "fuzz", "build", "--target", &triple()?]);
     build.args(&args.target);
     if lines == Lines::Left {
-        build.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+        // cargo-fuzz asks for lines by a profile of its own, which only flags of the compiler go over.
+        build.env("RUSTFLAGS", "-Cdebuginfo=0 -Cstrip=debuginfo");
     }
     // The toolchain that runs us has named itself in the environment; it is not the one that fuzzes.
     if !succeeds(build.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO"))? {

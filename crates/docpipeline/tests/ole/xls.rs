@@ -169,3 +169,14 @@ fn what_is_left_of_a_workbook_is_read() {
     assert_eq!(document.text, "# One\n\n| first |\n| --- |\n\n# Two");
     assert_eq!(document.warnings.len(), 1, "{:?}", document.warnings);
 }
+
+/// Texts go on in records behind them, of which one may be cut off anywhere, in its head too.
+#[test]
+fn a_workbook_that_breaks_off_anywhere_is_read_to_there() {
+    let label = cell(0x0204, 0, 0, 0, &text("a label that goes on"));
+    let whole = workbook(&[], &[("S", vec![label, record(CONTINUE, &[&[0], b"here"])])]);
+    for length in whole.len() - 40..whole.len() {
+        let document = read("a.xls", compound(&[("Workbook", &whole[..length])]));
+        assert!(document.text.starts_with("# S"), "{length}: {}", document.text);
+    }
+}

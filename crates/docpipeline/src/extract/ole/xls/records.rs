@@ -39,8 +39,11 @@ impl<'s> Records<'s> {
     /// The text that begins in `record`, and the records that it goes on in.
     pub(super) fn continued(&mut self, record: Record<'s>) -> Continued<'s> {
         let mut parts = vec![record.data];
-        while u16_at(self.rest, 0) == Some(CONTINUE) {
-            parts.extend(self.next().map(|record| record.data));
+        // Where the stream ends within the head of a record, there is none.
+        while u16_at(self.rest, 0) == Some(CONTINUE)
+            && let Some(record) = self.next()
+        {
+            parts.push(record.data);
         }
         Continued { parts: parts.into_iter(), part: &[], units: Vec::new() }.begun()
     }
