@@ -46,8 +46,6 @@ pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> usize + Send + Sync>;
 pub(crate) struct Inner<K: CacheKey, V: CacheValue> {
     pub(crate) engine: AnyEngine<K, Entry<V>>,
     pub(crate) ctx: Ctx,
-    /// By the coarse clock.
-    start: u64,
     /// Entries of another one are gone.
     generation: AtomicU16,
     pub(crate) tally: Arc<Tally>,
@@ -203,7 +201,6 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     ) -> Self {
         Self {
             engine,
-            start: ctx.clock.coarse_nanos(),
             ctx: ctx.clone(),
             generation: AtomicU16::new(0),
             tally,
@@ -223,7 +220,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
 
     #[inline]
     pub(crate) fn now(&self) -> Tick {
-        Tick::of(self.ctx.clock.coarse_nanos(), self.start)
+        Tick::of(self.ctx.clock.coarse_nanos())
     }
 
     #[inline]
@@ -241,18 +238,21 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
     /// was found is counted.
     #[inline]
     fn glance(&self, key: &K) -> Result<V, Option<(Entry<V>, Tick)>> {
-        let (generation, now) = (self.generation(), self.now());
         let mut aside = None;
         let seen = &mut aside;
-        let plain = self.engine.read(key, move |entry| match entry {
-            Entry::Value { value, plain, generation: own, .. }
-                if *own == generation && plain.is_after(now) =>
-            {
-                Some(value.clone())
-            }
-            other => {
-                put_aside(other, seen);
-                None
+        let plain = self.engine.read(key, move |entry| {
+            // Here and not before: the processor reads the clock while the entry comes from memory.
+            let (generation, now) = (self.generation(), self.now());
+            match entry {
+                Entry::Value { value, plain, generation: own, .. }
+                    if *own == generation && plain.is_after(now) =>
+                {
+                    Some(value.clone())
+                }
+                other => {
+                    put_aside(other, now, seen);
+                    None
+                }
             }
         });
         match plain.flatten() {
@@ -260,7 +260,7 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
                 self.tally.note(Count::Hit);
                 Ok(value)
             }
-            None => Err(aside.map(|entry| (entry, now))),
+            None => Err(aside),
         }
     }
 
@@ -375,8 +375,8 @@ impl<K: CacheKey, V: CacheValue> Inner<K, V> {
 /// Apart, so that what nearly every request does has room in the registers.
 #[cold]
 #[inline(never)]
-fn put_aside<V: CacheValue>(entry: &Entry<V>, aside: &mut Option<Entry<V>>) {
-    *aside = Some(entry.clone());
+fn put_aside<V: CacheValue>(entry: &Entry<V>, now: Tick, aside: &mut Option<(Entry<V>, Tick)>) {
+    *aside = Some((entry.clone(), now));
 }
 
 impl<K: CacheKey, V: CacheValue> Probe for Cache<K, V> {

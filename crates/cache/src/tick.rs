@@ -1,4 +1,4 @@
-//! Times of one cache: ticks of 8.4 ms since it was made, in four bytes of every entry.
+//! Times of a cache: ticks of 8.4 ms on the coarse clock, in four bytes of every entry.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ impl Tick {
     /// The longest lifetime.
     pub(crate) const LONGEST: Duration = Duration::from_hours(24 * 180);
 
-    /// The coarse time `now`, of a cache that was made at `start`.
+    /// A coarse time in nanoseconds.
     #[inline]
-    pub(crate) fn of(now: u64, start: u64) -> Self {
-        Self::new(now.wrapping_sub(start) >> SHIFT)
+    pub(crate) fn of(nanos: u64) -> Self {
+        Self::new(nanos >> SHIFT)
     }
 
     #[inline]

@@ -208,15 +208,14 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> AnyEngine<K, T> {
     pub(crate) fn read<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
         match self {
             Self::Duel(engine) => engine.read(key, view),
-            other => other.read_apart(key, view),
+            other => other.get_apart(key).map(|entry| view(&entry)),
         }
     }
 
     /// Apart, so that what reads from the usual engine has room in the registers.
     #[inline(never)]
-    fn read_apart<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
-        let entry = each!(self, engine => engine.get(key))?;
-        Some(view(&entry))
+    fn get_apart(&self, key: &K) -> Option<T> {
+        each!(self, engine => engine.get(key))
     }
 
     pub(crate) fn peek(&self, key: &K) -> Option<T> {
