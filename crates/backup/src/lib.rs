@@ -76,6 +76,7 @@ mod sandbox;
 mod schedule;
 pub mod source;
 pub mod store;
+mod threads;
 pub mod verify;
 mod zone;
 

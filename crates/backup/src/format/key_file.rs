@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Malformed;
 use super::crypto::{SealKey, fill_random};
-use crate::Error;
-use crate::repository::threads;
+use crate::{Error, threads};
 
 /// A key object: plain JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

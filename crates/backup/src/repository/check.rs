@@ -10,13 +10,13 @@ use super::blobs::{Opener, Trees, reads};
 use super::index::{Index, Location, PackSizes, pack_sizes, read_all};
 use super::lock::Lock;
 use super::objects::Objects;
-use super::{Progress, Repository, browse, threads};
+use super::{Progress, Repository, browse};
 use crate::error::Failure;
 use crate::format::index::{IndexedBlob, IndexedPack};
 use crate::format::snapshot::Snapshot;
 use crate::format::{BlobKind, pack};
 use crate::store::Listed;
-use crate::{Error, Id, Object, ObjectKind};
+use crate::{Error, Id, Object, ObjectKind, threads};
 
 /// How deep a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

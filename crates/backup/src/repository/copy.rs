@@ -9,11 +9,11 @@ use super::blobs::{Opener, Trees, reads};
 use super::index::{Index, Location, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
-use super::{Progress, Repository, browse, threads};
+use super::{Progress, Repository, browse};
 use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
-use crate::{Error, Id};
+use crate::{Error, Id, threads};
 
 /// What was copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
 use super::objects::Objects;
-use super::threads;
 use crate::format::BlobKind;
 use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
 use crate::store::Listed;
-use crate::{Error, Id, Object, ObjectKind};
+use crate::{Error, Id, Object, ObjectKind, threads};
 
 /// Where a blob is: some 48 bytes a blob, with its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,7 +16,6 @@ mod read;
 mod repair;
 mod restore;
 mod stats;
-pub(crate) mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,9 +35,9 @@ pub use repair::{RepairIndexReport, RepairSnapshotsReport, RepairedSnapshot};
 pub use restore::{RestoreJob, RestoreReport};
 pub use stats::Stats;
 
-use crate::Error;
 use crate::format::crypto::SealKey;
 use crate::store::{DynStore, Store};
+use crate::{Error, threads};
 use objects::Objects;
 pub(crate) use people::hostname;
 

@@ -19,8 +19,7 @@ use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Name, Node, NodeKind, Tree};
 use crate::repository::blobs::Trees;
-use crate::repository::threads;
-use crate::{Error, Id};
+use crate::{Error, Id, threads};
 
 /// How many files are handed on together, and how many bytes: to wake a reader for each of many small ones would take longer than to read it.
 const TOGETHER: usize = 32;

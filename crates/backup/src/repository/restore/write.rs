@@ -12,7 +12,6 @@ use rustix::fs::{Gid, Uid};
 
 use super::plan::{Piece, Plan, PlannedFile};
 use super::{RestoreJob, metadata};
-use crate::Error;
 use crate::error::Failure;
 use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
@@ -20,7 +19,7 @@ use crate::repository::blobs::{Opener, reads};
 use crate::repository::index::Index;
 use crate::repository::lock::Lock;
 use crate::repository::objects::Objects;
-use crate::repository::threads;
+use crate::{Error, threads};
 
 /// Writes everything; what could not be, and why.
 pub(super) fn write(
