@@ -85,7 +85,7 @@ impl<'a> Opener<'a> {
         match self.objects.get(self.pack(first)?, Some(begin..end)) {
             Err(Error::Stopped) => Err(Error::Stopped),
             // Each blob is tried alone then, and if it cannot be read, the reason is told.
-            read => Ok(Part { begin, bytes: read.unwrap_or_default() }),
+            read => Ok(Part::new(begin, read.unwrap_or_default())),
         }
     }
 
@@ -97,9 +97,7 @@ impl<'a> Opener<'a> {
         id: &Id,
         location: &Location,
     ) -> Result<&[u8], Error> {
-        let at = u64::from(location.offset).checked_sub(part.begin).and_then(|at| usize::try_from(at).ok());
-        let sealed = at.and_then(|at| part.bytes.get(at..)?.get(..location.length as usize));
-        if sealed.is_some_and(|sealed| self.open(id, location, sealed).is_ok()) {
+        if self.open(id, location, part.sealed(location)).is_ok() {
             return Ok(&self.opened);
         }
         self.read(kind, id)
@@ -122,6 +120,25 @@ impl<'a> Opener<'a> {
 pub(crate) struct Part {
     begin: u64,
     bytes: Bytes,
+}
+
+impl Part {
+    /// These bytes, which begin there in the pack.
+    pub(crate) fn new(begin: u64, bytes: Bytes) -> Self {
+        Self { begin, bytes }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The sealed bytes of a blob; nothing if not all of them are in this part.
+    pub(crate) fn sealed(&self, location: &Location) -> &[u8] {
+        let begin = u64::from(location.offset).checked_sub(self.begin);
+        let begin = begin.and_then(|begin| usize::try_from(begin).ok());
+        let sealed = begin.and_then(|begin| self.bytes.get(begin..)?.get(..location.length as usize));
+        sealed.unwrap_or_default()
+    }
 }
 
 /// What lies between two blobs is read with them when it is shorter: another request takes longer.

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::blobs::{Opener, Trees, reads};
+use super::blobs::{Opener, Part, Trees, reads};
 use super::index::{Index, Location, PackSizes, pack_sizes, read_all};
 use super::lock::Lock;
 use super::objects::Objects;
@@ -302,15 +302,13 @@ impl<'a> Stretch<'a> {
     /// changed; the hash of the whole pack, which is its name, would say nothing more.
     fn read(&self, objects: &Objects, opener: &mut Opener<'_>) -> Result<(), Error> {
         let object = Object::new(ObjectKind::Pack, self.pack.id);
-        let bytes = objects.get(object, Some(self.range.clone()))?;
+        let part = Part::new(self.range.start, objects.get(object, Some(self.range.clone()))?);
         for blob in self.blobs {
-            let begin = u64::from(blob.offset).saturating_sub(self.range.start);
-            let sealed = usize::try_from(begin).ok().and_then(|begin| bytes.get(begin..));
-            let sealed = sealed.and_then(|rest| rest.get(..blob.length as usize)).unwrap_or_default();
-            opener.open(&blob.id, &Location::new(self.number, blob), sealed)?;
+            let location = Location::new(self.number, blob);
+            opener.open(&blob.id, &location, part.sealed(&location))?;
         }
         if self.is_last() {
-            let list = pack::read_list(&objects.key, &bytes, self.pack.size())
+            let list = pack::read_list(&objects.key, part.bytes(), self.pack.size())
                 .map_err(|malformed| objects.malformed(object, &malformed))?;
             if list != self.pack.blobs {
                 return Err(objects.damaged(object, "its list and the index do not agree"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::backup::packer::{PACK_SIZE, Uploads};
-use super::blobs::{Opener, Trees};
+use super::blobs::{Opener, Part, Trees};
 use super::index::{Index, IndexWriter, Location, indexed, pack_sizes};
 use super::lock::Lock;
 use super::objects::Objects;
@@ -187,20 +187,14 @@ fn damaged_copies(
     for of_a_pack in copies.chunk_by(|(_, _, a), (_, _, b)| a.pack == b.pack) {
         lock.keep()?;
         let Some((_, _, first)) = of_a_pack.first() else { continue };
-        let whole = objects.get(opener.pack(first)?, None)?;
+        let whole = Part::new(0, objects.get(opener.pack(first)?, None)?);
         for (kind, id, location) in of_a_pack {
-            if opener.open(id, location, part(&whole, location)).is_err() {
+            if opener.open(id, location, whole.sealed(location)).is_err() {
                 damaged.insert((*kind, *id, *location));
             }
         }
     }
     Ok(damaged)
-}
-
-/// The sealed bytes of a blob, in those of its pack.
-fn part<'a>(pack: &'a [u8], location: &Location) -> &'a [u8] {
-    let range = location.offset as usize..usize::try_from(location.end()).unwrap_or(usize::MAX);
-    pack.get(range).unwrap_or_default()
 }
 
 /// What becomes of each pack.
@@ -325,9 +319,9 @@ fn rewrite(objects: &Objects, lock: &Lock, index: &Index, plan: &Plan) -> Result
     for blobs in plan.rewrite.values() {
         lock.keep()?;
         let Some((_, _, first)) = blobs.first() else { continue };
-        let whole = objects.get(opener.pack(first)?, None)?;
+        let whole = Part::new(0, objects.get(opener.pack(first)?, None)?);
         for (kind, id, location) in blobs {
-            let sealed = part(&whole, location);
+            let sealed = whole.sealed(location);
             // What is damaged here may be whole elsewhere; else nothing is removed.
             let proved = opener.open(id, location, sealed);
             let Some((_, builder)) = building.iter_mut().find(|(of, _)| of == kind) else { continue };

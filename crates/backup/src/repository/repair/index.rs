@@ -6,7 +6,7 @@ use super::RepairIndexReport;
 use crate::format::index::{IndexFile, IndexedBlob, IndexedPack};
 use crate::format::pack::{self, PackBuilder};
 use crate::repository::backup::packer::{PACK_SIZE, Uploads};
-use crate::repository::blobs::Opener;
+use crate::repository::blobs::{Opener, Part};
 use crate::repository::index::{Index, IndexWriter, Location};
 use crate::repository::lock::Lock;
 use crate::repository::objects::Objects;
@@ -135,14 +135,14 @@ impl Repair<'_> {
     fn replace(&mut self, object: Object, blobs: &[IndexedBlob], error: &Error) -> Result<(), Error> {
         self.report.packs_damaged.push(Failure::new(object.path(), error));
         self.replaced.push(object);
-        let bytes = self.objects.get(object, None)?;
+        let whole = Part::new(0, self.objects.get(object, None)?);
         let mut index = Index::default();
         let number = index.add(&IndexedPack { id: object.id(), blobs: blobs.to_vec() })?;
         let mut opener = Opener::new(self.objects, &index)?;
         for blob in blobs {
-            let begin = blob.offset as usize;
-            let sealed = bytes.get(begin..begin.saturating_add(blob.length as usize)).unwrap_or_default();
-            if opener.open(&blob.id, &Location::new(number, blob), sealed).is_err() {
+            let location = Location::new(number, blob);
+            let sealed = whole.sealed(&location);
+            if opener.open(&blob.id, &location, sealed).is_err() {
                 self.report.blobs_lost += 1;
                 continue;
             }
