@@ -105,7 +105,7 @@ fn put(root: &Path, object: Object, bytes: &[u8], existing: Existing) -> io::Res
 }
 
 /// How much is written at a time. For a whole pack at once the kernel takes large stretches of memory that nobody has touched for long, and in a virtual
-/// machine the host has to provide them first: that took a twelfth of a backup's time.
+/// machine the host has to provide them first: that took a twelfth of a backup's processor time.
 const PIECE: usize = 256 << 10;
 
 /// A file that nobody knows of yet, locked for as long as it is written. Gone when dropped, unless renamed.
