@@ -116,7 +116,7 @@ impl<'a> Opener<'a> {
 }
 
 /// A part of a pack; nothing if it could not be read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Part {
     begin: u64,
     bytes: Bytes,
@@ -172,7 +172,7 @@ pub(crate) fn reads<T>(pieces: &[T], location: impl Fn(&T) -> Location) -> Vec<&
 pub(crate) struct Trees<'a> {
     objects: &'a Objects,
     index: &'a Index,
-    cache: Mutex<VecDeque<(u32, Bytes)>>,
+    cache: Mutex<VecDeque<(u32, Part)>>,
     openers: Mutex<Vec<Opener<'a>>>,
 }
 
@@ -198,31 +198,25 @@ impl<'a> Trees<'a> {
 
     fn open<'o>(&self, opener: &'o mut Opener<'a>, id: &Id) -> Result<&'o [u8], Error> {
         if let Some(location) = self.index.find(BlobKind::Tree, id)
-            && let Some(sealed) = self.sealed_in_pack(opener, &location)
-            && opener.open(id, &location, &sealed).is_ok()
+            && let Some(pack) = self.whole_pack(opener, &location)
         {
-            return Ok(&opener.opened);
+            return opener.open_in(&pack, BlobKind::Tree, id, &location);
         }
         opener.read(BlobKind::Tree, id)
     }
 
-    /// The sealed bytes, from a pack that is read whole; none if it cannot be, which is told when the blob is read alone.
-    fn sealed_in_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Bytes> {
-        let range = location.offset as usize..usize::try_from(location.end()).ok()?;
+    /// The pack of a tree; none if it cannot be read whole, or is too long for that. The tree is read alone then, which tells what is wrong.
+    fn whole_pack(&self, opener: &Opener<'a>, location: &Location) -> Option<Part> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache.iter().find(|(pack, _)| *pack == location.pack).map(|(_, bytes)| bytes.clone());
-        let bytes = if let Some(bytes) = cached {
-            bytes
-        } else {
-            if location.end() > LARGEST_CACHED {
-                return None;
-            }
-            let bytes = self.objects.get(opener.pack(location).ok()?, None).ok()?;
-            cache.truncate(CACHED - 1);
-            cache.push_front((location.pack, bytes.clone()));
-            bytes
-        };
-        drop(cache);
-        (range.end <= bytes.len()).then(|| bytes.slice(range))
+        if let Some((_, whole)) = cache.iter().find(|(pack, _)| *pack == location.pack) {
+            return Some(whole.clone());
+        }
+        if location.end() > LARGEST_CACHED {
+            return None;
+        }
+        let whole = Part::new(0, self.objects.get(opener.pack(location).ok()?, None).ok()?);
+        cache.truncate(CACHED - 1);
+        cache.push_front((location.pack, whole.clone()));
+        Some(whole)
     }
 }
