@@ -2,9 +2,14 @@
 //!
 //! A limiter keeps no text. A key of any length takes 16 bytes, nothing is allocated for it, and a dump of the memory
 //! tells no names. Two of `n` keys meet by chance with a probability of about n² / 2^129 (n² / 2^113 where a smaller entry has room
-//! for 112 bits), and nobody can look for such keys, or for
-//! keys that crowd one place of the table: the function is SipHash-1-3 (Aumasson and Bernstein, 2012) with 128 bits of result,
-//! under secrets of the process.
+//! for 112 bits), and nobody can look for such keys, or for keys that crowd one place of the table, who does not know the secrets of
+//! the process.
+//!
+//! For keys of up to 71 bytes the function is multilinear: the sum of the key's words, each times a secret number of 128 bits.
+//! Any two keys get any two results with the same probability. That is proven (Lemire and Kaser, "Strongly universal string hashing is
+//! fast", 2014) where of other functions it is believed, and takes a third of `SipHash`'s time. The proof asks that nobody learns
+//! anything of the results, and a limiter tells nothing of them: its decisions would be the same by any other function. Longer keys get
+//! the standard library's `SipHash-1-3`.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -38,53 +43,41 @@ pub(crate) fn shard(place: u64, shards: usize) -> usize {
     bits & (shards - 1)
 }
 
-/// A fingerprint whose place is known, and whose rest is still to be made.
-pub(crate) struct Begun {
-    pub(crate) place: u64,
-    state: State,
-}
-
-impl Begun {
-    #[inline]
-    pub(crate) fn finish(self) -> Fingerprint {
-        let Self { place, mut state } = self;
-        state.v1 ^= 0xdd;
-        state.rounds();
-        Fingerprint { place, rest: state.all() }
-    }
-}
+/// Whole words of the longest key that the multilinear functions take.
+const WORDS: usize = 8;
 
 /// A secret function from keys to fingerprints.
 #[derive(Clone)]
-pub(crate) struct Secret(u64, u64);
+pub(crate) struct Secret {
+    place: Multilinear,
+    rest: Multilinear,
+    long: (RandomState, RandomState),
+}
 
 impl Secret {
     /// One that nobody else has: the standard library's source of such, which it asks the system for.
     pub(crate) fn random() -> Self {
-        let source = RandomState::new();
-        Self(source.hash_one(0_u8), source.hash_one(1_u8))
-    }
-
-    pub(crate) fn fingerprint(&self, key: &[u8]) -> Fingerprint {
-        self.begin(key).finish()
+        Self {
+            place: Multilinear::random(),
+            rest: Multilinear::random(),
+            long: (RandomState::new(), RandomState::new()),
+        }
     }
 
     #[inline]
-    pub(crate) fn begin(&self, key: &[u8]) -> Begun {
-        let mut state = State {
-            v0: self.0 ^ 0x736f_6d65_7073_6575,
-            v1: self.1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
-            v2: self.0 ^ 0x6c79_6765_6e65_7261,
-            v3: self.1 ^ 0x7465_6462_7974_6573,
-        };
+    pub(crate) fn fingerprint(&self, key: &[u8]) -> Fingerprint {
         let (words, rest) = key.as_chunks::<8>();
-        for word in words {
-            state.take(u64::from_le_bytes(*word));
+        if words.len() > WORDS {
+            return self.of_long(key);
         }
-        state.take(tail(key, rest) | (key.len() as u64) << 56);
-        state.v2 ^= 0xee;
-        state.rounds();
-        Begun { place: state.all(), state }
+        // With the length in it, no other key has the same words, nor the same but for words of nothing.
+        let last = tail(key, rest) | (key.len() as u64) << 56;
+        Fingerprint { place: mixed(self.place.of(words, last)), rest: self.rest.of(words, last) }
+    }
+
+    #[cold]
+    fn of_long(&self, key: &[u8]) -> Fingerprint {
+        Fingerprint { place: self.long.0.hash_one(key), rest: self.long.1.hash_one(key) }
     }
 }
 
@@ -104,65 +97,123 @@ fn tail(key: &[u8], rest: &[u8]) -> u64 {
     rest.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-struct State {
-    v0: u64,
-    v1: u64,
-    v2: u64,
-    v3: u64,
+/// A secret function from words to a word: the upper half of a sum of 128 bits.
+#[derive(Clone)]
+struct Multilinear {
+    base: u128,
+    words: [u128; WORDS],
+    last: u128,
 }
 
-impl State {
-    #[inline]
-    fn take(&mut self, word: u64) {
-        self.v3 ^= word;
-        self.round();
-        self.v0 ^= word;
+impl Multilinear {
+    fn random() -> Self {
+        let source = RandomState::new();
+        let half = |number: usize| u128::from(source.hash_one(number));
+        let number = |index: usize| half(2 * index) << 64 | half(2 * index + 1);
+        Self { base: number(WORDS), words: std::array::from_fn(number), last: number(WORDS + 1) }
     }
 
     #[inline]
-    fn rounds(&mut self) {
-        for _ in 0..3 {
-            self.round();
-        }
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    fn of(&self, words: &[[u8; 8]], last: u64) -> u64 {
+        let times = |factor: u128, word: u64| factor.wrapping_mul(u128::from(word));
+        let begin = self.base.wrapping_add(times(self.last, last));
+        let sum = words
+            .iter()
+            .zip(&self.words)
+            .fold(begin, |sum, (word, factor)| sum.wrapping_add(times(*factor, u64::from_le_bytes(*word))));
+        (sum >> 64) as u64
     }
+}
 
-    #[inline]
-    fn all(&self) -> u64 {
-        self.v0 ^ self.v1 ^ self.v2 ^ self.v3
-    }
-
-    #[inline]
-    fn round(&mut self) {
-        self.v0 = self.v0.wrapping_add(self.v1);
-        self.v2 = self.v2.wrapping_add(self.v3);
-        self.v1 = self.v1.rotate_left(13) ^ self.v0;
-        self.v3 = self.v3.rotate_left(16) ^ self.v2;
-        self.v0 = self.v0.rotate_left(32);
-        self.v2 = self.v2.wrapping_add(self.v1);
-        self.v0 = self.v0.wrapping_add(self.v3);
-        self.v1 = self.v1.rotate_left(17) ^ self.v2;
-        self.v3 = self.v3.rotate_left(21) ^ self.v0;
-        self.v2 = self.v2.rotate_left(32);
-    }
+/// Turns a number into another that no other is turned into, so that keys which count up, as most do, are not found at regular
+/// distances.
+#[inline]
+fn mixed(place: u64) -> u64 {
+    let place = (place ^ place >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    place ^ place >> 32
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a test")]
 mod tests {
-    use std::hash::Hasher;
-
-    use proptest::prelude::*;
-    use siphasher::sip128::{Hasher128, SipHasher13};
-
     use super::*;
 
-    proptest! {
-        #[test]
-        fn it_is_siphash(one: u64, other: u64, key in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let mut reference = SipHasher13::new_with_keys(one, other);
-            reference.write(&key);
-            let expected = reference.finish128();
-            let found = Secret(one, other).fingerprint(&key);
-            prop_assert_eq!((found.place, found.rest), (expected.h1, expected.h2));
+    /// How often two keys have the same `bits` of either half, over so many secrets.
+    fn meetings(one: &[u8], other: &[u8], secrets: u32, bits: u32) -> [u32; 2] {
+        let mask = (1 << bits) - 1;
+        let mut met = [0; 2];
+        for _ in 0..secrets {
+            let secret = Secret::random();
+            let (one, other) = (secret.fingerprint(one), secret.fingerprint(other));
+            met[0] += u32::from((one.place ^ other.place) & mask == 0);
+            met[1] += u32::from((one.rest ^ other.rest) & mask == 0);
+        }
+        met
+    }
+
+    #[test]
+    fn any_two_keys_meet_as_seldom_as_by_chance() {
+        let long = [7; 71];
+        let mut longer = [7; 80];
+        longer[79] = 8;
+        let pairs: [(&[u8], &[u8]); 9] = [
+            (b"", b"\0"),
+            (b"", b"\0\0\0\0\0\0\0\0"),
+            (b"user-1", b"user-2"),
+            (b"user-1", b"user-1\0"),
+            (b"user-1-of-many", b"user-2-of-many"),
+            (b"12345678abcdefgh", b"abcdefgh12345678"),
+            (b"12345678", b"12345678\0"),
+            (&long, &long[..70]),
+            (&longer, &[7; 80]),
+        ];
+        for (one, other) in pairs {
+            // Of 16,384 tries 64 are expected to meet; 8 deviations are as good as never.
+            for met in meetings(one, other, 1 << 14, 8) {
+                assert!(met.abs_diff(64) < 64, "{one:?} and {other:?}: {met}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_count_up_spread_over_shards_and_tables() {
+        const KEYS: u32 = 1 << 16;
+        for _ in 0..64 {
+            let secret = Secret::random();
+            let mut counts = [[0_u32; 64]; 3];
+            for key in 0..KEYS {
+                let place = secret.fingerprint(format!("user-{key}").as_bytes()).place;
+                // The shard, and what a table goes by: the lowest bits and the highest.
+                for (counts, index) in
+                    counts.iter_mut().zip([shard(place, 64), place as usize & 63, (place >> 58) as usize])
+                {
+                    counts[index] += 1;
+                }
+            }
+            for count in counts.as_flattened() {
+                // 1,024 are expected; 8 deviations are 256.
+                assert!(count.abs_diff(KEYS / 64) < 256, "{counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_bit_of_a_key_counts() {
+        let secret = Secret::random();
+        for length in 0..=100 {
+            let key: Vec<u8> = (0..length).collect();
+            let print = secret.fingerprint(&key);
+            assert_eq!(print, secret.clone().fingerprint(&key));
+            for bit in 0..key.len() * 8 {
+                let mut other = key.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                let other = secret.fingerprint(&other);
+                assert!(
+                    print.place != other.place && print.rest != other.rest,
+                    "bit {bit} of {length} bytes"
+                );
+            }
         }
     }
 

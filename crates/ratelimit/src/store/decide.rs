@@ -9,7 +9,7 @@ use super::slot::{Logs, Slot};
 use super::targets::{Identity, SUBJECTS, Target, Targets};
 use crate::algorithm::{Nanos, Verdict};
 use crate::decision::{Decision, Outcome, Quota};
-use crate::fingerprint::Begun;
+use crate::fingerprint::Fingerprint;
 use crate::metrics::Metrics;
 use crate::penalty::{Penalties, Standing};
 use crate::plan::{Part, Plan, Rules, Window};
@@ -211,14 +211,12 @@ impl<E: Entry> Store<E> {
         let Some((subject, part)) = ask.alone(request) else {
             return self.decide_many(ask, request, bans, windows);
         };
-        // Taking a lock waits for all that was begun before. So the place is found before it, and what tells the entry from others of
-        // that place is made behind it, while the entry comes from memory.
-        let begun = ask.identity.begin(subject, ask.plan);
+        let print = ask.identity.subject(subject, ask.plan);
         match &part.windows {
             [Some(window), None] if ask.consume && ask.plan.penalties.is_none() => {
-                self.decide_limit(ask, begun, part, window, request.cost, windows)
+                self.decide_limit(ask, print, part, window, request.cost, windows)
             }
-            _ => self.decide_entry(ask, begun, part, request.cost, bans, windows),
+            _ => self.decide_entry(ask, print, part, request.cost, bans, windows),
         }
     }
 
@@ -227,14 +225,14 @@ impl<E: Entry> Store<E> {
     fn decide_limit(
         &self,
         ask: Ask<'_>,
-        begun: Begun,
+        print: Fingerprint,
         part: &Part,
         window: &Window,
         cost: u32,
         windows: &mut impl Windows,
     ) -> Decision {
-        let Some(mut shard) = self.lock(self.index(begun.place)) else { return Decision::FREE };
-        let (print, now) = (begun.finish(), shard.at(ask.now));
+        let Some(mut shard) = self.lock(self.index(print.place)) else { return Decision::FREE };
+        let now = shard.at(ask.now);
         let verdict = shard.enter(print, now, self.rulebook(ask.plan), |entry, logs| {
             entry.reshape(part, logs, &ask.plan.shapes);
             entry.first().decide(&window.rule, logs, now, cost)
@@ -251,14 +249,14 @@ impl<E: Entry> Store<E> {
     fn decide_entry(
         &self,
         ask: Ask<'_>,
-        begun: Begun,
+        print: Fingerprint,
         part: &Part,
         cost: u32,
         bans: &mut Bans,
         windows: &mut impl Windows,
     ) -> Decision {
-        let Some(mut shard) = self.lock(self.index(begun.place)) else { return Decision::FREE };
-        let (print, now) = (begun.finish(), shard.at(ask.now));
+        let Some(mut shard) = self.lock(self.index(print.place)) else { return Decision::FREE };
+        let now = shard.at(ask.now);
         let (step, book) = (Step { ask, now, cost }, self.rulebook(ask.plan));
         if !ask.consume {
             return shard

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::caller::caller;
-use crate::fingerprint::{Begun, Fingerprint, Secret};
+use crate::fingerprint::{Fingerprint, Secret};
 use crate::plan::{Part, Plan, Rules};
 use crate::{Policy, Request, Subject};
 
@@ -23,21 +23,17 @@ impl Identity {
         Self { user: secret(), api_key: secret(), ip: secret(), route: secret(), global }
     }
 
-    pub(crate) fn subject(&self, subject: Subject<'_>, plan: &Plan) -> Fingerprint {
-        self.begin(subject, plan).finish()
-    }
-
     #[inline]
-    pub(crate) fn begin(&self, subject: Subject<'_>, plan: &Plan) -> Begun {
+    pub(crate) fn subject(&self, subject: Subject<'_>, plan: &Plan) -> Fingerprint {
         match subject {
-            Subject::User(user) => self.user.begin(user.as_bytes()),
-            Subject::ApiKey(key) => self.api_key.begin(key.as_bytes()),
+            Subject::User(user) => self.user.fingerprint(user.as_bytes()),
+            Subject::ApiKey(key) => self.api_key.fingerprint(key.as_bytes()),
             Subject::Ip(address) => self.address(address, plan.ipv6_prefix),
         }
     }
 
-    fn address(&self, address: IpAddr, prefix: u8) -> Begun {
-        self.ip.begin(&caller(address, prefix).to_le_bytes())
+    fn address(&self, address: IpAddr, prefix: u8) -> Fingerprint {
+        self.ip.fingerprint(&caller(address, prefix).to_le_bytes())
     }
 }
 
