@@ -438,6 +438,29 @@ async fn listings_that_are_late_or_show_what_is_not_there_cost_no_snapshot() {
     println!("{failed} of 80 runs refused");
 }
 
+/// A prune after a backup by the same process: what it has reported done stays, however late the store lists it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_made_a_snapshot_does_not_prune_it_for_being_listed_late() {
+    let scene = Scene::new().await;
+    for late in 1..6 {
+        let store = scene.fresh();
+        let plan = Faults { seed: late.into(), stale: 1.0, stale_for: late, ..Faults::default() };
+        let faulty = Faulty::new(store.clone(), plan, &Ctx::default());
+        scene.exchange.set(faulty.clone());
+        let new = noise(&mut Random::new(1_000 + u64::from(late)), 20_000);
+        fs::write(scene.files().join("new"), new).unwrap();
+        let made = scene.backup().await.unwrap().snapshot;
+        let pruned = scene.repository.prune().await;
+        assert!(scene.repository.snapshots().await.unwrap().iter().any(|one| one.id == made.id));
+        faulty.calm_down();
+        assert_eq!(scene.found().await, [], "{late}: {pruned:?}");
+        assert_eq!(scene.restore(&made).await.0, picture(&scene.files()), "{late}");
+        // What is forgotten is not believed to be there.
+        scene.repository.forget(&[made.id]).await.unwrap();
+        assert!(scene.repository.snapshots().await.unwrap().iter().all(|one| one.id != made.id));
+    }
+}
+
 /// Files and folders of others in the place of a repository are none of its business.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn junk_in_the_folders_of_a_repository_is_let_lie() {

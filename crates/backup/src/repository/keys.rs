@@ -1,7 +1,6 @@
 //! Making and opening a repository, and its passwords.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use buttress_core::Ctx;
 use jiff::Timestamp;
@@ -66,7 +65,7 @@ pub(super) async fn init(store: DynStore, password: SecretString, ctx: &Ctx) -> 
         Ok((key, config.id, key_id))
     })
     .await?;
-    Ok(Repository { store, key, opened_with, id: id.into(), patience: Duration::ZERO, ctx: ctx.clone() })
+    Ok(Repository::new(store, key, opened_with, id, ctx))
 }
 
 pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> Result<Repository, Error> {
@@ -103,8 +102,7 @@ pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> 
         Ok((key, opened_with, config))
     })
     .await?;
-    let (key, id) = (Arc::new(key), config.id.into());
-    Ok(Repository { store, key, opened_with, id, patience: Duration::ZERO, ctx: ctx.clone() })
+    Ok(Repository::new(store, Arc::new(key), opened_with, config.id, ctx))
 }
 
 /// The objects of a repository whose key is not known yet; that one is never used.

@@ -16,6 +16,7 @@ mod read;
 mod repair;
 mod restore;
 mod stats;
+mod written;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use crate::store::{DynStore, Store};
 use crate::{Error, threads};
 use objects::Objects;
 pub(crate) use people::hostname;
+use written::Written;
 
 /// An open repository. Cheap to clone.
 ///
@@ -53,6 +55,7 @@ pub struct Repository {
     opened_with: crate::Id,
     id: Arc<str>,
     patience: Duration,
+    snapshots_written: Written,
     ctx: Ctx,
 }
 
@@ -104,9 +107,16 @@ impl Repository {
         self.store.place()
     }
 
+    /// One that was opened with this key object.
+    fn new(store: DynStore, key: Arc<SealKey>, opened_with: crate::Id, id: String, ctx: &Ctx) -> Self {
+        let (id, patience, snapshots_written) = (id.into(), Duration::ZERO, Written::default());
+        Self { store, key, opened_with, id, patience, snapshots_written, ctx: ctx.clone() }
+    }
+
     fn objects(&self) -> Objects {
         let mut objects = Objects::new(self.store.clone(), Arc::clone(&self.key), self.ctx.clone());
         objects.patience = self.patience;
+        objects.snapshots_written = self.snapshots_written.clone();
         objects
     }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
+use super::written::Written;
 use crate::format::crypto::SealKey;
 use crate::format::{Malformed, unpacked};
 use crate::store::{DynStore, Existing, Listed, Store};
@@ -28,6 +29,7 @@ pub(crate) struct Objects {
     /// How long locks of others are waited for.
     pub(crate) patience: Duration,
     given_up: Arc<AtomicBool>,
+    pub(super) snapshots_written: Written,
 }
 
 /// Tells the work that nobody waits for it any more, when dropped.
@@ -42,7 +44,15 @@ impl Drop for GiveUp {
 impl Objects {
     pub(crate) fn new(store: DynStore, key: Arc<SealKey>, ctx: Ctx) -> Self {
         let (runtime, patience) = (Handle::current(), Duration::ZERO);
-        Self { store, key, ctx, runtime, patience, given_up: Arc::default() }
+        Self {
+            store,
+            key,
+            ctx,
+            runtime,
+            patience,
+            given_up: Arc::default(),
+            snapshots_written: Written::default(),
+        }
     }
 
     /// The same objects under another key.
@@ -76,19 +86,39 @@ impl Objects {
         self.runtime.block_on(self.store.get(object, range))
     }
 
+    /// All objects of a kind; of snapshots also those that were written here and that the store is late to list. What is not listed is
+    /// not needed by anybody, for a prune.
     pub(crate) fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
         self.go_on()?;
-        self.runtime.block_on(self.store.list(kind))
+        let mut listed = self.runtime.block_on(self.store.list(kind))?;
+        if kind == ObjectKind::Snapshot {
+            for late in self.snapshots_written.missing_in(&listed) {
+                match self.get(late.object, Some(0..1)) {
+                    Ok(_) => listed.push(late),
+                    Err(Error::Missing { .. }) => self.snapshots_written.remove(late.object),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(listed)
     }
 
     pub(crate) fn put(&self, object: Object, bytes: impl Into<Bytes>) -> Result<(), Error> {
         self.go_on()?;
-        self.runtime.block_on(self.store.put(object, bytes.into(), Existing::Replaced)).map(drop)
+        let bytes = bytes.into();
+        let size = bytes.len() as u64;
+        self.runtime.block_on(self.store.put(object, bytes, Existing::Replaced))?;
+        if object.kind() == ObjectKind::Snapshot {
+            self.snapshots_written.add(object, size);
+        }
+        Ok(())
     }
 
     /// Deletes also when it should stop: what was begun is tidied up.
     pub(crate) fn delete(&self, object: Object) -> Result<(), Error> {
-        self.runtime.block_on(self.store.delete(object))
+        self.runtime.block_on(self.store.delete(object))?;
+        self.snapshots_written.remove(object);
+        Ok(())
     }
 
     pub(crate) fn store(&self) -> &DynStore {

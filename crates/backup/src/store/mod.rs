@@ -49,7 +49,9 @@ pub trait Store: Send + Sync + 'static {
         range: Option<Range<u64>>,
     ) -> impl Future<Output = Result<Bytes, Error>> + Send;
 
-    /// All objects of a kind, in no order. What is not an object is left out.
+    /// All objects of a kind that were acknowledged before, in no order. What is not an object is left out.
+    ///
+    /// A prune takes what no listed snapshot needs. A place that lists late is safe from it only where one handle writes all snapshots and prunes.
     fn list(&self, kind: ObjectKind) -> impl Future<Output = Result<Vec<Listed>, Error>> + Send;
 
     /// Removes an object; one that is not there is removed already.
