@@ -117,7 +117,11 @@ pub(crate) fn is_secret(path: &KeyPath, node: &Node) -> bool {
     if node.secret {
         return true;
     }
+    let layers = || std::iter::successors(Some(node), |node| node.below.as_deref());
+    let is_number = |node: &Node| matches!(node.value, Value::Integer(_) | Value::Float(_));
     let shown_kind = match &node.value {
+        // From the environment or the command line, where numbers are text: its default tells.
+        Value::Raw(raw) if raw.text.parse::<f64>().is_ok() && layers().any(is_number) => Kind::Number,
         Value::Text(_) | Value::Raw(_) => Kind::Text,
         Value::Integer(_) | Value::Float(_) => Kind::Number,
         // Lists and tables are masked item by item.
@@ -127,8 +131,7 @@ pub(crate) fn is_secret(path: &KeyPath, node: &Node) -> bool {
     if names.next().is_some_and(|name| names_secret(name, shown_kind)) {
         return true;
     }
-    let is_known_setting =
-        std::iter::successors(Some(node), |node| node.below.as_deref()).any(|node| node.layer == DEFAULTS);
+    let is_known_setting = layers().any(|node| node.layer == DEFAULTS);
     !is_known_setting && names.any(|name| names_secret(name, shown_kind))
 }
 

@@ -5,6 +5,7 @@
 mod bench;
 mod command_line;
 mod init;
+mod settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ struct ConfigArgs {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, over the file and the environment: `--set fleet.browsers=4`. May be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 }
 
@@ -110,7 +111,9 @@ struct FlowArgs {
 }
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let (mut cli, settings) = settings::parse::<Cli>();
+    cli.config.settings = settings;
+    match run(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("browser: {error:#}");

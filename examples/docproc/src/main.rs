@@ -4,6 +4,7 @@
 mod backup_commands;
 mod init;
 mod queue_commands;
+mod settings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ struct ConfigArgs {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, over the file and the environment: `--set workers.count=4`. May be repeated.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 }
 
@@ -169,7 +170,9 @@ fn main() -> ExitCode {
         };
     }
     avoid_huge_pages();
-    match run(Cli::parse()) {
+    let (mut cli, settings) = settings::parse::<Cli>();
+    cli.config.settings = settings;
+    match run(cli) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("docproc: {error:#}");

@@ -149,3 +149,27 @@ fn mistakes_are_explained() {
     let error = run(&["config", "--set", "pipeline.chunks.max_tokens=3"]);
     assert!(error.contains("max_tokens") && error.contains("16 to 1000000"), "{error}");
 }
+
+#[test]
+fn settings_may_stand_anywhere_on_the_command_line() {
+    let run = |args: &[&str]| {
+        let output = docproc().args(args).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (printed, told) = run(&[
+        "--set",
+        "workers.count=3",
+        "config",
+        "--set",
+        "workers.recycle_after=9",
+        "--set",
+        "workers.count=5",
+    ]);
+    let shown = printed.contains("workers.count = 5 ") && printed.contains("workers.recycle_after = 9 ");
+    assert!(shown, "{told}{printed}");
+    // A number whose name sounds like a secret is none, also as text of the command line.
+    let (printed, _) = run(&["config", "--set", "pipeline.chunks.max_tokens=300"]);
+    assert!(printed.contains("pipeline.chunks.max_tokens = 300 "), "{printed}");
+    let (_, told) = run(&["--set", "workers.cuont=3", "queue", "--set", "workers.count=3", "dead"]);
+    assert!(told.contains("cuont"), "{told}");
+}
