@@ -1,12 +1,18 @@
 //! Who may only add can back up, and take away nothing, whatever he tries.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test"
+)]
 
 mod support;
 
 use std::fs;
 
-use buttress_backup::store::{AppendOnly, DynStore, Folder};
-use buttress_backup::{BackupJob, CheckDepth, ObjectKind, Repository, RestoreJob};
+use buttress_backup::store::{AppendOnly, DynStore, Existing, Folder, Store};
+use buttress_backup::{BackupJob, CheckDepth, Error, Id, Object, ObjectKind, Repository, RestoreJob};
 use buttress_core::{Classify, Ctx, ErrorClass};
 use secrecy::SecretString;
 use support::{Bench, fill, objects, password, picture};
@@ -44,15 +50,39 @@ async fn who_may_only_add_takes_nothing_away() {
     for object in old {
         assert!(object.exists(), "{} is gone", object.display());
     }
+    // Junk of every kind, keys among it, of which only some are tried.
+    let bucket = AppendOnly::new(Folder::new(bench.place()));
+    let a_key = fs::read_to_string(&there(ObjectKind::Key)[0]).unwrap();
+    let kinds = [ObjectKind::Pack, ObjectKind::Index, ObjectKind::Snapshot, ObjectKind::Lock];
+    for (number, kind) in kinds.into_iter().chain([ObjectKind::Key; 120]).enumerate() {
+        let junk = match kind {
+            // Of another password.
+            ObjectKind::Key if number < 8 => {
+                a_key.replacen("\"data\":\"", &format!("\"data\":\"{number}AAA"), 1)
+            }
+            _ => format!("junk {number}"),
+        };
+        let object = Object::new(kind, Id::of(junk.as_bytes()));
+        bucket.put(object, junk.into(), Existing::Kept).await.unwrap();
+    }
     // Its owner has all, with the password that he knows, and removes what was forged.
     let repository =
         Repository::open(DynStore::new(Folder::new(bench.place())), &password(), &Ctx::default())
             .await
             .unwrap();
-    repository.check(CheckDepth::Data).await.unwrap();
+    let refused = repository.restore(&before, RestoreJob::new(bench.target("not yet"))).await.unwrap_err();
+    assert!(matches!(refused, Error::Locked { .. }), "{refused:?}");
+    assert!(repository.unlock(true).await.unwrap() > 0);
     let target = bench.target("restored");
     repository.restore(&before, RestoreJob::new(&target)).await.unwrap();
     assert_eq!(picture(&target.join("files")), expected);
+    let Err(Error::Incomplete { failures, .. }) = repository.check(CheckDepth::Data).await else {
+        panic!("the junk was not found");
+    };
+    for junk in failures {
+        fs::remove_file(bench.place().join(&junk.of)).unwrap_or_else(|error| panic!("{junk:?}: {error}"));
+    }
+    repository.repair_index(true).await.unwrap();
     repository.forget(&[forged.id]).await.unwrap();
     repository.prune().await.unwrap();
     repository.check(CheckDepth::Data).await.unwrap();

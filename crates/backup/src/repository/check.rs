@@ -99,7 +99,8 @@ impl<'a> Check<'a> {
         let (snapshots, damaged) = browse::load_snapshots(objects)?;
         check.report.snapshots = (snapshots.len() + damaged.len()) as u64;
         for error in damaged {
-            note::<()>(&mut check.failures, "snapshot", Err(error))?;
+            let Error::Damaged { object, .. } = &error else { return Err(error) };
+            check.failures.push(Failure::new(object.clone(), &error));
         }
         let (index, packs) = check.indexes()?;
         let sizes = pack_sizes(objects)?;
@@ -160,10 +161,21 @@ impl<'a> Check<'a> {
         let mut packs = BTreeMap::new();
         read_all(self.objects, |object, read| {
             for mut pack in note(&mut self.failures, object, read)?.unwrap_or_default().packs {
-                if let Entry::Vacant(entry) = packs.entry(pack.id) {
-                    pack.blobs.sort_by_key(|blob| blob.offset);
-                    let number = index.add(&pack)?;
-                    entry.insert((number, pack));
+                pack.blobs.sort_by_key(|blob| blob.offset);
+                match packs.entry(pack.id) {
+                    Entry::Vacant(entry) => {
+                        let number = index.add(&pack)?;
+                        entry.insert((number, pack));
+                    }
+                    Entry::Occupied(entry) if entry.get().1 == pack => {}
+                    Entry::Occupied(entry) => {
+                        index.add_again(entry.get().0, &pack);
+                        let pack = Object::new(ObjectKind::Pack, pack.id);
+                        let problem = format!(
+                            "it says of `{pack}` what another index does not; `repair index` finds out"
+                        );
+                        self.failures.push(Failure { of: object.path(), problem });
+                    }
                 }
             }
             Ok(())

@@ -1,5 +1,6 @@
 //! Where every blob is.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 
@@ -78,7 +79,7 @@ impl Index {
     ) -> Result<(Self, Vec<(Object, Error)>), Error> {
         let mut index = Self::default();
         let mut damaged = Vec::new();
-        let mut seen = HashSet::new();
+        let mut numbers = HashMap::new();
         let there = |pack: &IndexedPack| {
             present.is_none_or(|present| present.get(&pack.id).is_some_and(|size| *size >= pack.size()))
         };
@@ -92,9 +93,14 @@ impl Index {
             };
             index.files.push(object.id());
             for pack in file.packs {
-                // After a prune that was cut short, an old index and the new one name the same packs.
-                if there(&pack) && seen.insert(pack.id) {
-                    index.add(&pack)?;
+                if !there(&pack) {
+                    continue;
+                }
+                match numbers.entry(pack.id) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(index.add(&pack)?);
+                    }
+                    Entry::Occupied(entry) => index.add_again(*entry.get(), &pack),
                 }
             }
             Ok(())
@@ -127,6 +133,20 @@ impl Index {
             }
         }
         Ok(number)
+    }
+
+    /// Adds what is said of a pack that was added before. After a prune that was cut short, an old index and the new one say the same. If
+    /// they do not, one of them is wrong, and which it is shows when a blob is opened.
+    pub(crate) fn add_again(&mut self, number: u32, pack: &IndexedPack) {
+        for blob in &pack.blobs {
+            let location = Location::new(number, blob);
+            match self.find(blob.kind, &blob.id) {
+                Some(known) if known == location => {}
+                Some(_) if self.elsewhere(blob.kind, &blob.id).any(|known| known == location) => {}
+                Some(_) => self.again.push((blob.kind, blob.id, location)),
+                None => drop(self.of_mut(blob.kind).insert(blob.id, location)),
+            }
+        }
     }
 
     pub(crate) fn find(&self, kind: BlobKind, id: &Id) -> Option<Location> {

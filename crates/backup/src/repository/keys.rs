@@ -123,7 +123,10 @@ fn unlock<T>(
     mut take: impl FnMut(SealKey, Id) -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
     let mut damaged = None;
-    for listed in objects.list(ObjectKind::Key)?.iter().take(MOST_KEYS) {
+    let mut keys = objects.list(ObjectKind::Key)?;
+    // Nobody who only adds keys keeps the older ones from being tried.
+    keys.sort_by_key(|listed| (listed.modified.is_none(), listed.modified));
+    for listed in keys.iter().take(MOST_KEYS) {
         let opened = objects.get_whole(listed.object).and_then(|bytes| {
             KeyFile::parse(&bytes)
                 .and_then(|file| file.open(password))

@@ -206,9 +206,10 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> AnyEngine<K, T> {
 
     #[inline]
     pub(crate) fn read<R>(&self, key: &K, view: impl FnOnce(&T) -> R) -> Option<R> {
-        match self {
-            Self::Duel(engine) => engine.read(key, view),
-            other => other.get_apart(key).map(|entry| view(&entry)),
+        if let Self::Duel(engine) = self {
+            engine.read(key, view)
+        } else {
+            self.get_apart(key).map(|entry| view(&entry))
         }
     }
 
@@ -224,9 +225,10 @@ impl<K: CacheKey, T: Clone + Send + Sync + 'static> AnyEngine<K, T> {
 
     #[inline]
     pub(crate) fn insert(&self, key: K, entry: T, weight: u64) {
-        match self {
-            Self::Duel(engine) => engine.insert(key, entry, weight),
-            other => other.insert_apart(key, entry, weight),
+        if let Self::Duel(engine) = self {
+            engine.insert(key, entry, weight);
+        } else {
+            self.insert_apart(key, entry, weight);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The index, from what is there.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::RepairIndexReport;
@@ -47,21 +48,44 @@ pub(super) fn repair(objects: &Objects, read_data: bool) -> Result<RepairIndexRe
     Ok(report)
 }
 
+/// What the indexes that can be read say of a pack.
+struct Known {
+    /// All that any of them says.
+    blobs: Vec<IndexedBlob>,
+    /// Whether another says something else.
+    disputed: bool,
+}
+
+impl Known {
+    fn add(&mut self, blobs: Vec<IndexedBlob>) {
+        if self.blobs != blobs {
+            self.disputed = true;
+            let new = blobs.into_iter().filter(|blob| !self.blobs.contains(blob)).collect::<Vec<_>>();
+            self.blobs.extend(new);
+        }
+    }
+}
+
 /// What the indexes that can be read say.
 fn known(
     objects: &Objects,
     lock: &Lock,
     indexes: &[Object],
     report: &mut RepairIndexReport,
-) -> Result<HashMap<Id, Vec<IndexedBlob>>, Error> {
-    let mut known: HashMap<Id, Vec<IndexedBlob>> = HashMap::new();
+) -> Result<HashMap<Id, Known>, Error> {
+    let mut known: HashMap<Id, Known> = HashMap::new();
     for object in indexes {
         lock.keep()?;
         match objects.load::<IndexFile>(*object) {
             Ok(file) => {
                 for mut pack in file.packs {
                     pack.blobs.sort_by_key(|blob| blob.offset);
-                    known.insert(pack.id, pack.blobs);
+                    match known.entry(pack.id) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(Known { blobs: pack.blobs, disputed: false });
+                        }
+                        Entry::Occupied(mut entry) => entry.get_mut().add(pack.blobs),
+                    }
                 }
             }
             Err(Error::Damaged { .. } | Error::Missing { .. }) => report.indexes_damaged += 1,
@@ -87,17 +111,19 @@ impl Repair<'_> {
         &mut self,
         id: Id,
         size: u64,
-        known: Option<&Vec<IndexedBlob>>,
+        known: Option<&Known>,
         read_data: bool,
     ) -> Result<Option<IndexedPack>, Error> {
-        let as_known = known.map(|blobs| IndexedPack { id, blobs: blobs.clone() });
-        if let Some(pack) = as_known.filter(|pack| pack.size() == size && !read_data) {
-            return Ok(Some(pack));
+        if let Some(known) = known.filter(|known| !known.disputed && !read_data) {
+            let pack = IndexedPack { id, blobs: known.blobs.clone() };
+            if pack.size() == size {
+                return Ok(Some(pack));
+            }
         }
         let object = Object::new(ObjectKind::Pack, id);
         match self.own_list(object, size) {
             Ok(blobs) if !read_data || Id::of(&self.objects.get(object, None)?) == id => {
-                if known != Some(&blobs) {
+                if known.is_none_or(|known| known.disputed || known.blobs != blobs) {
                     self.report.packs_found += 1;
                 }
                 Ok(Some(IndexedPack { id, blobs }))
@@ -109,7 +135,7 @@ impl Repair<'_> {
             }
             Err(error @ (Error::Damaged { .. } | Error::Missing { .. })) => {
                 match known {
-                    Some(blobs) => self.replace(object, blobs, &error)?,
+                    Some(known) => self.replace(object, &known.blobs, &error)?,
                     None => self.report.packs_damaged.push(Failure::new(object.path(), &error)),
                 }
                 Ok(None)

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::RestoreJob;
 use crate::format::BlobKind;
+use crate::format::index::IndexFile;
 use crate::format::pack::PackBuilder;
 use crate::format::snapshot::Snapshot;
-use crate::repository::Repository;
 use crate::repository::backup::packer::Uploads;
 use crate::repository::objects::Objects;
+use crate::repository::{CheckDepth, Repository, index};
 use crate::store::{DynStore, Folder};
 use crate::{Error, Id, ObjectKind};
 
@@ -145,4 +146,49 @@ async fn what_cannot_be_made_is_named() {
     let snapshot = forge.snapshot(vec![(BlobKind::Tree, tree(&strange))]).await;
     let Err(Error::Incomplete { failures, .. }) = forge.restore(&snapshot).await else { panic!("refused") };
     assert_eq!(failures.len(), strange.len(), "{failures:?}");
+}
+
+/// Whoever may add objects can add indexes that say of packs what is not so. What was backed up before comes back all the same.
+#[tokio::test]
+async fn indexes_that_lie_hide_nothing() {
+    let forge = Forge::new().await;
+    let other = b"another".to_vec();
+    let root = tree(&[file("one", CONTENT), file("two", &other)]);
+    let blobs = vec![(BlobKind::Data, CONTENT.to_vec()), (BlobKind::Data, other), (BlobKind::Tree, root)];
+    let snapshot = forge.snapshot(blobs).await;
+    // Enough of them that the true one is not the first to be read.
+    for lie in 0..16 {
+        let write = move |objects: &Objects| {
+            let mut lying = IndexFile::default();
+            index::read_all(objects, |_, read| {
+                lying.packs.extend(read?.packs);
+                Ok(())
+            })?;
+            lying.packs.truncate(3);
+            for blob in lying.packs.iter_mut().flat_map(|pack| &mut pack.blobs) {
+                match lie % 3 {
+                    // At another place, in one that is not there, or of another name.
+                    0 => blob.offset += lie,
+                    1 => blob.uncompressed_length = Some(1 + lie),
+                    _ => blob.id = Id::of(&lie.to_le_bytes()),
+                }
+            }
+            if lie % 4 == 0 {
+                lying.packs.iter_mut().for_each(|pack| pack.blobs.clear());
+            }
+            objects.save(ObjectKind::Index, &lying)
+        };
+        forge.repository.run(write).await.expect("written");
+        forge.restore(&snapshot).await.unwrap_or_else(|error| panic!("{lie}: {error:?}"));
+        assert_eq!(fs::read(forge.target().join("one")).expect("a file"), CONTENT);
+        fs::remove_dir_all(forge.target()).expect("removed");
+        let Err(Error::Incomplete { failures, .. }) = forge.repository.check(CheckDepth::Structure).await
+        else {
+            panic!("{lie}: the lie was not found");
+        };
+        assert!(failures.iter().any(|failure| failure.of.starts_with("index/")), "{lie}: {failures:?}");
+    }
+    forge.repository.repair_index(false).await.expect("mended");
+    forge.repository.check(CheckDepth::Data).await.expect("nothing is wrong");
+    forge.restore(&snapshot).await.expect("restored");
 }
