@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -18,12 +18,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use buttress_backup::store::faulty::{Faults, Faulty, Refusal};
 use buttress_backup::store::{DynStore, Existing, Folder, Listed, Store};
-use buttress_backup::{BackupJob, CheckDepth, Error, Object, ObjectKind, Repository, RestoreJob};
+use buttress_backup::{
+    BackupJob, CheckDepth, Error, Id, Object, ObjectKind, Progress, Repository, RestoreJob, Snapshot,
+};
 use buttress_core::{Classify, Ctx, ErrorClass};
 use buttress_testkit::Random;
 use bytes::Bytes;
-use support::memory::Memory;
+use support::memory::{Exchange, Memory};
 use support::{Bench, noise, password, picture};
 
 /// Something mounted over a path, for as long as it lives. Needs root.
@@ -201,6 +204,226 @@ async fn an_object_that_the_disk_cannot_read_is_named_and_nothing_is_lost_over_i
     assert!(refused("check", ObjectKind::Pack) && refused("restore", ObjectKind::Pack), "{tally:?}");
     assert!(refused("prune", ObjectKind::Snapshot) && refused("prune", ObjectKind::Index), "{tally:?}");
     assert!(refused("open", ObjectKind::Config), "{tally:?}");
+}
+
+/// What a disk says that takes no more, whether it goes on saying it, and what it means.
+const REFUSALS: [(i32, bool, &str, ErrorClass); 4] = [
+    (28, true, "No space left on device", ErrorClass::Overloaded),
+    (122, true, "Disk quota exceeded", ErrorClass::Overloaded),
+    (5, false, "Input/output error", ErrorClass::Unavailable),
+    (30, true, "Read-only file system", ErrorClass::Forbidden),
+];
+
+/// A repository with a few snapshots on a disk that refuses what it is told to.
+struct Refusing {
+    folder: tempfile::TempDir,
+    /// The store before the work.
+    past: Memory,
+    exchange: Exchange,
+    repository: Repository,
+    done: Vec<(Snapshot, BTreeMap<PathBuf, String>)>,
+}
+
+impl Refusing {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        fill(&files);
+        let past = Memory::default();
+        let exchange = Exchange::new(past.clone());
+        let store = DynStore::new(exchange.clone());
+        let repository = Repository::init(store, &password(), &Ctx::default()).await.unwrap();
+        let mut disk = Self { folder, past, exchange, repository, done: Vec::new() };
+        for round in 0..3 {
+            // What stays and what goes lies in the same packs, so that a prune has something to write again.
+            fs::write(files.join("changes"), noise(&mut Random::new(100 + round), 60_000)).unwrap();
+            fs::write(files.join(format!("of {round}")), noise(&mut Random::new(200 + round), 30_000))
+                .unwrap();
+            let report = disk.repository.backup(disk.job()).await.unwrap();
+            disk.done.push((report.snapshot, picture(&files)));
+        }
+        fs::write(files.join("new"), noise(&mut Random::new(300), 100_000)).unwrap();
+        disk
+    }
+
+    fn job(&self) -> BackupJob {
+        BackupJob::new().root(self.folder.path().join("files"), "/files")
+    }
+
+    /// Does `work` with each of its calls refused in each way; those of `gone` may go. How often it was refused.
+    async fn refused_everywhere<T>(
+        &self,
+        gone: &[Id],
+        work: impl AsyncFn(&Repository) -> Result<T, Error>,
+    ) -> u64 {
+        let store = self.past.copy();
+        self.exchange.set(store.clone());
+        work(&self.repository).await.unwrap();
+        let (removed, _) = store.changes(&self.past);
+        let (mut refused, mut looked_at) = (0, HashSet::new());
+        for ((errno, lasts, says, class), doing) in
+            REFUSALS.into_iter().flat_map(|refusal| ["write", "delete", "list"].map(|doing| (refusal, doing)))
+        {
+            for first in 0.. {
+                let store = self.past.copy();
+                let refusal = Some(Refusal { doing, first, lasts, errno });
+                let faults = Faults { refusal, ..Faults::default() };
+                let faulty = Faulty::new(store.clone(), faults, &Ctx::default());
+                self.exchange.set(faulty.clone());
+                let outcome = work(&self.repository).await;
+                self.exchange.set(store.clone());
+                if faulty.injected() == 0 {
+                    assert!(outcome.is_ok());
+                    break;
+                }
+                refused += 1;
+                let at = format!("{doing} {first}, {says}");
+                match outcome {
+                    Err(error) => is_told(&error, doing, says, class),
+                    // A lock that stays is removed by whoever comes next.
+                    Ok(_) => {
+                        assert!(doing == "delete" && !store.all(ObjectKind::Lock).is_empty(), "{at}");
+                        assert_eq!(store.changes(&self.past).0, removed, "{at}");
+                    }
+                }
+                if looked_at.insert(store.changes(&self.past)) {
+                    self.look_after(&at, gone, &work).await;
+                }
+            }
+        }
+        refused
+    }
+
+    /// That nothing is lost, and that the same work runs on the disk that was mended.
+    async fn look_after<T>(
+        &self,
+        at: &str,
+        gone: &[Id],
+        work: impl AsyncFn(&Repository) -> Result<T, Error>,
+    ) {
+        // The process of the lock that may be there is this one, and lives.
+        self.repository.unlock(true).await.unwrap();
+        self.all_restore(at, gone).await;
+        work(&self.repository).await.unwrap_or_else(|error| panic!("{at}: {error}"));
+        self.repository.prune().await.unwrap();
+        let report =
+            self.repository.check(CheckDepth::Data).await.unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert!(report.remarks.is_empty(), "{at}: {report:?}");
+    }
+
+    async fn all_restore(&self, at: &str, gone: &[Id]) {
+        let there = self.repository.snapshots().await.unwrap();
+        for (snapshot, expected) in &self.done {
+            if !there.iter().any(|one| one.id == snapshot.id) {
+                assert!(gone.contains(&snapshot.id), "{at}: snapshot {} is gone", snapshot.id.short());
+                continue;
+            }
+            let target = self.folder.path().join("restored");
+            self.repository.restore(snapshot, RestoreJob::new(&target)).await.unwrap();
+            assert_eq!(&picture(&target.join("files")), expected, "{at}");
+            fs::remove_dir_all(target).unwrap();
+        }
+    }
+}
+
+/// With the name of an object or of a folder of them, and with what the system said.
+fn is_told(error: &Error, doing: &str, says: &str, class: ErrorClass) {
+    let told = buttress_core::chain(error);
+    let kinds = ["config", "keys", "locks", "snapshots", "index", "data"];
+    let named = kinds.into_iter().any(|kind| told.contains(&format!("cannot {doing} `{kind}")));
+    assert!(named && told.contains(says), "{doing}, {says}: {told}");
+    assert_eq!(error.class(), class, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_the_disk_refuses_at_any_call_says_so_and_loses_nothing() {
+    let disk = Refusing::new().await;
+    let refused = disk.refused_everywhere(&[], async |repository| repository.backup(disk.job()).await).await;
+    println!("{refused} refusals of a backup");
+    assert!(refused > 40, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forgetting_that_the_disk_refuses_at_any_call_says_so_and_loses_nothing_else() {
+    let disk = Refusing::new().await;
+    let gone = [disk.done[0].0.id, disk.done[2].0.id];
+    let refused = disk.refused_everywhere(&gone, async |repository| repository.forget(&gone).await).await;
+    println!("{refused} refusals of forgetting");
+    assert!(refused > 15, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prune_that_the_disk_refuses_at_any_call_says_so_and_loses_nothing() {
+    let mut disk = Refusing::new().await;
+    disk.repository.forget(&[disk.done.remove(1).0.id]).await.unwrap();
+    let refused = disk.refused_everywhere(&[], async |repository| repository.prune().await).await;
+    println!("{refused} refusals of a prune");
+    assert!(refused > 40, "{refused}");
+}
+
+/// The disk of the repository that is copied to. The other one is only read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_the_disk_refuses_at_any_call_says_so_and_loses_nothing() {
+    let disk = Refusing::new().await;
+    let ctx = Ctx::default();
+    let from = Repository::init(DynStore::new(Memory::default()), &password(), &ctx).await.unwrap();
+    let snapshot = from.backup(disk.job()).await.unwrap().id;
+    let copy = async |to: &Repository| from.copy_to(to, &[snapshot], &Progress::new()).await;
+    let refused = disk.refused_everywhere(&[], copy).await;
+    println!("{refused} refusals of a copy");
+    assert!(refused > 40, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_password_that_the_disk_refuses_at_any_call_says_so_and_leaves_a_way_in() {
+    let disk = Refusing::new().await;
+    let passwords = [password(), "the new one".into()];
+    let change = async |repository: &Repository| repository.clone().change_password(&passwords[1]).await;
+    let (mut refused, mut looked_at) = (0, HashSet::new());
+    for ((errno, lasts, says, class), doing) in
+        REFUSALS.into_iter().flat_map(|refusal| ["write", "delete", "list"].map(|doing| (refusal, doing)))
+    {
+        for first in 0.. {
+            let store = disk.past.copy();
+            let refusal = Some(Refusal { doing, first, lasts, errno });
+            let faulty = Faulty::new(store.clone(), Faults { refusal, ..Faults::default() }, &Ctx::default());
+            disk.exchange.set(faulty.clone());
+            let outcome = change(&disk.repository).await;
+            disk.exchange.set(store.clone());
+            if faulty.injected() == 0 {
+                break;
+            }
+            refused += 1;
+            let at = format!("{doing} {first}, {says}");
+            if let Err(error) = &outcome {
+                is_told(error, doing, says, class);
+            }
+            if !looked_at.insert((outcome.is_ok(), store.changes(&disk.past))) {
+                continue;
+            }
+            disk.repository.unlock(true).await.unwrap();
+            disk.all_restore(&at, &[]).await;
+            let mut opens = Vec::new();
+            for password in &passwords {
+                let opened = Repository::open(DynStore::new(store.clone()), password, &Ctx::default()).await;
+                opens.push(opened.ok());
+            }
+            assert_eq!(
+                opens[0].is_none(),
+                outcome.is_ok(),
+                "{at}: the old password is gone when it is said to be"
+            );
+            // The disk was mended.
+            let mut mended = opens.into_iter().flatten().next().unwrap_or_else(|| panic!("{at}: no way in"));
+            mended.change_password(&passwords[1]).await.unwrap();
+            assert!(
+                Repository::open(DynStore::new(store.clone()), &passwords[1], &Ctx::default()).await.is_ok()
+            );
+            mended.check(CheckDepth::Data).await.unwrap();
+        }
+    }
+    println!("{refused} refusals of changes of a password");
+    assert!(refused > 15, "{refused}");
 }
 
 /// Files that are not as they were are named, or a folder above them is. (A restore that could not begin names the object.)

@@ -11,6 +11,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use buttress_core::{Ctx, ErrorClass, Random};
 use bytes::{Bytes, BytesMut};
 
 use super::{Existing, Listed, Store};
+use crate::error::class_of_io;
 use crate::id::{Object, ObjectKind};
 use crate::{Error, Id};
 
@@ -50,8 +52,23 @@ pub struct Faults {
     pub slow: f64,
     /// How long a slow call takes.
     pub delay: Duration,
+    /// What the system does not let happen, as on a disk that is full or broken.
+    pub refusal: Option<Refusal>,
     /// When the process dies, for all that the store hears of it.
     pub kill: Option<Kill>,
+}
+
+/// Calls that do nothing, and fail as those of a [`Folder`](super::Folder) fail when the system refuses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which calls: "read", "write", "list" or "delete", as [`Error::Store`] has them.
+    pub doing: &'static str,
+    /// The first of these calls that fails, counted from 0.
+    pub first: u64,
+    /// Whether those after it fail too: a disk stays full.
+    pub lasts: bool,
+    /// What the system says: 28 is ENOSPC, 122 EDQUOT, 5 EIO, 30 EROFS.
+    pub errno: i32,
 }
 
 /// The moment of a kill -9: in the call of this number, counted from 0. That call and all after it fail with an error that [`is_kill`] knows.
@@ -92,6 +109,8 @@ pub struct Faulty<S> {
 struct State {
     operations: AtomicU64,
     injected: AtomicU64,
+    /// Calls that were or could have been refused.
+    refusable: AtomicU64,
     calm: AtomicBool,
     /// How many more listings an object hides from.
     hidden: Mutex<HashMap<Object, u32>>,
@@ -146,6 +165,10 @@ impl<S: Store> Faulty<S> {
             Some(Kill::During(last)) if number == last && doing != "write" => return Err(self.killed(&call)),
             _ => {}
         }
+        if let Some(errno) = self.refused(doing) {
+            let error = io::Error::from_raw_os_error(errno);
+            return Err(self.error(&call, class_of_io(&error), error.into()));
+        }
         if self.happens(&call, self.faults.slow) {
             self.ctx.clock.sleep(self.faults.delay).await;
         }
@@ -163,6 +186,18 @@ impl<S: Store> Faulty<S> {
 
     fn kill(&self) -> Option<Kill> {
         self.faults.kill.filter(|_| !self.state.calm.load(Ordering::SeqCst))
+    }
+
+    /// What the system says to a call that it refuses.
+    fn refused(&self, doing: &str) -> Option<i32> {
+        let Refusal { first, lasts, errno, .. } = self.faults.refusal.filter(|one| one.doing == doing)?;
+        let number = self.state.refusable.fetch_add(1, Ordering::SeqCst);
+        let refused = number == first || lasts && number > first;
+        if !refused || self.state.calm.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.state.injected.fetch_add(1, Ordering::SeqCst);
+        Some(errno)
     }
 
     fn happens(&self, call: &Call, share: f64) -> bool {
