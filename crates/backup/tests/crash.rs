@@ -1,4 +1,4 @@
-//! A process that is killed with SIGKILL at any moment of backup, forget, prune, copy and change of password loses nothing that it reported done.
+//! A process that is killed with SIGKILL at any moment of backup, forget, prune, copy and changes of keys loses nothing that it reported done.
 //!
 //! The test runs itself again as the process that is killed. `BUTTRESS_BACKUP_KILLS=500` kills more often than the tests of a day do, and
 //! tells how often each kind of work was.
@@ -44,6 +44,9 @@ fn password(number: u64) -> SecretString {
     SecretString::from(format!("password {number}"))
 }
 
+/// The password that is added and removed.
+const SECOND: u64 = 1_000_000;
+
 /// The repository, and the one that its snapshots are copied to.
 const ORIGINAL: &str = "repository";
 const COPY: &str = "copy";
@@ -83,7 +86,7 @@ fn tell(line: &str) {
     std::io::stdout().lock().write_all(format!("told {line}\n").as_bytes()).unwrap();
 }
 
-/// The process that is killed: it changes files, backs up, copies, forgets, prunes and changes the password, as fast as it can.
+/// The process that is killed: it changes files, backs up, copies, forgets, prunes, changes the password, adds and removes another, as fast as it can.
 #[test]
 fn child() {
     let Ok(folder) = env::var(FOLDER) else { return };
@@ -97,9 +100,12 @@ fn child() {
         let copy = open_copy(&folder).await;
         tell(&format!("rotated {number}"));
         tell("ready");
+        // What one who was killed has added, or not removed.
+        let others = repository.keys().await.unwrap().into_iter().filter(|key| !key.current);
+        let mut second: Vec<Id> = others.map(|key| key.id).collect();
         let files = folder.join("files");
         loop {
-            match random.below(4) {
+            match random.below(5) {
                 0 => {
                     tell("begin rotation");
                     tell(&format!("rotate {}", number + 1));
@@ -108,6 +114,18 @@ fn child() {
                     tell(&format!("rotated {number}"));
                 }
                 1 => keep_three(&repository).await,
+                3 if second.is_empty() => {
+                    tell("begin adding");
+                    second.push(repository.add_key(&password(SECOND)).await.unwrap());
+                    tell("added");
+                }
+                3 => {
+                    tell("begin removal");
+                    for key in second.drain(..) {
+                        repository.remove_key(key).await.unwrap();
+                    }
+                    tell("removed");
+                }
                 2 => {
                     tell("begin copy");
                     let all = newest_first(&repository).await;
@@ -159,6 +177,8 @@ struct Told {
     password: u64,
     /// The one that it was being changed to.
     perhaps: u64,
+    /// Whether a second password opens it too, if that is known.
+    second: Option<bool>,
     ready: bool,
 }
 
@@ -167,7 +187,14 @@ impl Told {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             ["ready"] => self.ready = true,
-            ["begin", what] => what.clone_into(&mut self.doing),
+            ["begin", what] => {
+                what.clone_into(&mut self.doing);
+                if ["adding", "removal"].contains(&what) {
+                    self.second = None;
+                }
+            }
+            ["added"] => self.second = Some(true),
+            ["removed"] => self.second = Some(false),
             ["done", id, looks] => drop(self.done.insert(id.to_owned(), looks.to_owned())),
             ["copied", from, to] => {
                 // One whose process was killed before it could tell of it was not reported.
@@ -215,6 +242,9 @@ fn kill(folder: &Path, told: &mut Told, after: Duration) {
 async fn look(folder: &Path, told: &mut Told) -> usize {
     let (repository, number) = open_with_any(folder, &[told.password, told.perhaps]).await;
     told.password = number;
+    if let Some(opens) = told.second {
+        assert_eq!(open(folder, &password(SECOND)).await.is_ok(), opens, "the second password");
+    }
     for (repository, done) in [(repository, &told.done), (open_copy(folder).await, &told.copies)] {
         repository.check(CheckDepth::Data).await.expect("whole");
         for (id, looks) in done {
