@@ -1,4 +1,5 @@
 //! Disks that cannot be read in one place, or not be written.
+#![cfg(feature = "cli")]
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -17,13 +18,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use buttress_backup::store::faulty::{Faults, Faulty, Refusal};
+use buttress_backup::store::faulty::{Faults, Faulty, Kill, Refusal, is_kill};
 use buttress_backup::store::{DynStore, Existing, Folder, Listed, Store};
 use buttress_backup::{
     BackupJob, CheckDepth, Error, Id, Object, ObjectKind, Progress, Repository, RestoreJob, Snapshot,
 };
-use buttress_core::{Classify, Ctx, ErrorClass};
+use buttress_core::{Classify, Ctx, ErrorClass, TestClock};
 use buttress_testkit::Random;
 use bytes::Bytes;
 use support::memory::{Exchange, Memory};
@@ -204,6 +206,162 @@ async fn an_object_that_the_disk_cannot_read_is_named_and_nothing_is_lost_over_i
     assert!(refused("check", ObjectKind::Pack) && refused("restore", ObjectKind::Pack), "{tally:?}");
     assert!(refused("prune", ObjectKind::Snapshot) && refused("prune", ObjectKind::Index), "{tally:?}");
     assert!(refused("open", ObjectKind::Config), "{tally:?}");
+}
+
+/// Restores, checks and copies: why without a lock, if it was so.
+async fn reads_all(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    expected: &BTreeMap<PathBuf, String>,
+) -> Option<String> {
+    let target = tempfile::tempdir().unwrap();
+    let restored = repository.restore(snapshot, RestoreJob::new(target.path())).await.unwrap();
+    assert_eq!(&picture(&target.path().join("files")), expected);
+    let checked = repository.check(CheckDepth::Data).await.unwrap();
+    let copy = DynStore::new(Memory::default());
+    let copy = Repository::init(copy, &password(), &Ctx::default()).await.unwrap();
+    let copied = repository.copy_to(&copy, &[snapshot.id], &Progress::new()).await.unwrap();
+    copy.check(CheckDepth::Data).await.unwrap();
+    let why = [restored.without_lock, checked.without_lock, copied.without_lock];
+    assert!(why.iter().all(|one| one.is_some() == why[0].is_some()), "{why:?}");
+    why.into_iter().next().unwrap()
+}
+
+fn checked_by_the_program(bench: &Bench) -> String {
+    fs::write(bench.target("password"), "correct horse").unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_backup"));
+    program.arg("check").env("BACKUP_REPOSITORY", bench.place());
+    let done = program.env("BACKUP_PASSWORD_FILE", bench.target("password")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// Not a byte is left, as on a disk that somebody has filled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_a_full_disk_restores() {
+    let bench = Bench::new().await;
+    let disk = bench.target("disk");
+    fs::create_dir(&disk).unwrap();
+    let _mounted = Mounted::new(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], &disk);
+    fill(&bench.files());
+    let store = DynStore::new(Folder::new(disk.join("repository")));
+    let repository = Repository::init(store, &password(), &Ctx::default()).await.unwrap();
+    let snapshot = repository.backup(bench.job()).await.unwrap().snapshot;
+    let expected = picture(&bench.files());
+    assert_eq!(reads_all(&repository, &snapshot, &expected).await, None);
+    let full = fs::write(disk.join("junk"), vec![1; 4 << 20]).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    let why = reads_all(&repository, &snapshot, &expected).await.expect("it says that it has no lock");
+    assert!(why.contains("cannot write `locks/") && why.contains("No space left on device"), "{why}");
+    // What writes is refused; removing needs a lock too.
+    fs::write(bench.files().join("new"), "new").unwrap();
+    for refused in [repository.backup(bench.job()).await.map(drop), repository.prune().await.map(drop)] {
+        assert_eq!(refused.unwrap_err().class(), ErrorClass::Overloaded);
+    }
+    fs::remove_file(disk.join("junk")).unwrap();
+    assert_eq!(reads_all(&repository, &snapshot, &expected).await, None);
+}
+
+/// Reading goes on without a lock where a store takes nothing, and not where it does not answer, nor where somebody keeps others out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_lock_can_be_written_reading_goes_on_unless_another_has_one() {
+    let disk = Refusing::new().await;
+    let (snapshot, expected) = disk.done.last().unwrap();
+    let refusing = |store: &Memory, errno| {
+        let refusal = Some(Refusal { doing: "write", first: 0, lasts: true, errno });
+        disk.exchange.set(Faulty::new(
+            store.clone(),
+            Faults { refusal, ..Faults::default() },
+            &Ctx::default(),
+        ));
+    };
+    // A prune that was killed under its lock. Its process is this one, and lives.
+    let locked = disk.past.copy();
+    let kill = Faults { kill: Some(Kill::After(3)), ..Faults::default() };
+    disk.exchange.set(Faulty::new(locked.clone(), kill, &Ctx::default()));
+    assert!(is_kill(&disk.repository.prune().await.unwrap_err()));
+    assert_eq!(locked.all(ObjectKind::Lock).len(), 1);
+    let target = disk.folder.path().join("target");
+    let copy = DynStore::new(Memory::default());
+    let copy = Repository::init(copy, &password(), &Ctx::default()).await.unwrap();
+    for (errno, goes_on) in
+        [(28, true), (122, true), (30, true), (13, true), (1, true), (5, false), (110, false)]
+    {
+        let free = disk.past.copy();
+        refusing(&free, errno);
+        if goes_on {
+            assert!(reads_all(&disk.repository, snapshot, expected).await.is_some(), "{errno}");
+            assert!(free.all(ObjectKind::Lock).is_empty());
+        }
+        let refused = [(&free, false), (&locked, true)];
+        for (store, by_another) in refused.into_iter().filter(|(_, by_another)| *by_another || !goes_on) {
+            refusing(store, errno);
+            let outcomes = [
+                disk.repository.restore(snapshot, RestoreJob::new(&target)).await.map(drop),
+                disk.repository.check(CheckDepth::Data).await.map(drop),
+                disk.repository.copy_to(&copy, &[snapshot.id], &Progress::new()).await.map(drop),
+            ];
+            for refused in outcomes.map(Result::unwrap_err) {
+                assert_eq!(matches!(refused, Error::Locked { .. }), by_another, "{errno}: {refused}");
+            }
+            assert!(!target.exists());
+        }
+    }
+}
+
+/// Hours go by with each read of a pack, so that the lock is due.
+#[derive(Clone)]
+struct Hours(Faulty<Memory>, TestClock);
+
+impl Store for Hours {
+    async fn put(&self, object: Object, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
+        self.0.put(object, bytes, existing).await
+    }
+
+    async fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
+        if object.kind() == ObjectKind::Pack {
+            self.1.advance(Duration::from_hours(1));
+        }
+        self.0.get(object, range).await
+    }
+
+    async fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
+        self.0.list(kind).await
+    }
+
+    async fn delete(&self, object: Object) -> Result<(), Error> {
+        self.0.delete(object).await
+    }
+
+    fn place(&self) -> String {
+        self.0.place()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_during_a_restore_does_not_end_it() {
+    let disk = Refusing::new().await;
+    let (snapshot, expected) = disk.done.last().unwrap();
+    let clock = TestClock::new();
+    let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
+    for (errno, goes_on) in [(28, true), (30, true), (5, false)] {
+        let store = disk.past.copy();
+        // The first lock is written, no later one is.
+        let refusal = Some(Refusal { doing: "write", first: 1, lasts: true, errno });
+        let faulty = Faulty::new(store.clone(), Faults { refusal, ..Faults::default() }, &ctx);
+        let slow = DynStore::new(Hours(faulty.clone(), clock.clone()));
+        let repository = Repository::open(slow, &password(), &ctx).await.unwrap();
+        let target = tempfile::tempdir().unwrap();
+        let restored = repository.restore(snapshot, RestoreJob::new(target.path())).await;
+        assert!(faulty.injected() > 0);
+        assert!(store.all(ObjectKind::Lock).is_empty(), "{errno}: the first lock is removed all the same");
+        assert_eq!(restored.is_ok(), goes_on, "{errno}: {restored:?}");
+        if let Ok(report) = restored {
+            assert_eq!(faulty.injected(), 1, "it does not try again and again");
+            assert!(report.without_lock.is_some());
+            assert_eq!(&picture(&target.path().join("files")), expected);
+        }
+    }
 }
 
 /// What a disk says that takes no more, whether it goes on saying it, and what it means.
@@ -480,6 +638,10 @@ async fn a_disk_that_lets_nothing_be_written_costs_the_run_and_nothing_else() {
     }
     // What only reads works.
     assert_eq!(bench.repository.snapshots().await.unwrap().len(), 1);
+    let why = reads_all(&bench.repository, &snapshot, &expected).await.expect("it says that it has no lock");
+    assert!(why.contains("Read-only file system"), "{why}");
+    let told = checked_by_the_program(&bench);
+    assert!(told.contains("remark: nothing kept others") && told.contains("Read-only file system"), "{told}");
     let opened =
         Repository::open(DynStore::new(Folder::new(bench.place())), &password(), &Ctx::default()).await;
     assert_eq!(opened.unwrap().id(), bench.repository.id());

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::blobs::{Opener, Part, Trees, reads};
 use super::index::{Index, Location, PackSizes, pack_sizes, read_all};
-use super::lock::Lock;
+use super::lock::ReadLock;
 use super::objects::Objects;
 use super::{Progress, Repository, browse};
 use crate::error::Failure;
@@ -53,10 +53,13 @@ pub struct CheckReport {
     pub bytes_read: u64,
     /// What is in order but could be tidied: what is left of runs that were cut short.
     pub remarks: Vec<String>,
+    /// Why no lock could be written, if none could: nothing kept others from removing what was being read.
+    pub without_lock: Option<String>,
 }
 
 impl Repository {
-    /// Checks the repository. Only a repository that is whole gives a report.
+    /// Checks the repository. Only a repository that is whole gives a report. Where no lock can be written it goes on without one, as
+    /// [`restore`](Self::restore) does.
     ///
     /// # Errors
     ///
@@ -85,14 +88,14 @@ type Packs = BTreeMap<Id, (u32, IndexedPack)>;
 
 struct Check<'a> {
     objects: &'a Objects,
-    lock: Lock,
+    lock: ReadLock,
     report: CheckReport,
     failures: Vec<Failure>,
 }
 
 impl<'a> Check<'a> {
     fn run(objects: &'a Objects, depth: CheckDepth, progress: &Progress) -> Result<CheckReport, Error> {
-        let lock = Lock::take(objects, false)?;
+        let lock = ReadLock::take(objects)?;
         let mut check = Check { objects, lock, report: CheckReport::default(), failures: Vec::new() };
         check.keys()?;
         // In the order opposite to that of a backup, which may be at work: of what a snapshot here needs, the index is there, and then the packs.
@@ -138,7 +141,8 @@ impl<'a> Check<'a> {
         check.finish()
     }
 
-    fn finish(self) -> Result<CheckReport, Error> {
+    fn finish(mut self) -> Result<CheckReport, Error> {
+        self.report.without_lock = self.lock.without();
         if self.failures.is_empty() {
             return Ok(self.report);
         }
@@ -248,7 +252,7 @@ struct Walked {
 
 impl Walked {
     /// Reads all trees, each once.
-    fn all(objects: &Objects, lock: &Lock, index: &Index, snapshots: &[Snapshot]) -> Result<Self, Error> {
+    fn all(objects: &Objects, lock: &ReadLock, index: &Index, snapshots: &[Snapshot]) -> Result<Self, Error> {
         let trees = Trees::new(objects, index);
         let mut walked = Self::default();
         for snapshot in snapshots {
@@ -347,7 +351,7 @@ impl DataRead {
     /// Reads parts of packs, with as many threads as there are processors.
     fn all(
         objects: &Objects,
-        lock: &Lock,
+        lock: &ReadLock,
         index: &Index,
         stretches: &[Stretch<'_>],
         progress: &Progress,

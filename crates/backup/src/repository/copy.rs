@@ -7,7 +7,7 @@ use super::backup::packer::{Packer, Uploads};
 use super::backup::publish;
 use super::blobs::{Opener, Trees, reads};
 use super::index::{Index, Location, pack_sizes};
-use super::lock::Lock;
+use super::lock::{Lock, ReadLock};
 use super::objects::Objects;
 use super::{Progress, Repository, browse};
 use crate::error::Failure;
@@ -27,6 +27,8 @@ pub struct CopyReport {
     pub bytes: u64,
     /// Bytes that they take there.
     pub bytes_packed: u64,
+    /// Why no lock could be written to the repository that was copied from, if none could: nothing kept others from removing what was being read.
+    pub without_lock: Option<String>,
 }
 
 /// A snapshot, and what it is in the other repository.
@@ -75,8 +77,7 @@ impl Repository {
 }
 
 fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Result<CopyReport, Error> {
-    let locks = [Lock::take(from, false)?, Lock::take(to, false)?];
-    let [_, to_lock] = &locks;
+    let (from_lock, to_lock) = (ReadLock::take(from)?, Lock::take(to, false)?);
     let from_index = Index::load(from, None)?;
     // What an index promises in packs that are gone has to be stored again.
     let to_index = Index::load(to, Some(&pack_sizes(to)?))?;
@@ -85,7 +86,8 @@ fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Resu
     let mut copy = Copy {
         from,
         to,
-        locks: &locks,
+        from_lock: &from_lock,
+        to_lock: &to_lock,
         trees: Trees::new(from, &from_index),
         from_index: &from_index,
         to_index: &to_index,
@@ -107,11 +109,12 @@ fn run(from: &Objects, to: &Objects, wanted: &[Id], progress: &Progress) -> Resu
             copied.already = false;
             let original = Some(snapshot.original.unwrap_or(snapshot.id));
             let new = Snapshot { original, parent: None, ..snapshot.clone() };
-            copied.to = publish(to, to_lock, &to_index, &new)?;
+            copied.to = publish(to, &to_lock, &to_index, &new)?;
         }
         copy.report.snapshots.push(copied);
     }
     if failures.is_empty() {
+        copy.report.without_lock = from_lock.without();
         return Ok(copy.report);
     }
     let new = copy.report.snapshots.iter().filter(|snapshot| !snapshot.already).count();
@@ -146,7 +149,8 @@ fn is_copy(one: &Snapshot, other: &Snapshot) -> bool {
 struct Copy<'a> {
     from: &'a Objects,
     to: &'a Objects,
-    locks: &'a [Lock],
+    from_lock: &'a ReadLock,
+    to_lock: &'a Lock,
     trees: Trees<'a>,
     from_index: &'a Index,
     to_index: &'a Index,
@@ -161,7 +165,8 @@ type Missing = (Location, BlobKind, Id);
 
 impl Copy<'_> {
     fn keep(&self) -> Result<(), Error> {
-        self.locks.iter().try_for_each(Lock::keep)
+        self.from_lock.keep()?;
+        self.to_lock.keep()
     }
 
     /// Copies all that a snapshot needs. What of it is lost.

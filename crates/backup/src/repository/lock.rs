@@ -1,8 +1,9 @@
 //! Locks as restic has them: many may add at a time, one may take away.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use buttress_core::{Classify, ErrorClass};
 use rustix::process::{Pid, getgid, getpid, getuid, test_kill_process};
 
 use super::objects::Objects;
@@ -163,6 +164,65 @@ impl Drop for Lock {
             }
         }
     }
+}
+
+/// What those hold who only read: a shared lock. Where none can be written, as the disk is full or read-only or the credentials are for reading
+/// alone, they go on without one. Nobody is kept from a prune then, which costs them what it removes and nobody else anything.
+pub(crate) struct ReadLock {
+    objects: Objects,
+    lock: Option<Lock>,
+    /// Why there is none, or none any more.
+    without: OnceLock<String>,
+}
+
+impl ReadLock {
+    /// Takes a lock if one can be written. That of somebody who keeps others out is respected all the same.
+    pub(crate) fn take(objects: &Objects) -> Result<Self, Error> {
+        let (lock, without) = match Lock::take(objects, false) {
+            Ok(lock) => (Some(lock), None),
+            Err(error) if cannot_be_written(&error) => (None, Some(error)),
+            Err(error) => return Err(error),
+        };
+        let reading = Self { objects: objects.clone(), lock, without: OnceLock::new() };
+        without.iter().for_each(|error| reading.go_without(error));
+        Ok(reading)
+    }
+
+    /// Renews the lock when it is time, as [`Lock::keep`] does.
+    pub(crate) fn keep(&self) -> Result<(), Error> {
+        let Some(lock) = self.lock.as_ref().filter(|_| self.without.get().is_none()) else {
+            return self.objects.go_on();
+        };
+        match lock.keep() {
+            Err(error) if cannot_be_written(&error) => {
+                self.go_without(&error);
+                Ok(())
+            }
+            kept => kept,
+        }
+    }
+
+    /// Why it was read without a lock, if it was.
+    pub(crate) fn without(&self) -> Option<String> {
+        self.without.get().cloned()
+    }
+
+    fn go_without(&self, error: &Error) {
+        let why = buttress_core::chain(error);
+        tracing::warn!(
+            target: "buttress::backup",
+            error = why,
+            "no lock could be written, so nothing keeps others from removing what is being read"
+        );
+        // Of two threads that come upon it one tells.
+        let _ = self.without.set(why);
+    }
+}
+
+/// Whether a lock cannot be written or replaced because nothing can. A store that is away, or busy, is another matter.
+fn cannot_be_written(error: &Error) -> bool {
+    matches!(error, Error::Store { doing: "write" | "delete" | "replace", .. })
+        && matches!(error.class(), ErrorClass::Forbidden | ErrorClass::Overloaded)
 }
 
 fn write(objects: &Objects, exclusive: bool) -> Result<Held, Error> {

@@ -30,7 +30,7 @@ pub(crate) async fn check(common: &Common, depth: &Check) -> Result<(), Failed> 
         Error::Incomplete { done, failures } => Failed::Found { done, wrong: failures },
         error => error.into(),
     })?;
-    let mut text = String::new();
+    let mut text = show::without_lock(report.without_lock.as_ref());
     for remark in &report.remarks {
         text.extend([format!("remark: {}\n", show::clean(remark))]);
     }

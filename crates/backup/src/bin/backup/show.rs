@@ -81,6 +81,17 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
     out
 }
 
+/// That something was read without a lock, if it was.
+pub(crate) fn without_lock(why: Option<&String>) -> String {
+    let told = |why| {
+        format!(
+            "remark: nothing kept others from removing what was being read, as no lock could be written: {}\n",
+            clean(why)
+        )
+    };
+    why.map(|why| told(why)).unwrap_or_default()
+}
+
 /// Writes the answer: as text, or as a document.
 pub(crate) fn answer(common: &Common, text: &str, document: &Json) -> Result<(), Failed> {
     let mut out = io::stdout().lock();

@@ -69,7 +69,8 @@ pub(crate) async fn restore(common: &Common, what: Restore) -> Result<(), Failed
         others => format!(", {} beside", show::count(others, "link or device")),
     };
     let text = format!(
-        "snapshot {} was restored to {} in {}: {}, {}, {}{others}\n",
+        "{}snapshot {} was restored to {} in {}: {}, {}, {}{others}\n",
+        show::without_lock(report.without_lock.as_ref()),
         snapshot.id.short(),
         show::path(&what.target),
         took(begun),
@@ -133,6 +134,7 @@ pub(crate) async fn copy(common: &Common, what: &Copy) -> Result<(), Failed> {
         .collect();
     let mut text =
         if rows.is_empty() { String::new() } else { show::table(["FROM", "TO", ""], &rows) + "\n" };
+    text += &show::without_lock(report.without_lock.as_ref());
     text.extend([format!(
         "{} of content copied to {} in {}, where it takes {}\n",
         show::size(report.bytes),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::backup::Progress;
 use super::blobs::Trees;
 use super::index::Index;
-use super::lock::Lock;
+use super::lock::ReadLock;
 use super::objects::Objects;
 use super::{Repository, browse};
 use crate::Error;
@@ -66,7 +66,7 @@ impl RestoreJob {
 }
 
 /// What was brought back.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct RestoreReport {
     /// Regular files.
@@ -77,18 +77,24 @@ pub struct RestoreReport {
     pub others: u64,
     /// Bytes of the files.
     pub bytes: u64,
+    /// Why no lock could be written, if none could: nothing kept others from removing what was being read.
+    pub without_lock: Option<String>,
 }
 
 impl Repository {
     /// Brings back files, folders, links and named pipes: content, permissions, times, extended attributes; owners and devices if this process
     /// runs as root. Holes of files are holes again, and hard links one file.
     ///
+    /// It holds a shared lock meanwhile. Where none can be written, on a disk that is full or read-only or with credentials that may only read, it goes
+    /// on without one, and says so.
+    ///
     /// Each blob is proved to be what was backed up. Memory: some 200 bytes a file, some 80 a blob, and two packs.
     ///
     /// # Errors
     ///
     /// [`Error::Incomplete`] when some files could not be brought back. It names them all; one whose content is damaged has `.damaged` after its
-    /// name. [`Error::NoEntry`]; [`Error::File`] for a target that has something in it; what a store answers.
+    /// name. [`Error::NoEntry`]; [`Error::File`] for a target that has something in it;
+    /// [`Error::Locked`]; what a store answers.
     pub async fn restore(&self, snapshot: &Snapshot, job: RestoreJob) -> Result<RestoreReport, Error> {
         let snapshot = snapshot.clone();
         self.run(move |objects| run(objects, &snapshot, &job)).await
@@ -96,7 +102,7 @@ impl Repository {
 }
 
 fn run(objects: &Objects, snapshot: &Snapshot, job: &RestoreJob) -> Result<RestoreReport, Error> {
-    let lock = Lock::take(objects, false)?;
+    let lock = ReadLock::take(objects)?;
     // What a damaged index knew may be in another one, or not be asked for.
     let (index, damaged) = Index::load_whole_ones(objects, None)?;
     let trees = Trees::new(objects, &index);
@@ -105,13 +111,14 @@ fn run(objects: &Objects, snapshot: &Snapshot, job: &RestoreJob) -> Result<Resto
     let plan = Plan::make(objects, &index, &trees, found, &job.target, &job.progress)?;
     // What it keeps in memory is not needed any more.
     drop(trees);
-    let report = plan.report();
+    let mut report = plan.report();
     let failures = write::write(objects, &index, &lock, plan, job)?;
     if job.sync {
         let sync = || -> io::Result<()> { Ok(rustix::fs::syncfs(fs::File::open(&job.target)?)?) };
         sync().map_err(|error| Error::file("sync", &job.target, error))?;
     }
     if failures.is_empty() {
+        report.without_lock = lock.without();
         return Ok(report);
     }
     let damaged = damaged.iter().map(|(object, error)| Failure::new(object.path(), error));

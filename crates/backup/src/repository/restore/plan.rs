@@ -170,6 +170,7 @@ impl Plan {
             folders: self.folders.len() as u64,
             others: self.others.len() as u64,
             bytes: self.pieces.iter().map(|piece| piece.location.content_length()).sum(),
+            without_lock: None,
         }
     }
 }

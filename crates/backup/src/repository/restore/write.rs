@@ -17,7 +17,7 @@ use crate::format::BlobKind;
 use crate::format::tree::{Node, NodeKind};
 use crate::repository::blobs::{Opener, reads};
 use crate::repository::index::Index;
-use crate::repository::lock::Lock;
+use crate::repository::lock::ReadLock;
 use crate::repository::objects::Objects;
 use crate::{Error, threads};
 
@@ -25,7 +25,7 @@ use crate::{Error, threads};
 pub(super) fn write(
     objects: &Objects,
     index: &Index,
-    lock: &Lock,
+    lock: &ReadLock,
     plan: Plan,
     job: &RestoreJob,
 ) -> Result<Vec<Failure>, Error> {
@@ -80,7 +80,7 @@ pub(super) fn write(
 struct Writer<'a> {
     objects: &'a Objects,
     index: &'a Index,
-    lock: &'a Lock,
+    lock: &'a ReadLock,
     job: &'a RestoreJob,
     files: &'a [PlannedFile],
     /// Folders in whose place something else may stand, a link to elsewhere for one.
