@@ -10,11 +10,14 @@
 mod support;
 
 use std::fs;
+use std::time::Duration;
 
+use buttress_backup::store::faulty::{Faults, Faulty, Kill, is_kill};
 use buttress_backup::store::{AppendOnly, DynStore, Existing, Folder, Store};
 use buttress_backup::{BackupJob, CheckDepth, Error, Id, Object, ObjectKind, Repository, RestoreJob};
 use buttress_core::{Classify, Ctx, ErrorClass};
 use secrecy::SecretString;
+use support::memory::Memory;
 use support::{Bench, fill, objects, password, picture};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,4 +90,30 @@ async fn who_may_only_add_takes_nothing_away() {
     repository.prune().await.unwrap();
     repository.check(CheckDepth::Data).await.unwrap();
     assert_eq!(repository.snapshots().await.unwrap().len(), 1);
+}
+
+/// The lock of one who was killed cannot be removed there, and keeps nobody out who adds or reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_of_the_dead_keeps_nobody_from_adding() {
+    let bench = Bench::new().await;
+    fill(&bench.files());
+    let store = Memory::default();
+    let ctx = Ctx::default();
+    Repository::init(DynStore::new(store.clone()), &password(), &ctx).await.unwrap();
+    let opened = async |kill| {
+        let faults = Faults { kill, ..Faults::default() };
+        let store = DynStore::new(AppendOnly::new(Faulty::new(store.clone(), faults, &ctx)));
+        Repository::open(store, &password(), &ctx).await
+    };
+    let killed = opened(Some(Kill::After(8))).await.unwrap().backup(bench.job()).await.unwrap_err();
+    assert!(is_kill(&killed), "{killed}");
+    let dead = store.all(ObjectKind::Lock);
+    assert_eq!(dead.len(), 1);
+    store.age(dead[0], Duration::from_mins(31));
+    let repository = opened(None).await.unwrap();
+    let snapshot = repository.backup(bench.job()).await.unwrap().snapshot;
+    assert_eq!(repository.check(CheckDepth::Data).await.unwrap().without_lock, None);
+    repository.restore(&snapshot, RestoreJob::new(bench.target("restored"))).await.unwrap();
+    assert_eq!(picture(&bench.target("restored/files")), picture(&bench.files()));
+    assert_eq!(store.all(ObjectKind::Lock), dead, "it is for those who may remove to remove it");
 }

@@ -68,7 +68,11 @@ impl Lock {
         let now = own.and_then(|own| own.modified);
         for other in others {
             if other.is_stale(objects, now) {
-                objects.delete(other.object)?;
+                let removed = objects.delete(other.object);
+                // One that keeps nobody out may stay where nothing may be removed, or every later backup would fail after one that was killed.
+                if other.excludes(exclusive) {
+                    removed?;
+                }
             } else if other.excludes(exclusive) {
                 return Err(other.holds(objects));
             }
