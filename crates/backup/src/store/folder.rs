@@ -5,8 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -18,15 +17,16 @@ use crate::{Error, buffer};
 /// A folder of this machine or of a network's file system.
 ///
 /// An object is written under another name in `tmp`, synced, renamed, and its folder synced. Its file can be read by its owner alone, and
-/// written by nobody. What killed writers have left in `tmp` is removed with the first write: a living one holds a lock on its file.
+/// written by nobody. With the first write, what killed writers have left in `tmp` is removed, where a living one holds a lock on its file, and
+/// what names they gave or took is synced: what is written now may rely on it.
 ///
 /// Names are digits and small letters, so that a file system that does not tell letters apart by case will do. Folders and objects may be
 /// symbolic links to other disks.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: Arc<Path>,
-    /// Whether this process has looked for what others left.
-    tidied: Arc<AtomicBool>,
+    /// Whether this process has looked for what others left. Whoever comes meanwhile waits.
+    tidied: Arc<Mutex<bool>>,
 }
 
 impl Folder {
@@ -56,10 +56,9 @@ impl Store for Folder {
     async fn put(&self, object: Object, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
         let tidied = Arc::clone(&self.tidied);
         self.run("write", object.path(), move |root| {
-            if !tidied.swap(true, Ordering::Relaxed) {
-                remove_leftovers(root);
-            }
-            put(root, object, &bytes, existing).map_err(|error| failed(root, "write", object.path(), error))
+            tidy(root, &tidied)
+                .and_then(|()| put(root, object, &bytes, existing))
+                .map_err(|error| failed(root, "write", object.path(), error))
         })
         .await
     }
@@ -145,6 +144,35 @@ impl Drop for Unfinished {
         // After a rename there is nothing, and what cannot be removed is removed with the leftovers of the dead.
         let _ = fs::remove_file(&self.0);
     }
+}
+
+/// Makes good, once, what writers that were killed did not come to.
+fn tidy(root: &Path, tidied: &Mutex<bool>) -> io::Result<()> {
+    let mut tidied = tidied.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*tidied {
+        remove_leftovers(root);
+        sync_names(root)?;
+        *tidied = true;
+    }
+    Ok(())
+}
+
+/// Syncs the names that others have given and taken. One that was killed before it could has made a folder that a loss of power takes away, with all
+/// that was put into it since; or has removed a snapshot that comes back when what it needs is gone. Of packs alone none is relied on before an
+/// index, which comes after their sync, names it.
+fn sync_names(root: &Path) -> io::Result<()> {
+    if let Some(above) = root.parent() {
+        // It may be somebody else's, who does not let us.
+        let _ = sync_folder(above);
+    }
+    let kinds = ObjectKind::ALL.into_iter().filter(|kind| *kind != ObjectKind::Config);
+    for folder in kinds.map(|kind| root.join(kind.folder())).chain([root.to_owned()]) {
+        match sync_folder(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Removes the files of writers that were killed. Where that fails nothing is lost but room.
