@@ -436,13 +436,12 @@ impl Refusing {
                 }
                 refused += 1;
                 let at = format!("{doing} {first}, {says}");
-                match outcome {
-                    Err(error) => is_told(&error, doing, says, class),
+                if let Err(error) = outcome {
+                    is_told(&error, doing, says, class);
+                } else {
                     // A lock that stays is removed by whoever comes next.
-                    Ok(_) => {
-                        assert!(doing == "delete" && !store.all(ObjectKind::Lock).is_empty(), "{at}");
-                        assert_eq!(store.changes(&self.past).0, removed, "{at}");
-                    }
+                    assert!(doing == "delete" && !store.all(ObjectKind::Lock).is_empty(), "{at}");
+                    assert_eq!(store.changes(&self.past).0, removed, "{at}");
                 }
                 if looked_at.insert(store.changes(&self.past)) {
                     self.look_after(&at, gone, &work).await;

@@ -170,7 +170,6 @@ impl Inode {
 
 /// A disk, of which the first inode is the folder that there was before.
 struct Disk {
-    root: PathBuf,
     inodes: Vec<Inode>,
     /// Where everything is now.
     names: HashMap<PathBuf, usize>,
@@ -180,7 +179,7 @@ impl Disk {
     fn new(root: &Path, calls: &[Call]) -> Self {
         let inodes = vec![Inode { is_folder: true, ..Inode::default() }];
         let names = HashMap::from([(root.to_owned(), 0)]);
-        let mut disk = Self { root: root.to_owned(), inodes, names };
+        let mut disk = Self { inodes, names };
         for Call { begun, ended, what } in calls {
             disk.apply(Done { begun: *begun, ended: *ended }, what);
         }

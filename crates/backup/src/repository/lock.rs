@@ -182,14 +182,15 @@ pub(crate) struct ReadLock {
 impl ReadLock {
     /// Takes a lock if one can be written. That of somebody who keeps others out is respected all the same.
     pub(crate) fn take(objects: &Objects) -> Result<Self, Error> {
-        let (lock, without) = match Lock::take(objects, false) {
-            Ok(lock) => (Some(lock), None),
-            Err(error) if cannot_be_written(&error) => (None, Some(error)),
-            Err(error) => return Err(error),
-        };
-        let reading = Self { objects: objects.clone(), lock, without: OnceLock::new() };
-        without.iter().for_each(|error| reading.go_without(error));
-        Ok(reading)
+        let with = |lock| Self { objects: objects.clone(), lock, without: OnceLock::new() };
+        match Lock::take(objects, false) {
+            Err(error) if cannot_be_written(&error) => {
+                let reading = with(None);
+                reading.go_without(&error);
+                Ok(reading)
+            }
+            taken => Ok(with(Some(taken?))),
+        }
     }
 
     /// Renews the lock when it is time, as [`Lock::keep`] does.

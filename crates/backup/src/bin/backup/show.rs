@@ -83,13 +83,9 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
 
 /// That something was read without a lock, if it was.
 pub(crate) fn without_lock(why: Option<&String>) -> String {
-    let told = |why| {
-        format!(
-            "remark: nothing kept others from removing what was being read, as no lock could be written: {}\n",
-            clean(why)
-        )
-    };
-    why.map(|why| told(why)).unwrap_or_default()
+    let Some(why) = why else { return String::new() };
+    let what = "nothing kept others from removing what was being read, as no lock could be written";
+    format!("remark: {what}: {}\n", clean(why))
 }
 
 /// Writes the answer: as text, or as a document.
