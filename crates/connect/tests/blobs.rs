@@ -1,11 +1,15 @@
 //! Blobs behave alike in a folder and in S3.
 #![allow(clippy::unwrap_used, reason = "a failing expectation fails the test")]
 
+use std::time::Duration;
+
 use buttress_connect::blobs::{Blobs, BlobsConfig};
 use buttress_connect::{ConnectionConfig, Error};
 use buttress_core::{ByteSize, Classify, ErrorClass, Validate, chain};
-use buttress_testkit::S3;
+use buttress_testkit::{FaultProxy, S3, S3Fault};
 use bytes::Bytes;
+
+const BUSY: S3Fault = S3Fault::Refused(503, "SlowDown");
 
 /// The promises of [`Blobs`], wherever they are.
 async fn keeps_its_promises(mut config: BlobsConfig) {
@@ -135,25 +139,124 @@ async fn s3_is_asked_again_after_a_failure_that_passes_and_not_for_ever() {
     s3.create_bucket("documents");
     let config = in_s3(&s3, "s3://documents");
     let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
-    s3.refuse(2);
+    s3.fail(0, 2, BUSY);
     blobs.put("one", Bytes::from_static(b"1")).await.unwrap();
-    s3.refuse(2);
+    s3.fail(0, 2, BUSY);
     assert_eq!(blobs.get("one").await.unwrap(), "1");
-    s3.refuse(2);
+    s3.fail(0, 2, BUSY);
     assert_eq!(blobs.list_about("one").await.unwrap(), []);
 
-    s3.refuse(100);
+    s3.fail(0, 100, BUSY);
     let before = s3.requests();
     let error = blobs.get("one").await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
     assert_eq!(s3.requests() - before, 4);
-    s3.refuse(0);
+    s3.heal();
 
     // Done, but the answer was lost: the second try finds its own blob.
-    s3.lose_answers(1);
+    s3.fail(0, 1, S3Fault::Unanswered);
     assert!(blobs.put_new("new", Bytes::from_static(b"mine")).await.unwrap());
-    s3.lose_answers(1);
+    s3.fail(0, 1, S3Fault::Unanswered);
     assert!(!blobs.put_new("new", Bytes::from_static(b"mine")).await.unwrap());
+}
+
+/// AWS says 409 while others write the name, and some servers say 412 for no reason. Neither means that there is a blob.
+#[tokio::test]
+async fn s3_that_refuses_a_blob_as_there_is_believed_when_it_is_there() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let blobs = Blobs::open(&in_s3(&s3, "s3://documents"), &ConnectionConfig::default()).await.unwrap();
+    let refusals =
+        [S3Fault::Refused(409, "ConditionalRequestConflict"), S3Fault::Refused(412, "PreconditionFailed")];
+    for (number, refusal) in refusals.into_iter().enumerate() {
+        let name = format!("new/{number}");
+        s3.fail(0, 100, refusal);
+        let before = s3.requests();
+        let error = blobs.put_new(&name, Bytes::from_static(b"mine")).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+        assert_eq!(s3.requests() - before, 8, "four times, and each time it is looked for");
+        let error = blobs.put(&name, Bytes::from_static(b"mine")).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+        s3.heal();
+        assert!(!blobs.has(&name).await.unwrap());
+
+        s3.fail(0, 2, refusal);
+        assert!(blobs.put_new(&name, Bytes::from_static(b"mine")).await.unwrap());
+        s3.fail(0, 1, refusal);
+        assert!(!blobs.put_new(&name, Bytes::from_static(b"theirs")).await.unwrap(), "it is there");
+        assert_eq!(blobs.get(&name).await.unwrap(), "mine");
+    }
+}
+
+/// The answer to a read of all tells no more than its length; what is asked otherwise is not mistaken.
+#[tokio::test]
+async fn what_s3_answers_in_part_is_read_on_and_what_it_leaves_out_is_asked_again() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let blobs = Blobs::open(&in_s3(&s3, "s3://documents"), &ConnectionConfig::default()).await.unwrap();
+    let bytes: Bytes = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    blobs.put("a/one", bytes.clone()).await.unwrap();
+    for times in 1..3 {
+        s3.fail(0, times, S3Fault::Cut);
+        assert!(blobs.get("a/one").await.unwrap() == bytes);
+        s3.fail(0, times, S3Fault::Cut);
+        assert!(blobs.get_range("a/one", 7..300_000).await.unwrap() == bytes.slice(7..300_000));
+    }
+    for fault in [S3Fault::Cut, S3Fault::Empty] {
+        s3.fail(0, 1, fault);
+        let error = blobs.list("a").await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+    }
+    s3.fail(0, 1, S3Fault::Empty);
+    let error = blobs.get_range("a/one", 7..300_000).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Unavailable, "{error:?}");
+    assert_eq!(blobs.list("a").await.unwrap(), ["a/one"]);
+    for (status, class) in [(429, ErrorClass::Throttled), (408, ErrorClass::Timeout)] {
+        s3.fail(0, 100, S3Fault::Refused(status, "Busy"));
+        assert_eq!(blobs.get("a/one").await.unwrap_err().class(), class);
+        s3.heal();
+    }
+}
+
+#[tokio::test]
+async fn a_request_to_s3_may_take_long_as_long_as_it_moves() {
+    let s3 = S3::start();
+    s3.create_bucket("documents");
+    let proxy = FaultProxy::to(s3.addr());
+    let mut config = in_s3(&s3, "s3://documents");
+    config.s3.endpoint = Some(format!("http://{}", proxy.addr()));
+    config.s3.stall = Duration::from_secs(2);
+    config.validate().unwrap();
+    let blobs = Blobs::open(&config, &ConnectionConfig::default()).await.unwrap();
+    // It takes more than three seconds to come through, in one request. A part of it lies in buffers of the system.
+    let bytes: Bytes = (0..(16_u32 << 20) / 4).flat_map(u32::to_le_bytes).collect();
+    proxy.limit(5 << 20);
+    blobs.put("large", bytes.clone()).await.unwrap();
+    assert!(blobs.get_range("large", 0..12 << 20).await.unwrap() == bytes.slice(..12 << 20));
+    proxy.pass();
+
+    config.s3.stall = Duration::from_millis(200);
+    let mut connection = ConnectionConfig::default();
+    connection.timeout = Duration::from_millis(100);
+    let blobs = Blobs::open(&config, &connection).await.unwrap();
+    let timed_out = |error: Error| {
+        assert_eq!(error.class(), ErrorClass::Timeout, "{error:?}");
+        assert!(chain(&error).contains("nothing moved for 200ms"), "{error:?}");
+    };
+    proxy.stall();
+    timed_out(blobs.put("large", bytes.clone()).await.unwrap_err());
+    timed_out(blobs.put_new("small", Bytes::from_static(b"small")).await.map(drop).unwrap_err());
+    timed_out(blobs.get("large").await.unwrap_err());
+    proxy.pass();
+    // What was held up comes through now, so that nobody knows which request is the next.
+    s3.fail(0, 100, S3Fault::Silence);
+    timed_out(blobs.list("large").await.unwrap_err());
+    s3.heal();
+    assert!(blobs.has("large").await.unwrap());
+
+    config.s3.stall = Duration::ZERO;
+    let wrong = config.validate().unwrap_err();
+    assert_eq!(wrong.as_slice().first().unwrap().field, "s3.stall");
 }
 
 #[tokio::test]
@@ -173,8 +276,8 @@ async fn a_large_blob_goes_to_s3_in_parts() {
 
     // In the place of another, with a part refused and an answer lost.
     let other = bytes.slice(4..);
-    s3.refuse(1);
-    s3.lose_answers(1);
+    s3.fail(0, 1, BUSY);
+    s3.fail(0, 1, S3Fault::Unanswered);
     blobs.put("large", other.clone()).await.unwrap();
     assert!(blobs.get("large").await.unwrap() == other);
     // Not conditional in parts, so that it is never half an answer.

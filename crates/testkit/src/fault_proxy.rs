@@ -5,10 +5,13 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often what is held up looks whether it still is.
 const GLANCE: Duration = Duration::from_millis(5);
+const LONGEST_READ: usize = 16 << 10;
+/// The most that a slow line makes up for.
+const MADE_UP_FOR: Duration = Duration::from_millis(500);
 
 /// A TCP proxy on loopback. It ends when it is dropped, and its connections with it.
 ///
@@ -17,6 +20,7 @@ const GLANCE: Duration = Duration::from_millis(5);
 /// let proxy = buttress_testkit::FaultProxy::to(redis.addr());
 /// let url = format!("redis://{}", proxy.addr());
 /// proxy.slow_down(std::time::Duration::from_millis(50));
+/// proxy.limit(1_000); // a slow line: 1 KB/s
 /// proxy.stall(); // connections stay open, and nothing comes through
 /// proxy.strand(); // the same for those that there are; new ones pass
 /// proxy.pass();
@@ -34,6 +38,8 @@ struct Shared {
     mode: AtomicU8,
     /// How long bytes are held back, in microseconds.
     delay: AtomicU64,
+    /// How many bytes pass in a second; 0 for all that come.
+    rate: AtomicU64,
     /// Connections that were opened before so many others carry nothing any more.
     stranded: AtomicU64,
     opened: AtomicU64,
@@ -56,6 +62,7 @@ impl FaultProxy {
             upstream,
             mode: AtomicU8::new(PASS),
             delay: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
             stranded: AtomicU64::new(0),
             opened: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -82,6 +89,7 @@ impl FaultProxy {
     /// Everything is passed on, without delay.
     pub fn pass(&self) {
         self.slow_down(Duration::ZERO);
+        self.limit(0);
         self.shared.mode.store(PASS, Ordering::SeqCst);
     }
 
@@ -89,6 +97,12 @@ impl FaultProxy {
     pub fn slow_down(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).expect("a delay of less than an age");
         self.shared.delay.store(micros, Ordering::SeqCst);
+    }
+
+    /// So many bytes pass in a second, in each direction of each connection; 0 for all that come. What a system holds back for a connection, some
+    /// hundred KiB, is sent before the sender feels it.
+    pub fn limit(&self, bytes_per_second: u64) {
+        self.shared.rate.store(bytes_per_second, Ordering::SeqCst);
     }
 
     /// Connections are taken and stay open, but nothing goes through in either direction.
@@ -140,17 +154,44 @@ impl Shared {
 
     /// Carries bytes one way until either end is closed.
     fn carry(&self, number: u64, mut from: TcpStream, mut to: TcpStream) {
-        let mut buffer = [0; 16 << 10];
-        while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let (mut buffer, mut due) = ([0; LONGEST_READ], Instant::now());
+        while let Ok(length @ 1..) = from.read(&mut buffer[..self.at_a_time()]) {
             while self.holds_up(number) && !self.ended.load(Ordering::SeqCst) {
                 thread::sleep(GLANCE);
             }
             thread::sleep(Duration::from_micros(self.delay.load(Ordering::SeqCst)));
+            self.take_time_for(length, &mut due);
             if to.write_all(&buffer[..length]).is_err() {
                 break;
             }
         }
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    /// A slow line dribbles.
+    fn at_a_time(&self) -> usize {
+        match self.rate.load(Ordering::SeqCst) {
+            0 => LONGEST_READ,
+            rate => usize::try_from(rate / 20).unwrap_or(LONGEST_READ).clamp(1, LONGEST_READ),
+        }
+    }
+
+    /// Waits until so many more bytes may pass on a slow line. A machine that was busy meanwhile makes up for it.
+    fn take_time_for(&self, bytes: usize, due: &mut Instant) {
+        let bytes = bytes as u64;
+        while let Some(micros) = (bytes * 1_000_000).checked_div(self.rate.load(Ordering::SeqCst))
+            && !self.ended.load(Ordering::SeqCst)
+        {
+            let now = Instant::now();
+            let passes =
+                (*due).max(now.checked_sub(MADE_UP_FOR).unwrap_or(now)) + Duration::from_micros(micros);
+            if passes <= now {
+                *due = passes;
+                return;
+            }
+            thread::sleep(GLANCE.min(passes - now));
+        }
+        *due = Instant::now();
     }
 
     fn holds_up(&self, number: u64) -> bool {

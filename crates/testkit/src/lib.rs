@@ -68,5 +68,5 @@ pub use random::Random;
 pub use redis::Redis;
 pub use redis_groups::{RedisCluster, RedisSentinel};
 #[cfg(feature = "s3")]
-pub use s3::S3;
+pub use s3::{S3, S3Fault};
 pub use wait::wait_until;

@@ -1,21 +1,24 @@
 //! S3 on a free port: buckets are folders of a temporary one.
 
-use std::future::{Future, ready};
+use std::future::{Future, pending, ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use s3s::access::S3Access;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::dto::{DeleteObjectInput, DeleteObjectsInput, ListObjectsV2Input};
-use s3s::service::S3ServiceBuilder;
-use s3s::{S3Request, S3Result};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{HttpResponse, S3Request, S3Result};
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -32,14 +35,49 @@ pub struct S3 {
     folder: TempDir, // Last: it goes when nobody writes to it any more.
 }
 
-/// How many of the next requests go wrong.
+/// What happens to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum S3Fault {
+    /// Nothing of it is done. It is answered with this status and code: `(503, "SlowDown")`. With 409 and 412, which only what is written can
+    /// meet, none but PUTs are.
+    Refused(u16, &'static str),
+    /// It is done, and answered with 503.
+    Unanswered,
+    /// A GET that finds something is answered with 200, all headers, and no body.
+    Empty,
+    /// The answer to a GET ends in the middle of its body, and the connection with it.
+    Cut,
+    /// Nothing of it is done, and no answer comes; the connection stays open.
+    Silence,
+}
+
+impl S3Fault {
+    fn can_happen_to(self, method: &Method) -> bool {
+        match self {
+            Self::Refused(409 | 412, _) => method == Method::PUT,
+            Self::Empty | Self::Cut => method == Method::GET,
+            Self::Refused(..) | Self::Unanswered | Self::Silence => true,
+        }
+    }
+}
+
+/// A fault that is to come.
+#[derive(Debug)]
+struct Planned {
+    fault: S3Fault,
+    /// How many requests pass before.
+    after: usize,
+    /// To how many it happens.
+    left: usize,
+}
+
 #[derive(Debug)]
 struct Faults {
     /// How many requests the credentials are good for.
     good: AtomicUsize,
-    refused: AtomicUsize,
-    unanswered: AtomicUsize,
+    planned: Mutex<Vec<Planned>>,
     requests: AtomicUsize,
+    happened: AtomicUsize,
     keeps_all: AtomicBool,
 }
 
@@ -47,18 +85,58 @@ impl Default for Faults {
     fn default() -> Self {
         Self {
             good: AtomicUsize::new(usize::MAX),
-            refused: AtomicUsize::default(),
-            unanswered: AtomicUsize::default(),
+            planned: Mutex::default(),
             requests: AtomicUsize::default(),
+            happened: AtomicUsize::default(),
             keeps_all: AtomicBool::default(),
         }
     }
 }
 
 impl Faults {
-    /// Whether this request is one of those that `left` counts down.
-    fn takes_one(left: &AtomicUsize) -> bool {
-        left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    fn planned(&self) -> MutexGuard<'_, Vec<Planned>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happens to this request.
+    fn next(&self, method: &Method) -> Option<S3Fault> {
+        let mut planned = self.planned();
+        let mut now = None;
+        for one in &mut *planned {
+            if one.after > 0 {
+                one.after -= 1;
+            } else if now.is_none() && one.left > 0 && one.fault.can_happen_to(method) {
+                one.left -= 1;
+                now = Some(one.fault);
+            }
+        }
+        self.happened.fetch_add(usize::from(now.is_some()), Ordering::SeqCst);
+        now
+    }
+
+    async fn answer(
+        &self,
+        service: &S3Service,
+        request: hyper::Request<Incoming>,
+    ) -> Result<HttpResponse, s3s::HttpError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if self.good.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |good| good.checked_sub(1)).is_err() {
+            // As AWS answers: with 400.
+            return Ok(refused(400, "ExpiredToken"));
+        }
+        let fault = self.next(request.method());
+        match fault {
+            Some(S3Fault::Refused(status, code)) => return Ok(refused(status, code)),
+            Some(S3Fault::Silence) => return pending().await,
+            _ => {}
+        }
+        let answer = service.call(request.map(s3s::Body::from)).await?;
+        Ok(match fault {
+            Some(S3Fault::Unanswered) => refused(503, "InternalError"),
+            Some(S3Fault::Empty) if answer.status().is_success() => emptied(answer),
+            Some(S3Fault::Cut) => cut(answer),
+            _ => answer,
+        })
     }
 
     fn delete(&self) -> S3Result<()> {
@@ -110,17 +188,7 @@ impl S3 {
                 let (service, faults) = (service.clone(), Arc::clone(&serving));
                 let answer = service_fn(move |request: hyper::Request<Incoming>| {
                     let (service, faults) = (service.clone(), Arc::clone(&faults));
-                    async move {
-                        faults.requests.fetch_add(1, Ordering::SeqCst);
-                        if !Faults::takes_one(&faults.good) {
-                            return Ok(expired());
-                        }
-                        if Faults::takes_one(&faults.refused) {
-                            return Ok(unavailable());
-                        }
-                        let answer = service.call(request.map(s3s::Body::from)).await;
-                        if Faults::takes_one(&faults.unanswered) { Ok(unavailable()) } else { answer }
-                    }
+                    async move { faults.answer(&service, request).await }
                 });
                 let connection =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
@@ -141,20 +209,32 @@ impl S3 {
         Self { addr, faults, stop: Some(stop), thread: Some(thread), folder }
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// Where it listens, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Answers the next `requests` with 503, and does nothing of what they ask.
-    pub fn refuse(&self, requests: usize) {
-        self.faults.refused.store(requests, Ordering::SeqCst);
+    /// Lets this happen to the next `requests` to which it can, after `after` others. Faults that were planned before come first.
+    pub fn fail(&self, after: usize, requests: usize, fault: S3Fault) {
+        self.faults.planned().push(Planned { fault, after, left: requests });
     }
 
-    /// Does what the next `requests` ask, and answers them with 503.
-    pub fn lose_answers(&self, requests: usize) {
-        self.faults.unanswered.store(requests, Ordering::SeqCst);
+    /// Takes back all faults that were planned.
+    pub fn heal(&self) {
+        self.faults.planned().clear();
+    }
+
+    /// How many faults have happened.
+    #[must_use]
+    pub fn faults(&self) -> usize {
+        self.faults.happened.load(Ordering::SeqCst)
     }
 
     /// Refuses every delete from now on, as a bucket does whose policy or object lock forbids it.
@@ -227,18 +307,58 @@ impl S3Access for Access {
     }
 }
 
-fn unavailable() -> s3s::HttpResponse {
-    let mut answer = s3s::HttpResponse::new(s3s::Body::empty());
-    *answer.status_mut() = hyper::StatusCode::SERVICE_UNAVAILABLE;
+fn refused(status: u16, code: &str) -> HttpResponse {
+    let told = format!("<Error><Code>{code}</Code><Message>As planned.</Message></Error>");
+    let mut answer = HttpResponse::new(s3s::Body::from(told));
+    *answer.status_mut() = StatusCode::from_u16(status).expect("a status");
     answer
 }
 
-/// As AWS answers: with 400.
-fn expired() -> s3s::HttpResponse {
-    let told = "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>";
-    let mut answer = s3s::HttpResponse::new(s3s::Body::from(told.to_owned()));
-    *answer.status_mut() = hyper::StatusCode::BAD_REQUEST;
-    answer
+fn emptied(mut answer: HttpResponse) -> HttpResponse {
+    *answer.status_mut() = StatusCode::OK;
+    answer.headers_mut().remove(CONTENT_LENGTH);
+    answer.headers_mut().remove(CONTENT_RANGE);
+    answer.map(|_| s3s::Body::empty())
+}
+
+fn cut(answer: HttpResponse) -> HttpResponse {
+    let told = answer.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length: u64 = told.or(answer.body().size_hint().exact()).unwrap_or_default();
+    let left = usize::try_from(length / 2).expect("it fits in memory");
+    answer.map(|body| s3s::Body::http_body_unsync(Cut { body, left, is_sent: false }))
+}
+
+/// A body that breaks off.
+struct Cut {
+    body: s3s::Body,
+    left: usize,
+    /// Whether what came before the end had its chance to be sent.
+    is_sent: bool,
+}
+
+impl Body for Cut {
+    type Data = Bytes;
+    type Error = s3s::StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, s3s::StdError>>> {
+        if self.left == 0 && !std::mem::replace(&mut self.is_sent, true) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.left == 0 {
+            return Poll::Ready(Some(Err("it ends here, as planned".into())));
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        frame.map_ok(|frame| {
+            let mut bytes = frame.into_data().unwrap_or_default();
+            bytes.truncate(self.left);
+            self.left -= bytes.len();
+            Frame::data(bytes)
+        })
+    }
 }
 
 impl Drop for S3 {

@@ -25,9 +25,9 @@ mod s3;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use buttress_core::{ByteSize, ErrorClass, Probe, Validate, Violations, Vitality};
+use buttress_core::{ByteSize, ErrorClass, Probe, Validate, Violations, Vitality, units};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,7 @@ impl Default for BlobsConfig {
 /// | `endpoint` | – | `http://localhost:9000`; without it, Amazon's of the region |
 /// | `region` | `"us-east-1"` | |
 /// | `access_key_id`, `secret_access_key` | – | without them, those of the machine's role or pod |
+/// | `stall` | `"2m"` | how long a request may go without a byte that moves; one that moves may take as long as it takes |
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -78,11 +79,22 @@ pub struct S3Config {
     pub access_key_id: Option<String>,
     /// How we prove it.
     pub secret_access_key: Option<String>,
+    /// How long a request may go without a byte that moves, until it is given up (class `Timeout`) and perhaps made again. There is no limit on a
+    /// request that moves, so that a slow line carries large blobs. What this machine has taken for sending and the line has not yet carried, some
+    /// hundred KiB of each request, has to go through in this time, and then the answer to come: 10 KB/s for each do with the default.
+    #[serde(with = "units::duration")]
+    pub stall: Duration,
 }
 
 impl Default for S3Config {
     fn default() -> Self {
-        Self { endpoint: None, region: "us-east-1".to_owned(), access_key_id: None, secret_access_key: None }
+        Self {
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            access_key_id: None,
+            secret_access_key: None,
+            stall: Duration::from_mins(2),
+        }
     }
 }
 
@@ -93,6 +105,7 @@ impl std::fmt::Debug for S3Config {
             .field("endpoint", &self.endpoint)
             .field("region", &self.region)
             .field("access_key_id", &self.access_key_id)
+            .field("stall", &self.stall)
             .finish_non_exhaustive()
     }
 }
@@ -126,6 +139,9 @@ impl Validate for BlobsConfig {
             self.s3.access_key_id.as_deref().unwrap_or("(unset)"),
             remedy,
         );
+        let sensible = (Duration::from_millis(100)..=Duration::from_hours(1)).contains(&self.s3.stall);
+        let shown = units::format_duration(self.s3.stall);
+        wrong.require(sensible, "s3.stall", shown, "must be \"100ms\" to \"1h\"; \"2m\" is usual");
         wrong.into_result()
     }
 }
@@ -136,7 +152,8 @@ impl Validate for BlobsConfig {
 /// with a dot. A blob is seen whole or not at all: one that was being written when its writer was killed is not there.
 /// What [`put`](Blobs::put) and [`put_new`](Blobs::put_new) have acknowledged is on the disk.
 ///
-/// S3 is asked again after a failure that may pass, three times and for as long as [`ConnectionConfig::timeout`]; a request may take 30 s.
+/// S3 is asked again after a failure that may pass, three times and for as long as [`ConnectionConfig::timeout`]; a request is given up when nothing of it
+/// moves for [`S3Config::stall`].
 /// A blob over 16 MiB is put in parts, each a request of its own; give the bucket a rule that removes unfinished uploads after some days, for
 /// those of a writer that was killed. [`put_new`](Blobs::put_new) is always one request, since only that can be made to depend on what is there.
 #[derive(Debug, Clone)]

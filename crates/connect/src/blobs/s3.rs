@@ -1,9 +1,12 @@
 //! Blobs in S3, or in what speaks like it.
 
+mod stall;
+
 use std::io::Read as _;
 use std::ops::Range;
+use std::time::Duration;
 
-use buttress_core::{ErrorClass, unique_number};
+use buttress_core::{Clock, ErrorClass, SystemClock, unique_number};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
@@ -14,17 +17,22 @@ use object_store::{
     GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
 };
 
+use self::stall::Watching;
 use super::{BlobInfo, Existing, Read, S3Config};
 use crate::error::Told;
 use crate::{ConnectionConfig, Error, tls};
 
-/// A blob over this size is put in parts, so that none of them meets the time limit of a request, and a lost one is sent again alone.
+/// A blob over this size is put in parts, so that a lost one is sent again alone.
 const IN_PARTS: usize = 16 << 20;
 /// S3 takes no part under 5 MiB, but for the last.
 const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 3;
 /// A blob over this size is not sent to a name that is taken.
 const LOOK_FIRST: usize = 64 << 10;
+
+/// How long a server that refuses a blob as there, which is not there, is left alone before it is asked again.
+const WAITS_FOR_ROOM: [Duration; 3] =
+    [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// Who wrote a blob: a mark of the request that made it.
 const MADE_BY: Attribute = Attribute::Metadata(std::borrow::Cow::Borrowed("made-by"));
@@ -44,7 +52,14 @@ impl S3 {
         connection: &ConnectionConfig,
     ) -> Result<Self, Error> {
         tls::use_ring();
-        let mut client = ClientOptions::new().with_connect_timeout(connection.timeout).with_allow_http(true);
+        let mut client = ClientOptions::new()
+            .with_connect_timeout(connection.timeout)
+            .with_timeout_disabled()
+            .with_allow_http(true);
+        let mut uploads = reqwest::Client::builder()
+            .connect_timeout(connection.timeout)
+            .http1_only()
+            .user_agent(concat!("buttress/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &connection.ca_file {
             let unusable = |problem: String| Error::File { path: path.display().to_string(), problem };
             let mut pem = Vec::new();
@@ -56,12 +71,21 @@ impl S3 {
             for certificate in certificates {
                 client = client.with_root_certificate(certificate);
             }
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+            uploads = uploads.tls_certs_merge(certificates.map_err(|error| unusable(error.to_string()))?);
         }
+        let uploads = uploads.build().map_err(|error| Error::Failed {
+            backend: "S3",
+            place: format!("s3://{bucket}"),
+            class: ErrorClass::Internal,
+            source: error.into(),
+        })?;
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
             .with_region(&config.region)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_client_options(client)
+            .with_http_connector(Watching { stall: config.stall, uploads })
             .with_retry(RetryConfig {
                 backoff: BackoffConfig::default(),
                 max_retries: 3,
@@ -94,28 +118,38 @@ impl S3 {
     }
 
     /// Puts a blob that must be new. A server may have done it and answered with a failure, and then tell the next try that the blob is there:
-    /// the mark says whether it is ours.
+    /// the mark says whether it is ours. One may also say so, or that others are writing it (409), of a blob that is not there: it is asked again.
     async fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, StoreError> {
         // A server refuses before it has read a large blob, and hangs up: whoever is still sending may not hear why.
         if bytes.len() > LOOK_FIRST && self.store.head(path).await.is_ok() {
             return Ok(false);
         }
         let mark = format!("{:016x}", unique_number());
-        let mut attributes = Attributes::new();
-        attributes.insert(MADE_BY, mark.clone().into());
-        let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
-        match self.store.put_opts(path, PutPayload::from(bytes), options).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
-                let look = GetOptions { head: true, ..GetOptions::default() };
-                match self.store.get_opts(path, look).await {
-                    Ok(there) => Ok(there.attributes.get(&MADE_BY).is_some_and(|by| by.as_ref() == mark)),
-                    Err(StoreError::NotFound { .. }) => Ok(false),
-                    Err(error) => Err(error),
+        let mut waits = WAITS_FOR_ROOM.into_iter();
+        loop {
+            let refused = match self.put_marked(path, bytes.clone(), &mark).await {
+                Ok(()) => return Ok(true),
+                Err(refused @ (StoreError::AlreadyExists { .. } | StoreError::Precondition { .. })) => {
+                    refused
                 }
+                Err(error) => return Err(error),
+            };
+            let look = GetOptions { head: true, ..GetOptions::default() };
+            match self.store.get_opts(path, look).await {
+                Ok(there) => return Ok(there.attributes.get(&MADE_BY).is_some_and(|by| by.as_ref() == mark)),
+                Err(StoreError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
             }
-            Err(error) => Err(error),
+            let Some(wait) = waits.next() else { return Err(refused) };
+            SystemClock.sleep(wait).await;
         }
+    }
+
+    async fn put_marked(&self, path: &Path, bytes: Bytes, mark: &str) -> Result<(), StoreError> {
+        let mut attributes = Attributes::new();
+        attributes.insert(MADE_BY, mark.to_owned().into());
+        let options = PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() };
+        self.store.put_opts(path, PutPayload::from(bytes), options).await.map(drop)
     }
 
     async fn put_in_parts(&self, path: &Path, bytes: &Bytes) -> Result<(), StoreError> {
@@ -213,10 +247,14 @@ fn class(error: &StoreError) -> ErrorClass {
         StoreError::NotFound { .. } => ErrorClass::NotFound,
         StoreError::PermissionDenied { .. } => ErrorClass::Forbidden,
         StoreError::Unauthenticated { .. } => ErrorClass::Unauthenticated,
+        // Of a blob that is not there, or of a put that asked for nothing of the kind: others write it at this moment.
+        StoreError::AlreadyExists { .. } | StoreError::Precondition { .. } => ErrorClass::Unavailable,
         StoreError::Generic { .. } => match status(error) {
             Some(401) => ErrorClass::Unauthenticated,
             Some(403) => ErrorClass::Forbidden,
             Some(404) => ErrorClass::NotFound,
+            Some(408) => ErrorClass::Timeout,
+            Some(409 | 412) => ErrorClass::Unavailable,
             Some(429) => ErrorClass::Throttled,
             Some(400) if error.to_string().contains("<Code>ExpiredToken</Code>") => {
                 ErrorClass::Unauthenticated
