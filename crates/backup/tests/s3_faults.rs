@@ -1,4 +1,4 @@
-//! A repository in a bucket whose credentials expire, or that lets nobody delete.
+//! A repository in a bucket whose credentials expire, that lets nobody delete, or whose server answers what it should not.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -13,11 +13,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use buttress_backup::mirror::{Mirror, MirrorConfig};
 use buttress_backup::store::{DynStore, StoreConfig};
 use buttress_backup::{BackupJob, CheckDepth, Error, Repository, RestoreJob, Snapshot};
 use buttress_core::{Classify, Ctx, ErrorClass};
-use buttress_testkit::{Random, S3};
+use buttress_testkit::{FaultProxy, Random, S3, S3Fault};
 use support::{noise, password, picture};
 
 /// A repository in a bucket, with a snapshot.
@@ -40,17 +42,24 @@ impl Bucket {
         }
         let s3 = S3::start();
         s3.create_bucket("backups");
-        let mut config = StoreConfig::default();
-        "s3://backups/one".clone_into(&mut config.url);
-        config.s3.endpoint = Some(s3.endpoint());
-        config.s3.access_key_id = Some(S3::ACCESS_KEY_ID.to_owned());
-        config.s3.secret_access_key = Some(S3::SECRET_ACCESS_KEY.to_owned());
         let ctx = Ctx::default();
-        let store = DynStore::open(&config, &ctx).await.unwrap();
+        let store = DynStore::open(&in_s3(&s3), &ctx).await.unwrap();
         let repository = Repository::init(store, &password(), &ctx).await.unwrap();
         let snapshot = repository.backup(BackupJob::new().root(&files, "/files")).await.unwrap().snapshot;
         let expected = picture(&files);
         Self { s3, folder, repository, snapshot, expected }
+    }
+
+    /// The same repository by way of a client with little patience: it asks three times, and gives up what stands still for half a second.
+    async fn impatient(&self, endpoint: &str) -> Result<Repository, Error> {
+        let mut config = in_s3(&self.s3);
+        config.s3.endpoint = Some(endpoint.to_owned());
+        config.s3.stall = Duration::from_millis(500);
+        config.connection.timeout = Duration::from_millis(100);
+        config.retry.attempts = 3;
+        config.retry.first = Duration::from_millis(1);
+        let ctx = Ctx::default();
+        Repository::open(DynStore::open(&config, &ctx).await?, &password(), &ctx).await
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -68,6 +77,15 @@ impl Bucket {
         fs::remove_dir_all(target).unwrap();
         restored
     }
+}
+
+fn in_s3(s3: &S3) -> StoreConfig {
+    let mut config = StoreConfig::default();
+    "s3://backups/one".clone_into(&mut config.url);
+    config.s3.endpoint = Some(s3.endpoint());
+    config.s3.access_key_id = Some(S3::ACCESS_KEY_ID.to_owned());
+    config.s3.secret_access_key = Some(S3::SECRET_ACCESS_KEY.to_owned());
+    config
 }
 
 fn says_so(error: &Error) {
@@ -175,4 +193,173 @@ async fn a_bucket_that_lets_nobody_delete_is_backed_up_into_and_restored_from() 
     assert_eq!(repository.snapshots().await.unwrap().len(), 3);
     assert_eq!(bucket.restore(&bucket.snapshot).await, bucket.expected);
     repository.check(CheckDepth::Data).await.unwrap();
+}
+
+/// What a server may answer at any moment.
+const FAULTS: [S3Fault; 8] = [
+    S3Fault::Refused(429, "TooManyRequests"),
+    S3Fault::Empty,
+    S3Fault::Refused(412, "PreconditionFailed"),
+    S3Fault::Cut,
+    S3Fault::Unanswered,
+    S3Fault::Refused(409, "ConditionalRequestConflict"),
+    S3Fault::Silence,
+    S3Fault::Refused(503, "SlowDown"),
+];
+
+/// Does `work` again and again, with the next of the faults a few requests later each time, until all of its requests are passed. A fault that
+/// passes is survived; one that stays is told, or had nothing to do with it. The old snapshot stays, and what comes next goes well.
+async fn whatever_is_answered(
+    bucket: &Bucket,
+    prepare: impl AsyncFn(u64),
+    work: impl AsyncFn(&Repository) -> Result<(), Error>,
+) {
+    let repository = bucket.impatient(&bucket.s3.endpoint()).await.unwrap();
+    prepare(0).await;
+    let before = bucket.s3.requests();
+    work(&repository).await.unwrap();
+    let requests = bucket.s3.requests() - before;
+    let (mut happened, mut failed) = (0, 0);
+    for (turn, after) in (0..requests).step_by(2).enumerate() {
+        prepare(turn as u64 + 1).await;
+        let (times, fault) = [(1, FAULTS[turn / 2 % 8]), (usize::MAX, FAULTS[(turn / 2 + 3) % 8])][turn % 2];
+        let (before, began) = (bucket.s3.faults(), std::time::Instant::now());
+        bucket.s3.fail(after, times, fault);
+        let done = work(&repository).await;
+        bucket.s3.heal();
+        println!(
+            "{fault:?} {times} after {after}: {:?} {:?}",
+            began.elapsed(),
+            done.as_ref().err().map(Classify::class)
+        );
+        happened += usize::from(bucket.s3.faults() > before);
+        failed += usize::from(done.is_err());
+        bucket.repository.unlock(true).await.unwrap();
+        if let Err(error) = done {
+            let told = buttress_core::chain(&error);
+            assert!(times > 1, "{fault:?} after {after} requests was not survived: {told}");
+            // Some are told as what they did, or as the list of what could not be done.
+            let class = error.class();
+            let expected =
+                class.is_transient() || matches!(class, ErrorClass::Corrupt | ErrorClass::Internal);
+            assert!(expected, "{fault:?} after {after} requests: {class:?}: {told}");
+            assert_eq!(bucket.restore(&bucket.snapshot).await, bucket.expected);
+            work(&repository).await.unwrap();
+        }
+        let checked = bucket.repository.check(CheckDepth::Data).await;
+        checked.unwrap_or_else(|error| panic!("{fault:?} after {after} requests: {error}"));
+        println!("{:?}", began.elapsed());
+    }
+    assert_eq!(bucket.restore(&bucket.snapshot).await, bucket.expected);
+    println!("{requests} requests, {happened} runs with faults, {failed} failed");
+    assert!(happened > 4 && failed > 1, "{happened} {failed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_tells_the_truth_whatever_the_server_answers() {
+    let bucket = Bucket::new().await;
+    let change = async |turn| {
+        fs::write(bucket.at("files/new"), noise(&mut Random::new(2_000 + turn), 30_000)).unwrap();
+    };
+    whatever_is_answered(&bucket, change, async |repository| {
+        let done = repository.backup(bucket.job()).await;
+        bucket.s3.heal();
+        let report = done?;
+        assert_eq!(bucket.restore(&report.snapshot).await, picture(&bucket.at("files")));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prune_tells_the_truth_whatever_the_server_answers() {
+    let bucket = Bucket::new().await;
+    let rubbish = async |turn: u64| {
+        fs::write(bucket.at("files/new"), noise(&mut Random::new(3_000 + turn), 30_000)).unwrap();
+        let report = bucket.repository.backup(bucket.job()).await.unwrap();
+        bucket.repository.forget(&[report.snapshot.id]).await.unwrap();
+    };
+    whatever_is_answered(&bucket, rubbish, async |repository| repository.prune().await.map(drop)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_tells_the_truth_whatever_the_server_answers() {
+    let bucket = Bucket::new().await;
+    whatever_is_answered(
+        &bucket,
+        async |_| {},
+        async |repository| {
+            let target = bucket.at("target");
+            let done = repository.restore(&bucket.snapshot, RestoreJob::new(&target)).await;
+            let restored = target.join("files").exists().then(|| picture(&target.join("files")));
+            let _ = fs::remove_dir_all(&target);
+            done?;
+            assert_eq!(restored.as_ref(), Some(&bucket.expected));
+            Ok(())
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_is_opened_and_looked_at_whatever_the_server_answers() {
+    let bucket = Bucket::new().await;
+    whatever_is_answered(
+        &bucket,
+        async |_| {},
+        async |_| {
+            let repository = bucket.impatient(&bucket.s3.endpoint()).await?;
+            assert_eq!(repository.snapshots().await?.len(), 1);
+            repository.check(CheckDepth::Data).await.map(drop)
+        },
+    )
+    .await;
+}
+
+/// What a replica refuses as there already, and has not, was not copied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_says_it_has_what_it_has_not_is_not_in_step() {
+    let bucket = Bucket::new().await;
+    let ctx = Ctx::default();
+    let primary = DynStore::open(&in_s3(&bucket.s3), &ctx).await.unwrap();
+    for (number, fault) in [FAULTS[2], FAULTS[5]].into_iter().enumerate() {
+        let mut config = in_s3(&bucket.s3);
+        config.url = format!("s3://backups/replica-{number}");
+        config.retry.first = Duration::from_millis(1);
+        let replica = DynStore::open(&config, &ctx).await.unwrap();
+        let mirror =
+            Mirror::new(primary.clone(), vec![replica.clone()], &MirrorConfig::default(), &ctx).unwrap();
+        bucket.s3.fail(0, usize::MAX, fault);
+        let error = mirror.sync().await.unwrap_err();
+        assert!(matches!(error, Error::Incomplete { .. }), "{error:?}");
+        bucket.s3.heal();
+        let there = bucket.s3.bucket(&format!("backups/replica-{number}"));
+        assert!(!there.exists() || fs::read_dir(there).unwrap().next().is_none());
+        bucket.s3.fail(0, 2, fault);
+        mirror.sync().await.unwrap();
+        let replica = Repository::open(replica, &password(), &ctx).await.unwrap();
+        replica.check(CheckDepth::Data).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_line_is_used_and_one_that_is_all_but_dead_is_told() {
+    let bucket = Bucket::new().await;
+    let proxy = FaultProxy::to(bucket.s3.addr());
+    let repository = bucket.impatient(&format!("http://{}", proxy.addr())).await.unwrap();
+    // The longest answer takes longer than the time for one in which nothing moves.
+    proxy.limit(60_000);
+    let target = bucket.at("target");
+    repository.restore(&bucket.snapshot, RestoreJob::new(&target)).await.unwrap();
+    assert_eq!(picture(&target.join("files")), bucket.expected);
+
+    // A question alone takes more than a second.
+    proxy.limit(500);
+    let error = repository.backup(bucket.job()).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Timeout, "{error:?}");
+    assert!(buttress_core::chain(&error).contains("nothing moved for 500ms"), "{error:?}");
+    proxy.pass();
+    bucket.repository.unlock(true).await.unwrap();
+    let report = repository.backup(bucket.job()).await.unwrap();
+    assert_eq!(bucket.restore(&report.snapshot).await, bucket.expected);
 }

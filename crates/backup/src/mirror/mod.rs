@@ -229,8 +229,15 @@ fn failure(of: impl fmt::Display, place: &str, error: &Error) -> Failure {
 const COPIED: [ObjectKind; 5] =
     [ObjectKind::Config, ObjectKind::Key, ObjectKind::Pack, ObjectKind::Index, ObjectKind::Snapshot];
 
-/// Reads an object, and makes sure that it is what its name says.
+/// Reads an object, and makes sure that it is what its name says; once more, if it is not: it may have been spoiled on the way.
 async fn read_whole(store: &DynStore, object: Object) -> Result<Bytes, Error> {
+    match read_once(store, object).await {
+        Err(Error::Damaged { .. }) => read_once(store, object).await,
+        read => read,
+    }
+}
+
+async fn read_once(store: &DynStore, object: Object) -> Result<Bytes, Error> {
     let bytes = store.get(object, None).await?;
     let problem = if object == Object::CONFIG {
         // Its name says nothing. Two reads that agree tell at least that it was not spoiled on the way.

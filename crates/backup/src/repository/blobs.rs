@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::index::{Index, Location};
-use super::objects::Objects;
+use super::objects::{Objects, or_again};
 use crate::format::BlobKind;
 use crate::format::tree::Tree;
 use crate::format::zstandard::Decompressor;
@@ -57,7 +57,7 @@ impl<'a> Opener<'a> {
     pub(crate) fn read(&mut self, kind: BlobKind, id: &Id) -> Result<&[u8], Error> {
         let missing = || self.objects.damaged(format!("blob {id}"), "no index knows it");
         let location = self.index.find(kind, id).ok_or_else(missing)?;
-        let mut read = self.read_at(id, &location);
+        let mut read = or_again(|| self.read_at(id, &location));
         // A second copy is worth more than an error, and the first error more than others.
         for other in self.index.elsewhere(kind, id) {
             if read.is_ok() {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::blobs::{Opener, Part, Trees, reads};
 use super::index::{Index, Location, PackSizes, pack_sizes, read_all};
 use super::lock::ReadLock;
-use super::objects::Objects;
+use super::objects::{Objects, or_again};
 use super::{Progress, Repository, browse};
 use crate::error::Failure;
 use crate::format::index::{IndexedBlob, IndexedPack};
@@ -362,7 +362,7 @@ impl DataRead {
             || Opener::new(objects, index),
             |opener, stretch| {
                 lock.keep()?;
-                let read = stretch.read(objects, opener);
+                let read = or_again(|| stretch.read(objects, opener));
                 let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                 match read {
                     Ok(()) => {}

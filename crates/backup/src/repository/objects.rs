@@ -127,11 +127,18 @@ impl Objects {
 
     /// An object whole, whose bytes are those of its name.
     pub(crate) fn get_whole(&self, object: Object) -> Result<Bytes, Error> {
+        or_again(|| self.get_whole_once(object))
+    }
+
+    fn get_whole_once(&self, object: Object) -> Result<Bytes, Error> {
         let bytes = self.get(object, None)?;
-        if object.kind() != ObjectKind::Config && Id::of(&bytes) != object.id() {
-            return Err(self.damaged(object, "its content is not that of its name"));
+        // The name of the config says nothing of its content.
+        match object.kind() {
+            ObjectKind::Config if bytes.is_empty() => Err(self.damaged(object, "it is empty")),
+            ObjectKind::Config => Ok(bytes),
+            _ if Id::of(&bytes) == object.id() => Ok(bytes),
+            _ => Err(self.damaged(object, "its content is not that of its name")),
         }
-        Ok(bytes)
     }
 
     /// The document that an object is.
@@ -159,5 +166,14 @@ impl Objects {
 
     pub(crate) fn malformed(&self, object: impl Display, malformed: &Malformed) -> Error {
         self.damaged(object, malformed.to_string())
+    }
+}
+
+/// Reads once more what is found damaged. Bytes may be spoiled on the way, and a server may answer 200 without any; what is really damaged costs
+/// a second read, and says so then.
+pub(crate) fn or_again<T>(mut read: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    match read() {
+        Err(Error::Damaged { .. }) => read(),
+        read => read,
     }
 }

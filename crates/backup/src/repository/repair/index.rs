@@ -10,7 +10,7 @@ use crate::repository::backup::packer::{PACK_SIZE, Uploads};
 use crate::repository::blobs::{Opener, Part};
 use crate::repository::index::{Index, IndexWriter, Location};
 use crate::repository::lock::Lock;
-use crate::repository::objects::Objects;
+use crate::repository::objects::{Objects, or_again};
 use crate::{Error, Failure, Id, Object, ObjectKind};
 
 pub(super) fn repair(objects: &Objects, read_data: bool) -> Result<RepairIndexReport, Error> {
@@ -121,8 +121,8 @@ impl Repair<'_> {
             }
         }
         let object = Object::new(ObjectKind::Pack, id);
-        match self.own_list(object, size) {
-            Ok(blobs) if !read_data || Id::of(&self.objects.get(object, None)?) == id => {
+        match or_again(|| self.own_list(object, size)) {
+            Ok(blobs) if !read_data || self.is_whole(object)? => {
                 if known.is_none_or(|known| known.disputed || known.blobs != blobs) {
                     self.report.packs_found += 1;
                 }
@@ -141,6 +141,13 @@ impl Repair<'_> {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    fn is_whole(&self, object: Object) -> Result<bool, Error> {
+        match self.objects.get_whole(object) {
+            Err(Error::Damaged { .. }) => Ok(false),
+            read => read.map(|_| true),
         }
     }
 
@@ -167,11 +174,16 @@ impl Repair<'_> {
         let mut opener = Opener::new(self.objects, &index)?;
         for blob in blobs {
             let location = Location::new(number, blob);
-            let sealed = whole.sealed(&location);
-            if opener.open(&blob.id, &location, sealed).is_err() {
-                self.report.blobs_lost += 1;
-                continue;
+            let mut part = whole.clone();
+            if opener.open(&blob.id, &location, part.sealed(&location)).is_err() {
+                // Alone, since what is not saved here is lost.
+                part = opener.read_part(std::iter::once(&location))?;
+                if opener.open(&blob.id, &location, part.sealed(&location)).is_err() {
+                    self.report.blobs_lost += 1;
+                    continue;
+                }
             }
+            let sealed = part.sealed(&location);
             self.report.blobs_saved += 1;
             self.builder.add_sealed(blob.kind, blob.id, sealed, blob.uncompressed_length)?;
             if self.builder.len() >= PACK_SIZE {
