@@ -207,10 +207,11 @@ const FAULTS: [S3Fault; 8] = [
     S3Fault::Refused(503, "SlowDown"),
 ];
 
-/// Does `work` again and again, with the next of the faults a few requests later each time, until all of its requests are passed. A fault that
+/// Does `work` again and again, with the next of the faults `step` requests later each time, until all of its requests are passed. A fault that
 /// passes is survived; one that stays is told, or had nothing to do with it. The old snapshot stays, and what comes next goes well.
 async fn whatever_is_answered(
     bucket: &Bucket,
+    step: usize,
     prepare: impl AsyncFn(u64),
     work: impl AsyncFn(&Repository) -> Result<(), Error>,
 ) {
@@ -220,18 +221,13 @@ async fn whatever_is_answered(
     work(&repository).await.unwrap();
     let requests = bucket.s3.requests() - before;
     let (mut happened, mut failed) = (0, 0);
-    for (turn, after) in (0..requests).step_by(2).enumerate() {
+    for (turn, after) in (0..requests).step_by(step).enumerate() {
         prepare(turn as u64 + 1).await;
         let (times, fault) = [(1, FAULTS[turn / 2 % 8]), (usize::MAX, FAULTS[(turn / 2 + 3) % 8])][turn % 2];
-        let (before, began) = (bucket.s3.faults(), std::time::Instant::now());
+        let before = bucket.s3.faults();
         bucket.s3.fail(after, times, fault);
         let done = work(&repository).await;
         bucket.s3.heal();
-        println!(
-            "{fault:?} {times} after {after}: {:?} {:?}",
-            began.elapsed(),
-            done.as_ref().err().map(Classify::class)
-        );
         happened += usize::from(bucket.s3.faults() > before);
         failed += usize::from(done.is_err());
         bucket.repository.unlock(true).await.unwrap();
@@ -248,11 +244,10 @@ async fn whatever_is_answered(
         }
         let checked = bucket.repository.check(CheckDepth::Data).await;
         checked.unwrap_or_else(|error| panic!("{fault:?} after {after} requests: {error}"));
-        println!("{:?}", began.elapsed());
     }
     assert_eq!(bucket.restore(&bucket.snapshot).await, bucket.expected);
     println!("{requests} requests, {happened} runs with faults, {failed} failed");
-    assert!(happened > 4 && failed > 1, "{happened} {failed}");
+    assert!(happened > 2 && failed > 1, "{happened} {failed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -261,7 +256,7 @@ async fn a_backup_tells_the_truth_whatever_the_server_answers() {
     let change = async |turn| {
         fs::write(bucket.at("files/new"), noise(&mut Random::new(2_000 + turn), 30_000)).unwrap();
     };
-    whatever_is_answered(&bucket, change, async |repository| {
+    whatever_is_answered(&bucket, 5, change, async |repository| {
         let done = repository.backup(bucket.job()).await;
         bucket.s3.heal();
         let report = done?;
@@ -279,7 +274,7 @@ async fn a_prune_tells_the_truth_whatever_the_server_answers() {
         let report = bucket.repository.backup(bucket.job()).await.unwrap();
         bucket.repository.forget(&[report.snapshot.id]).await.unwrap();
     };
-    whatever_is_answered(&bucket, rubbish, async |repository| repository.prune().await.map(drop)).await;
+    whatever_is_answered(&bucket, 3, rubbish, async |repository| repository.prune().await.map(drop)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -287,6 +282,7 @@ async fn a_restore_tells_the_truth_whatever_the_server_answers() {
     let bucket = Bucket::new().await;
     whatever_is_answered(
         &bucket,
+        1,
         async |_| {},
         async |repository| {
             let target = bucket.at("target");
@@ -306,6 +302,7 @@ async fn a_repository_is_opened_and_looked_at_whatever_the_server_answers() {
     let bucket = Bucket::new().await;
     whatever_is_answered(
         &bucket,
+        3,
         async |_| {},
         async |_| {
             let repository = bucket.impatient(&bucket.s3.endpoint()).await?;
@@ -314,6 +311,27 @@ async fn a_repository_is_opened_and_looked_at_whatever_the_server_answers() {
         },
     )
     .await;
+}
+
+/// As some servers answer now and then, at any of the reads: 200, and no body.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_without_a_body_is_read_again() {
+    let bucket = Bucket::new().await;
+    let target = bucket.at("target");
+    for after in (0..).step_by(2) {
+        let before = bucket.s3.faults();
+        bucket.s3.fail(after, 1, S3Fault::Empty);
+        let repository = bucket.impatient(&bucket.s3.endpoint()).await.unwrap();
+        repository.restore(&bucket.snapshot, RestoreJob::new(&target)).await.unwrap();
+        repository.check(CheckDepth::Data).await.unwrap();
+        assert_eq!(picture(&target.join("files")), bucket.expected, "{after}");
+        fs::remove_dir_all(&target).unwrap();
+        bucket.s3.heal();
+        if bucket.s3.faults() == before {
+            assert!(after > 15, "{after}");
+            break;
+        }
+    }
 }
 
 /// What a replica refuses as there already, and has not, was not copied.
@@ -325,7 +343,7 @@ async fn a_replica_that_says_it_has_what_it_has_not_is_not_in_step() {
     for (number, fault) in [FAULTS[2], FAULTS[5]].into_iter().enumerate() {
         let mut config = in_s3(&bucket.s3);
         config.url = format!("s3://backups/replica-{number}");
-        config.retry.first = Duration::from_millis(1);
+        config.retry.attempts = 2;
         let replica = DynStore::open(&config, &ctx).await.unwrap();
         let mirror =
             Mirror::new(primary.clone(), vec![replica.clone()], &MirrorConfig::default(), &ctx).unwrap();
@@ -335,7 +353,7 @@ async fn a_replica_that_says_it_has_what_it_has_not_is_not_in_step() {
         bucket.s3.heal();
         let there = bucket.s3.bucket(&format!("backups/replica-{number}"));
         assert!(!there.exists() || fs::read_dir(there).unwrap().next().is_none());
-        bucket.s3.fail(0, 2, fault);
+        bucket.s3.fail(0, 1, fault);
         mirror.sync().await.unwrap();
         let replica = Repository::open(replica, &password(), &ctx).await.unwrap();
         replica.check(CheckDepth::Data).await.unwrap();
