@@ -25,6 +25,7 @@ impl RepositoryConfig {
             1 => Err(Malformed::new(
                 "version 1 has no compression; `restic migrate upgrade_repo_v2` makes it version 2",
             )),
+            0 => Err(Malformed::new("it says version 0, which no program has ever written")),
             newer => {
                 Err(Malformed::new(format!("version {newer} is newer than {VERSION}, the newest known here")))
             }
@@ -93,7 +94,8 @@ mod tests {
 
     #[test]
     fn other_versions_are_refused() {
-        for (version, told) in [(1, Some("migrate")), (2, None), (3, Some("newer"))] {
+        for (version, told) in [(0, Some("no program")), (1, Some("migrate")), (2, None), (3, Some("newer"))]
+        {
             let config = RepositoryConfig { version, id: String::new(), chunker_polynomial: String::new() };
             match (config.check(), told) {
                 (Ok(()), None) => {}

@@ -146,3 +146,29 @@ pub(crate) mod base64 {
         data_encoding::BASE64.decode(text.as_bytes()).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use crate::format::newer::newer;
+
+    #[test]
+    fn what_a_newer_program_says_in_a_key_is_passed_over() {
+        let (password, salt) = (SecretString::from("any"), vec![7; 64]);
+        let encode = |length: usize| Zeroizing::new(data_encoding::BASE64.encode(&vec![3; length]));
+        let master = MasterKey { mac: MacKey { k: encode(16), r: encode(16) }, encrypt: encode(32) };
+        let master = newer(serde_json::to_value(&master).expect("JSON")).to_string();
+        let params = Params::new(1, 1, 1).expect("parameters");
+        let user = derive(&password, &salt, &params).expect("derived");
+        let data = user.seal(master.as_bytes()).expect("sealed");
+        let (username, hostname, kdf) = (String::new(), String::new(), "scrypt".to_owned());
+        let file =
+            KeyFile { created: Timestamp::UNIX_EPOCH, username, hostname, kdf, n: 2, r: 1, p: 1, salt, data };
+        let json = newer(serde_json::to_value(&file).expect("JSON")).to_string();
+        let read = KeyFile::parse(json.as_bytes()).expect("a key");
+        assert_eq!(read, file);
+        let opened = read.open(&password).expect("a master key").expect("the password is right");
+        assert_eq!(opened.encrypt.as_slice(), [3; 32]);
+    }
+}

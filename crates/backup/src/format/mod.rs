@@ -9,6 +9,9 @@ pub(crate) mod crypto;
 pub(crate) mod index;
 pub(crate) mod key_file;
 pub(crate) mod lock;
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test")]
+pub(crate) mod newer;
 pub(crate) mod pack;
 pub(crate) mod quote;
 pub(crate) mod snapshot;

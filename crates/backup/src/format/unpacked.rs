@@ -52,29 +52,3 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> 
         None => Err(Malformed::new("it is empty")),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::format::config::RepositoryConfig;
-    use crate::format::index::IndexFile;
-    use crate::format::lock::LockFile;
-    use crate::format::snapshot::Snapshot;
-
-    #[test]
-    #[allow(clippy::expect_used, reason = "a test")]
-    fn what_a_newer_program_says_beside_is_passed_over() {
-        fn reads<T: DeserializeOwned>(json: &str) {
-            let newer = json.replacen('{', r#"{"of a newer program":[1,{"a":2}],"#, 1);
-            decode::<T>(newer.as_bytes()).expect("it is read");
-        }
-        let id = "0".repeat(64);
-        let time = "2031-01-02T03:04:05Z";
-        reads::<IndexFile>(r#"{"packs":[]}"#);
-        reads::<LockFile>(&format!(r#"{{"time":"{time}"}}"#));
-        reads::<Snapshot>(&format!(r#"{{"time":"{time}","tree":"{id}","paths":["/files"]}}"#));
-        reads::<RepositoryConfig>(&format!(
-            r#"{{"version":2,"id":"{id}","chunker_polynomial":"3da3358b4dc173"}}"#
-        ));
-    }
-}

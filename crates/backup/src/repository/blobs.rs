@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use super::index::{Index, Location};
 use super::objects::{Objects, or_again};
-use crate::format::BlobKind;
 use crate::format::tree::Tree;
 use crate::format::zstandard::Decompressor;
+use crate::format::{BlobKind, Malformed};
 use crate::{Error, Id, Object, ObjectKind};
 
 /// Opens sealed blobs. One for each thread, as it keeps what decompression needs, and the blob that it has opened last.
@@ -188,10 +188,19 @@ impl<'a> Trees<'a> {
 
     /// The tree of this name.
     pub(crate) fn read(&self, id: &Id) -> Result<Tree, Error> {
+        self.decode(id, Tree::decode)
+    }
+
+    /// What `decode` makes of the bytes of the tree of this name.
+    pub(crate) fn decode<T>(
+        &self,
+        id: &Id,
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, Error> {
         let opener = self.openers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut opener = opener.map_or_else(|| Opener::new(self.objects, self.index), Ok)?;
         let malformed = |malformed| self.objects.malformed(format!("tree {id}"), &malformed);
-        let tree = self.open(&mut opener, id).and_then(|bytes| Tree::decode(bytes).map_err(malformed));
+        let tree = self.open(&mut opener, id).and_then(|bytes| decode(bytes).map_err(malformed));
         self.openers.lock().unwrap_or_else(PoisonError::into_inner).push(opener);
         tree
     }

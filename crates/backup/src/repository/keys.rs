@@ -84,9 +84,16 @@ pub(super) async fn open(store: DynStore, password: SecretString, ctx: &Ctx) -> 
         let opened = unlock(&objects, &password, |master, key_id| {
             match unpacked::open::<RepositoryConfig>(&master, &sealed) {
                 Ok(config) => Ok(Some((master, key_id, config))),
-                // Of one who was cut short while making a repository; or the config is damaged, if no other opens it.
-                Err(malformed) => {
-                    foreign = Some(objects.malformed(Object::CONFIG, &malformed));
+                // Of one who was cut short while making a repository, or of another repository; or the config is damaged, if no other opens it.
+                Err(Malformed(problem)) => {
+                    let key = Object::new(ObjectKind::Key, key_id);
+                    foreign = Some(objects.damaged(
+                        Object::CONFIG,
+                        format!(
+                            "the password opens {key}, which does not open the config: the two are of different repositories, or the \
+                             config is damaged ({problem}); bring back the key and the config that belong together from a copy"
+                        ),
+                    ));
                     Ok(None)
                 }
             }

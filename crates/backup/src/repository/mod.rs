@@ -16,6 +16,9 @@ mod read;
 mod repair;
 mod restore;
 mod stats;
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, reason = "a test")]
+mod strange;
 mod written;
 
 use std::sync::Arc;

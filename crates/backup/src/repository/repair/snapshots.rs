@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::{RepairSnapshotsReport, RepairedSnapshot};
-use crate::format::BlobKind;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Node, NodeKind, Tree};
+use crate::format::{BlobKind, Malformed};
 use crate::repository::backup::packer::{Packer, Uploads};
 use crate::repository::backup::publish;
 use crate::repository::blobs::Trees;
@@ -157,14 +159,16 @@ impl Repair<'_> {
                             above.push(std::mem::replace(&mut folder, Folder::new(tree, path, nodes)));
                         } else {
                             lost.push(shown(&path));
-                            let empty = self.store(Vec::new())?;
+                            let empty = self.store(Tree::default().encode()?)?;
                             folder.keep(node, empty);
                         }
                     }
                 }
             }
             let tree = if folder.changed {
-                self.store(std::mem::take(&mut folder.kept))?
+                let kept = Tree { nodes: std::mem::take(&mut folder.kept) };
+                let bytes = self.trees.decode(&folder.tree, |before| anew(before, &kept))??;
+                self.store(bytes)?
             } else {
                 self.whole.insert(folder.tree);
                 folder.tree
@@ -193,8 +197,7 @@ impl Repair<'_> {
         }
     }
 
-    fn store(&mut self, nodes: Vec<Node>) -> Result<Id, Error> {
-        let bytes = Tree { nodes }.encode()?;
+    fn store(&mut self, bytes: Vec<u8>) -> Result<Id, Error> {
         let id = Id::of(&bytes);
         self.objects.go_on()?;
         // The index may promise it in a pack that is damaged, so it is read to see.
@@ -204,6 +207,31 @@ impl Repair<'_> {
         }
         Ok(id)
     }
+}
+
+/// A tree of which only these entries are left, as `before` has them: also with what a newer program says of them, which is not known here.
+fn anew(before: &[u8], kept: &Tree) -> Result<Result<Vec<u8>, Error>, Malformed> {
+    let value = |json: &[u8]| serde_json::from_slice::<Value>(json);
+    let edit = || {
+        let mut tree = value(before)?;
+        let known: Tree = serde_json::from_slice(before)?;
+        if known.encode().is_ok_and(|known| value(&known).is_ok_and(|known| known == tree)) {
+            return Ok(None);
+        }
+        if let Some(Value::Array(nodes)) = tree.get_mut("nodes") {
+            let left = std::mem::take(nodes).into_iter().zip(&known.nodes);
+            nodes.extend(left.filter_map(|(mut node, known)| {
+                let subtree = kept.find(&known.name)?.subtree;
+                if let (Some(subtree), Some(fields)) = (subtree, node.as_object_mut()) {
+                    fields.insert("subtree".to_owned(), Value::String(subtree.to_string()));
+                }
+                Some(node)
+            }));
+        }
+        serde_json::to_vec(&tree).map(Some)
+    };
+    let edited = edit().map_err(|error| Malformed::json("the JSON of the tree", &error))?;
+    Ok(edited.map_or_else(|| kept.encode(), Ok))
 }
 
 fn shown(path: &Path) -> String {
