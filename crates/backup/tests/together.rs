@@ -284,14 +284,18 @@ async fn a_lock_is_renewed_and_one_that_is_gone_is_not() {
 /// What a clock says that was set, or whose machine has another time, takes nobody's lock away; half an hour by the store's clock does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn locks_of_the_living_hold_under_any_clock() {
-    let clock = TestClock::new();
-    let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
-    let pair = Pair::new(&Ctx::default(), &ctx).await;
-    let day = Duration::from_hours(24);
-    for wall in [SystemTime::now() - day, SystemTime::now() + day, SystemTime::UNIX_EPOCH, SystemTime::now()]
-    {
+    let (clock, of_holder) = (TestClock::new(), TestClock::new());
+    let ctx = |clock: &TestClock| Ctx { clock: clock.shared(), ..Ctx::default() };
+    let pair = Pair::new(&ctx(&of_holder), &ctx(&clock)).await;
+    let (day, now) = (Duration::from_hours(24), SystemTime::now());
+    let walls = [now - day, now + day, now - 3_650 * day, now + 3_650 * day, SystemTime::UNIX_EPOCH];
+    // Each of the two in turn is right, and then both are wrong, as far apart as can be.
+    let mut clocks = vec![(now, now), (walls[2], walls[3]), (walls[3], walls[2])];
+    clocks.extend(walls.iter().flat_map(|wall| [(*wall, now), (now, *wall)]));
+    for (reader, holder) in clocks {
         for stale in [false, true] {
-            clock.set_wall(wall);
+            clock.set_wall(reader);
+            of_holder.set_wall(holder);
             let (other, store) = (pair.other.clone(), pair.store.clone());
             let outcome = Arc::new(Mutex::new(None));
             let told = Arc::clone(&outcome);
@@ -308,14 +312,15 @@ async fn locks_of_the_living_hold_under_any_clock() {
             }));
             let done = pair.first.backup(pair.job()).await;
             let pruned = outcome.lock().unwrap().take().unwrap();
+            let at = format!("{reader:?} {holder:?} {stale}");
             if stale {
                 pruned.unwrap();
-                assert!(matches!(done, Err(Error::LockLost { .. })), "{done:?}");
+                assert!(matches!(done, Err(Error::LockLost { .. })), "{at}: {done:?}");
             } else {
-                assert!(matches!(pruned, Err(Error::Locked { .. })), "{pruned:?}");
+                assert!(matches!(pruned, Err(Error::Locked { .. })), "{at}: {pruned:?}");
                 done.unwrap();
             }
-            pair.is_whole("afterwards").await;
+            pair.is_whole(&at).await;
         }
     }
 }

@@ -92,7 +92,7 @@ pub(crate) fn restic_that_reads(repository: &Path) -> Child {
     restic.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("restic runs")
 }
 
-fn restic_command(repository: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn restic_command(repository: &Path, arguments: &[&str]) -> Command {
     let mut restic = Command::new(Program::RESTIC.path());
     restic.args(["--no-cache", "--repo"]).arg(repository).args(arguments);
     restic.env("RESTIC_PASSWORD", "correct horse");
