@@ -4,48 +4,18 @@
 mod support;
 
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use buttress_backup::keeper::{Keeper, Lane, RepositoryArchive};
 use buttress_backup::source::{Folders, FoldersConfig, Sqlite, SqliteConfig};
-use buttress_backup::store::{DynStore, Existing, Folder, Listed, Store};
+use buttress_backup::store::{DynStore, Folder};
 use buttress_backup::verify;
-use buttress_backup::{
-    BackupConfig, CheckDepth, Error, JobConfig, Object, ObjectKind, Repository, RestoreJob,
-};
+use buttress_backup::{BackupConfig, CheckDepth, JobConfig, Repository, RestoreJob};
 use buttress_connect::sqlite::client::Connection;
 use buttress_core::{Ctx, EventLog, Events, Outcome, Probe, Shutdown, TestClock, Vitality};
-use bytes::Bytes;
-use support::{Bench, password};
-
-/// A folder that does not tell when it took an object, which it knows by the machine's clock and not by the test's.
-struct Timeless(Folder);
-
-impl Store for Timeless {
-    async fn put(&self, object: Object, bytes: Bytes, existing: Existing) -> Result<bool, Error> {
-        self.0.put(object, bytes, existing).await
-    }
-
-    async fn get(&self, object: Object, range: Option<Range<u64>>) -> Result<Bytes, Error> {
-        self.0.get(object, range).await
-    }
-
-    async fn list(&self, kind: ObjectKind) -> Result<Vec<Listed>, Error> {
-        let listed = self.0.list(kind).await?;
-        Ok(listed.into_iter().map(|listed| Listed { modified: None, ..listed }).collect())
-    }
-
-    async fn delete(&self, object: Object) -> Result<(), Error> {
-        self.0.delete(object).await
-    }
-
-    fn place(&self) -> String {
-        self.0.place()
-    }
-}
+use support::{Bench, Timeless, password};
 
 struct Service {
     bench: Bench,

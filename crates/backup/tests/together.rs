@@ -23,15 +23,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use buttress_backup::store::{DynStore, Folder};
+use buttress_backup::store::{DynStore, Folder, Store};
 use buttress_backup::{
-    BackupJob, CheckDepth, Error, Id, ObjectKind, PruneReport, Repository, RestoreJob, Snapshot,
+    BackupJob, BackupReport, CheckDepth, Error, Id, ObjectKind, PruneReport, Repository, RestoreJob, Snapshot,
 };
 use buttress_core::{BoxFuture, Ctx, TestClock};
 use buttress_testkit::{Random, wait_until};
 use support::meddled::{Meddled, Moment};
 use support::memory::{Exchange, Memory};
-use support::{Bench, noise, objects, password, picture, restic_that_reads};
+use support::{Bench, Timeless, noise, objects, password, picture, restic_that_reads};
 use tokio::sync::Notify;
 
 const AT_ALL_PACKS: Moment = Moment { call: Some(("list", ObjectKind::Pack)), after: 0 };
@@ -281,38 +281,55 @@ async fn a_lock_is_renewed_and_one_that_is_gone_is_not() {
     }
 }
 
+/// A prune of `other` while a backup of the first is at work over `store`, whose lock is old by the store's clock if it is `stale`. How both ended.
+async fn prune_beside_a_backup(
+    pair: &Pair,
+    other: &Repository,
+    store: impl Store + Clone,
+    stale: bool,
+) -> (Result<BackupReport, Error>, Result<PruneReport, Error>) {
+    let (other, memory) = (other.clone(), pair.store.clone());
+    let outcome = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&outcome);
+    pair.exchange.set(Meddled::new(store, AT_ALL_PACKS, move || {
+        let (other, memory, told) = (other.clone(), memory.clone(), Arc::clone(&told));
+        async move {
+            if stale {
+                memory.age(memory.all(ObjectKind::Lock)[0], Duration::from_mins(31));
+            }
+            // Shared locks go together.
+            other.check(CheckDepth::Structure).await.unwrap();
+            *told.lock().unwrap() = Some(other.prune().await);
+        }
+    }));
+    let done = pair.first.backup(pair.job()).await;
+    let pruned = outcome.lock().unwrap().take().unwrap();
+    (done, pruned)
+}
+
+/// What the clocks of the two say: that of who prunes, and that of who holds the lock. One is right and the other up to ten years wrong, or both are.
+fn wrong_clocks() -> Vec<(SystemTime, SystemTime)> {
+    let (day, now) = (Duration::from_hours(24), SystemTime::now());
+    let wrong = [now - day, now + day, now - 3_650 * day, now + 3_650 * day, SystemTime::UNIX_EPOCH];
+    let mut clocks = vec![(now, now), (wrong[2], wrong[3]), (wrong[3], wrong[2])];
+    clocks.extend(wrong.iter().flat_map(|wall| [(*wall, now), (now, *wall)]));
+    clocks
+}
+
 /// What a clock says that was set, or whose machine has another time, takes nobody's lock away; half an hour by the store's clock does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn locks_of_the_living_hold_under_any_clock() {
-    let (clock, of_holder) = (TestClock::new(), TestClock::new());
+    let (reader, holder) = (TestClock::new(), TestClock::new());
     let ctx = |clock: &TestClock| Ctx { clock: clock.shared(), ..Ctx::default() };
-    let pair = Pair::new(&ctx(&of_holder), &ctx(&clock)).await;
-    let (day, now) = (Duration::from_hours(24), SystemTime::now());
-    let walls = [now - day, now + day, now - 3_650 * day, now + 3_650 * day, SystemTime::UNIX_EPOCH];
-    // Each of the two in turn is right, and then both are wrong, as far apart as can be.
-    let mut clocks = vec![(now, now), (walls[2], walls[3]), (walls[3], walls[2])];
-    clocks.extend(walls.iter().flat_map(|wall| [(*wall, now), (now, *wall)]));
-    for (reader, holder) in clocks {
+    let pair = Pair::new(&ctx(&holder), &ctx(&reader)).await;
+    let before = pair.store.copy();
+    for (of_reader, of_holder) in wrong_clocks() {
         for stale in [false, true] {
-            clock.set_wall(reader);
-            of_holder.set_wall(holder);
-            let (other, store) = (pair.other.clone(), pair.store.clone());
-            let outcome = Arc::new(Mutex::new(None));
-            let told = Arc::clone(&outcome);
-            pair.exchange.set(Meddled::new(pair.store.clone(), AT_ALL_PACKS, move || {
-                let (other, store, told) = (other.clone(), store.clone(), Arc::clone(&told));
-                async move {
-                    if stale {
-                        store.age(store.all(ObjectKind::Lock)[0], Duration::from_mins(31));
-                    }
-                    // Shared locks go together.
-                    other.check(CheckDepth::Structure).await.unwrap();
-                    *told.lock().unwrap() = Some(other.prune().await);
-                }
-            }));
-            let done = pair.first.backup(pair.job()).await;
-            let pruned = outcome.lock().unwrap().take().unwrap();
-            let at = format!("{reader:?} {holder:?} {stale}");
+            pair.store.set_back(&before);
+            reader.set_wall(of_reader);
+            holder.set_wall(of_holder);
+            let at = format!("{of_reader:?} {of_holder:?} {stale}");
+            let (done, pruned) = prune_beside_a_backup(&pair, &pair.other, pair.store.clone(), stale).await;
             if stale {
                 pruned.unwrap();
                 assert!(matches!(done, Err(Error::LockLost { .. })), "{at}: {done:?}");
@@ -323,6 +340,38 @@ async fn locks_of_the_living_hold_under_any_clock() {
             pair.is_whole(&at).await;
         }
     }
+}
+
+/// Where a store tells no times the two clocks have to do. One that is ahead by more than half an hour takes the lock of a living one, who is told;
+/// no snapshot lacks anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn without_times_of_the_store_a_clock_that_is_wrong_costs_a_run_and_no_snapshot() {
+    let (reader, holder) = (TestClock::new(), TestClock::new());
+    let ctx = |clock: &TestClock| Ctx { clock: clock.shared(), ..Ctx::default() };
+    let pair = Pair::new(&ctx(&holder), &Ctx::default()).await;
+    let timeless = Timeless(pair.store.clone());
+    let other = DynStore::new(timeless.clone());
+    let other = Repository::open(other, &password(), &ctx(&reader)).await.unwrap();
+    let before = pair.store.copy();
+    let (mut held, mut taken) = (0, 0);
+    for (of_reader, of_holder) in wrong_clocks() {
+        pair.store.set_back(&before);
+        reader.set_wall(of_reader);
+        holder.set_wall(of_holder);
+        let at = format!("{of_reader:?} {of_holder:?}");
+        let (done, pruned) = prune_beside_a_backup(&pair, &other, timeless.clone(), false).await;
+        if of_reader > of_holder + Duration::from_mins(30) {
+            pruned.unwrap();
+            assert!(matches!(done, Err(Error::LockLost { .. })), "{at}: {done:?}");
+            taken += 1;
+        } else {
+            assert!(matches!(pruned, Err(Error::Locked { .. })), "{at}: {pruned:?}");
+            done.unwrap();
+            held += 1;
+        }
+        pair.is_whole(&at).await;
+    }
+    assert!(held > 3 && taken > 3, "{held} {taken}");
 }
 
 /// A check that begins while a backup is at work sees its snapshot with all it needs, or not at all.
