@@ -194,6 +194,42 @@ fn snapshots_are_copied_and_what_is_lost_is_repaired() {
     place.good(&["check", "--read-data"]);
 }
 
+/// What can be restored is, and what cannot is named, by an end that a script sees.
+#[test]
+fn a_restore_of_what_is_damaged_fails_and_names_the_files() {
+    let place = Place::new();
+    let mut random = Random::new(2);
+    let names = ["one", "two", "three"];
+    for name in names {
+        fs::write(place.at("files").join(name), noise(&mut random, 20_000)).expect("a file");
+    }
+    place.good(&["run", "files"]);
+    let packs = objects(&place.at("repository"), ObjectKind::Pack);
+    let pack = packs.iter().max_by_key(|pack| fs::metadata(pack).expect("a pack").len()).expect("a pack");
+    let mut bytes = fs::read(pack).expect("a pack");
+    bytes[100] ^= 1;
+    fs::remove_file(pack).expect("removed");
+    fs::write(pack, bytes).expect("written");
+
+    let files = place.at("files");
+    let files = files.to_str().expect("text");
+    let (code, told) = place.bad(&["restore", "latest", "--target", "back", "--only", files]);
+    let (lost, there): (Vec<_>, Vec<_>) =
+        names.into_iter().partition(|name| !place.at("back").join(name).exists());
+    assert!(code == 1 && lost.len() == 1, "{code} {lost:?} {told}");
+    let is_named = |name: &&str| told.contains(&format!("/{name}:"));
+    assert!(is_named(&lost[0]) && !there.iter().any(is_named), "{lost:?} {told}");
+    for name in there {
+        let read = |folder: &str| fs::read(place.at(folder).join(name)).expect("a file");
+        assert!(read("back") == read("files"), "{name}");
+    }
+    let output = place.run(&["restore", "latest", "--target", "again", "--json", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    let document: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+    let failures = document["failures"].as_array().expect("all");
+    assert!(failures.len() == 1 && failures[0].to_string().contains(lost[0]), "{document}");
+}
+
 #[test]
 fn a_policy_says_what_is_kept() {
     let place = Place::new();

@@ -9,7 +9,7 @@ use buttress_backup::store::{DynStore, Folder};
 use buttress_backup::{CheckDepth, Error, Repository, RestoreJob};
 use buttress_core::Ctx;
 use secrecy::SecretString;
-use support::{Bench, fill, password, picture, restic};
+use support::{Bench, fill, password, picture, restic, restic_command};
 
 #[tokio::test]
 async fn restic_checks_and_restores_what_we_write() {
@@ -82,14 +82,28 @@ async fn either_opens_with_any_password() {
     let second = SecretString::from("another one");
     let id = bench.repository.add_key(&second).await.expect("a key");
     assert!(bench.restic_ok(&["key", "list"]).contains(&id.short()));
+    // restic with a password that we added, and we with one that it added.
+    let with = |password: &str, arguments: &[&str]| {
+        let mut restic = restic_command(&bench.place(), arguments);
+        restic.env("RESTIC_PASSWORD", password).output().expect("restic runs").status.success()
+    };
+    assert!(with("another one", &["snapshots"]) && !with("never added", &["snapshots"]));
+    let file = bench.target("theirs");
+    fs::write(&file, "by restic").expect("a file");
+    assert!(with("another one", &["key", "add", "--new-password-file", file.to_str().unwrap()]));
     let store = DynStore::new(Folder::new(bench.place()));
     Repository::open(store.clone(), &second, &Ctx::default()).await.expect("opened");
+    let theirs = SecretString::from("by restic");
+    let reopened = Repository::open(store.clone(), &theirs, &Ctx::default()).await.expect("opened");
+    let current: Vec<_> =
+        reopened.keys().await.expect("keys").into_iter().filter(|key| key.current).collect();
+    assert!(current.len() == 1 && current[0].id != id, "{current:?}");
     bench.repository.change_password(&SecretString::from("changed")).await.expect("changed");
     let refused = Repository::open(store.clone(), &password(), &Ctx::default()).await.unwrap_err();
-    assert!(matches!(refused, Error::WrongPassword { keys: 2, .. }), "{refused}");
+    assert!(matches!(refused, Error::WrongPassword { keys: 3, .. }), "{refused}");
     assert!(!bench.restic(&["snapshots"]).status.success());
     let reopened = Repository::open(store, &second, &Ctx::default()).await.expect("opened");
-    assert_eq!(reopened.keys().await.expect("keys").len(), 2);
+    assert_eq!(reopened.keys().await.expect("keys").len(), 3);
     assert_eq!(reopened.id(), bench.repository.id());
 }
 

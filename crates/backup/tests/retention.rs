@@ -267,6 +267,25 @@ fn leap_days_and_weeks_at_the_turn_of_the_year() {
     assert_eq!(names(&plan, &turn), [turn[1], turn[3]]);
 }
 
+/// A leap second belongs to the minute, and the year, that it ends.
+#[test]
+fn a_leap_second_is_of_the_old_year() {
+    let turn = ["2016-12-31T23:59:58Z", "2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"];
+    for period in [
+        |policy: &mut Retention| policy.hourly = 9,
+        |policy: &mut Retention| policy.daily = 9,
+        |policy: &mut Retention| policy.monthly = 9,
+        |policy: &mut Retention| policy.yearly = 9,
+    ] {
+        let plan = policy(period).plan(&snapshots(&turn), at(turn[1])).unwrap();
+        assert_eq!(names(&plan, &turn), turn[1..]);
+    }
+    // A clock that is set back by the second after it was counted has two snapshots of one second: neither is lost for that.
+    let twice = [snapshot("one", at(turn[1])), snapshot("other", at("2016-12-31T23:59:59Z"))];
+    let plan = policy(|policy| policy.last = 2).plan(&twice, at(turn[2])).unwrap();
+    assert_eq!((plan.keep.len(), plan.remove), (2, Vec::new()));
+}
+
 #[test]
 fn holds_and_pins_stay_for_ever() {
     let days =

@@ -338,3 +338,20 @@ fn jitter_keeps_its_distance() {
     assert_eq!(nightly.next(first - Duration::from_secs(1)), Some(first));
     assert_eq!(nightly.next(first), Some(first + Duration::from_hours(24)));
 }
+
+/// A clock that counts a leap second stands still for it, or says 23:59:59 twice: no run is left out or done twice.
+#[test]
+fn a_leap_second_is_no_minute_of_its_own() {
+    let (before, leap) = ("2016-12-31T23:59:59Z", "2016-12-31T23:59:60Z");
+    assert_eq!(at(leap), at(before));
+    for zone in ["UTC", "Asia/Kolkata"] {
+        let each_minute = schedule("* * * * *", zone);
+        let expected = ["2016-12-31T23:59:00Z", "2017-01-01T00:00:00Z", "2017-01-01T00:01:00Z"];
+        assert_eq!(coming(&each_minute, "2016-12-31T23:58:59Z", 3), expected);
+        assert_eq!(coming(&each_minute, leap, 2), expected[1..]);
+        // What was done at 23:59 is done, before and in the leap second.
+        assert!(!each_minute.is_due(Some(at(expected[0])), at(leap)));
+        assert!(each_minute.is_due(Some(at(leap)), at(expected[1])));
+    }
+    assert_eq!(coming(&schedule("@yearly", "UTC"), leap, 1), ["2017-01-01T00:00:00Z"]);
+}

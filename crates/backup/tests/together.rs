@@ -374,6 +374,29 @@ async fn without_times_of_the_store_a_clock_that_is_wrong_costs_a_run_and_no_sna
     assert!(held > 3 && taken > 3, "{held} {taken}");
 }
 
+/// The clock on the wall is put back while a backup is at work, as after a leap second: it is made, and is the parent of the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_clock_that_is_put_back_during_a_backup_costs_nothing() {
+    let clock = TestClock::new();
+    let pair = Pair::new(&Ctx { clock: clock.shared(), ..Ctx::default() }, &Ctx::default()).await;
+    for (day, (after, by)) in (1..).zip([(0, 1), (3, 1), (8, 1), (3, 3_600)]) {
+        let (now, put_back) = (SystemTime::now() + day * Duration::from_hours(24), clock.clone());
+        clock.set_wall(now);
+        let meddled = Meddled::new(pair.store.clone(), Moment { call: None, after }, move || {
+            put_back.set_wall(now - Duration::from_secs(by));
+            std::future::ready(())
+        });
+        pair.exchange.set(meddled.clone());
+        let made = pair.first.backup(pair.job()).await.unwrap();
+        assert!(!meddled.never_came());
+        pair.is_whole(&format!("{after} {by}")).await;
+        clock.set_wall(now + Duration::from_secs(1));
+        let next = pair.first.backup(pair.job()).await.unwrap();
+        assert_eq!(next.snapshot.parent, Some(made.id));
+        assert_eq!(next.summary.data_blobs, 0, "{:?}", next.summary);
+    }
+}
+
 /// A check that begins while a backup is at work sees its snapshot with all it needs, or not at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_check_beside_a_backup_finds_nothing_wrong() {

@@ -102,3 +102,29 @@ impl Snapshot {
         self.tags.iter().any(|one| one == tag)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test")]
+mod tests {
+    use super::*;
+    use crate::format::unpacked;
+
+    /// Go writes none, and refuses to read one; it is read as the second before it, as a clock that stands still would have said it.
+    #[test]
+    fn a_leap_second_is_the_second_before_it() {
+        let read = |time: &str| {
+            let json = serde_json::json!({"time": time, "tree": "0".repeat(64)}).to_string();
+            unpacked::decode::<Snapshot>(json.as_bytes())
+        };
+        let snapshot = read("2016-12-31T23:59:60Z").expect("a snapshot");
+        assert_eq!(snapshot.time.to_string(), "2016-12-31T23:59:59Z");
+        assert_eq!(
+            read("2017-01-01T00:59:60.5+01:00").expect("a snapshot").time.as_second(),
+            snapshot.time.as_second()
+        );
+        for wrong in ["2016-12-31T23:59:61Z", "2016-12-31T23:60:00Z"] {
+            let refused = read(wrong).expect_err("refused").to_string();
+            assert!(refused.starts_with("its JSON: "), "{refused}");
+        }
+    }
+}
