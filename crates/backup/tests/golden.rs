@@ -1,7 +1,14 @@
 //! Repositories and logs of former versions, and of restic, are read and gone on with.
 //!
 //! They lie in `tests/golden`, whose README says how they are made.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    missing_docs
+)]
 
 mod support;
 
