@@ -15,7 +15,9 @@ use buttress_backup::store::{DynStore, Folder};
 use buttress_backup::verify;
 use buttress_backup::{BackupConfig, CheckDepth, JobConfig, Object, ObjectKind, Repository, RestoreJob};
 use buttress_connect::sqlite::client::Connection;
-use buttress_core::{Clock, Ctx, EventLog, Events, Outcome, Probe, Shutdown, TestClock, Vitality};
+use buttress_core::{
+    Clock, Ctx, EventLog, Events, Outcome, Probe, Shutdown, SystemClock, TestClock, Vitality,
+};
 use support::{Bench, Timeless, password};
 
 struct Service {
@@ -217,7 +219,7 @@ async fn a_drill_of_a_stale_backup_fails() {
 async fn forged_times_push_no_real_snapshot_out() {
     let bench = Bench::new().await;
     fs::write(bench.files().join("file"), "content").unwrap();
-    let (clock, day, now) = (TestClock::new(), Duration::from_hours(24), SystemTime::now());
+    let (clock, day, now) = (TestClock::new(), Duration::from_hours(24), SystemClock.wall());
     let ctx = Ctx { clock: clock.shared(), ..Ctx::default() };
     let store = DynStore::new(Folder::new(bench.place()));
     let writer = Repository::open(store.clone(), &password(), &ctx).await.unwrap();

@@ -17,7 +17,7 @@ mod repair;
 mod restore;
 mod stats;
 #[cfg(test)]
-#[allow(clippy::expect_used, clippy::panic, reason = "a test")]
+#[allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
 mod strange;
 mod written;
 

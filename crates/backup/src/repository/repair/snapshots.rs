@@ -159,7 +159,7 @@ impl Repair<'_> {
                             above.push(std::mem::replace(&mut folder, Folder::new(tree, path, nodes)));
                         } else {
                             lost.push(shown(&path));
-                            let empty = self.store(Tree::default().encode()?)?;
+                            let empty = self.store(&Tree::default().encode()?)?;
                             folder.keep(node, empty);
                         }
                     }
@@ -168,7 +168,7 @@ impl Repair<'_> {
             let tree = if folder.changed {
                 let kept = Tree { nodes: std::mem::take(&mut folder.kept) };
                 let bytes = self.trees.decode(&folder.tree, |before| anew(before, &kept))??;
-                self.store(bytes)?
+                self.store(&bytes)?
             } else {
                 self.whole.insert(folder.tree);
                 folder.tree
@@ -197,13 +197,13 @@ impl Repair<'_> {
         }
     }
 
-    fn store(&mut self, bytes: Vec<u8>) -> Result<Id, Error> {
-        let id = Id::of(&bytes);
+    fn store(&mut self, bytes: &[u8]) -> Result<Id, Error> {
+        let id = Id::of(bytes);
         self.objects.go_on()?;
         // The index may promise it in a pack that is damaged, so it is read to see.
         let there = self.index.contains(BlobKind::Tree, &id) && self.trees.read(&id).is_ok();
         if self.stored.insert(id) && !there {
-            self.packer.add(self.uploads, BlobKind::Tree, id, &bytes)?;
+            self.packer.add(self.uploads, BlobKind::Tree, id, bytes)?;
         }
         Ok(id)
     }
