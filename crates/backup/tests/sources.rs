@@ -9,7 +9,7 @@ use buttress_backup::source::{self, DynSource, Folders, FoldersConfig, Group, Re
 use buttress_backup::verify::{Files, FilesConfig, Manifest, Query, Sqlite, SqliteConfig, Verifier};
 use buttress_backup::{BackupJob, BackupReport, RestoreJob};
 use buttress_connect::sqlite::client::Connection;
-use buttress_core::Ctx;
+use buttress_core::{Clock, Ctx, SystemClock};
 use support::Bench;
 
 /// One run: the sources' state to a snapshot.
@@ -64,13 +64,18 @@ async fn sources_come_back_as_they_were_recorded() {
     (config.name, config.path) = ("orders".into(), "db/orders.db".into());
     config.queries = vec![Query::new("SELECT note FROM orders WHERE id = 20000").equals("changed")];
     let verifier = Sqlite::new(config, &ctx).unwrap().against(record.of("db"));
-    let verdict = verifier.verify(&restored).await.unwrap();
+    let verdict = verifier.verify(&restored, SystemClock.wall()).await.unwrap();
     assert!(verdict.passed() && verdict.checks.len() == 4, "{verdict:?}");
 
     let mut config = FilesConfig::default();
     config.name = "blobs".into();
     config.path = format!("files{}", bench.files().display()).into();
-    let verdict = Files::new(config, &ctx).unwrap().against(manifest).verify(&restored).await.unwrap();
+    let verdict = Files::new(config, &ctx)
+        .unwrap()
+        .against(manifest)
+        .verify(&restored, SystemClock.wall())
+        .await
+        .unwrap();
     assert!(verdict.passed(), "{verdict:?}");
 }
 

@@ -16,17 +16,10 @@ use buttress_backup::verify::{
     Redis, RedisConfig, Sqlite, SqliteConfig, Verdict, Verifier,
 };
 use buttress_connect::sqlite::client::Connection;
-use buttress_core::{Ctx, TestClock};
+use buttress_core::{Clock, Ctx, SystemClock};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_hours(1);
-
-/// A context in which it is later by `time`.
-fn later(time: Duration) -> Ctx {
-    let clock = TestClock::new();
-    clock.set_wall(Ctx::default().clock.wall() + time);
-    Ctx { clock: clock.shared(), ..Ctx::default() }
-}
 
 /// What has not passed, as `what: found`.
 fn failures(verdict: &Verdict) -> Vec<String> {
@@ -36,7 +29,12 @@ fn failures(verdict: &Verdict) -> Vec<String> {
 }
 
 async fn judge(verifier: impl Verifier, restored: &Path) -> Vec<String> {
-    failures(&DynVerifier::new(verifier).verify(restored).await.unwrap())
+    judge_later(Duration::ZERO, verifier, restored).await
+}
+
+/// As if it had been backed up so much later.
+async fn judge_later(time: Duration, verifier: impl Verifier, restored: &Path) -> Vec<String> {
+    failures(&DynVerifier::new(verifier).verify(restored, SystemClock.wall() + time).await.unwrap())
 }
 
 /// One thing is wrong, and its check says what.
@@ -82,7 +80,8 @@ fn sqlite(ctx: &Ctx) -> Sqlite {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_passes_when_it_is_the_one_that_was_backed_up() {
     let (restored, record) = restored_sqlite(50).await;
-    let verdict = sqlite(&Ctx::default()).against(record).verify(restored.path()).await.unwrap();
+    let verdict =
+        sqlite(&Ctx::default()).against(record).verify(restored.path(), SystemClock.wall()).await.unwrap();
     assert_eq!(failures(&verdict), Vec::<String>::new());
     let looked: Vec<_> = verdict.checks.iter().map(|check| check.what.as_str()).collect();
     assert_eq!(
@@ -103,7 +102,10 @@ async fn a_database_passes_when_it_is_the_one_that_was_backed_up() {
 async fn a_database_that_is_stale_empty_or_another_does_not_pass() {
     let (restored, record) = restored_sqlite(50).await;
     let path = restored.path().join("shop/orders.db");
-    assert_one(&judge(sqlite(&later(HOUR * 3)), restored.path()).await, "SELECT max(at) FROM orders: 3h");
+    assert_one(
+        &judge_later(HOUR * 3, sqlite(&Ctx::default()), restored.path()).await,
+        "SELECT max(at) FROM orders: 3h",
+    );
 
     let (other, _) = restored_sqlite(40).await;
     let found = judge(sqlite(&Ctx::default()).against(record.clone()), other.path()).await;
@@ -147,7 +149,7 @@ async fn a_query_without_end_is_ended() {
     config.queries = vec![Query::new(endless).at_least(1.0)];
     let verifier = Sqlite::new(config, &Ctx::default()).unwrap();
     // The runtime ends only when its threads do.
-    assert!(matches!(verifier.verify(restored.path()).await, Err(Error::Timeout { .. })));
+    assert!(matches!(verifier.verify(restored.path(), SystemClock.wall()).await, Err(Error::Timeout { .. })));
 }
 
 /// A cluster that was backed up, as a restore leaves it, and what was recorded of it.
@@ -202,7 +204,7 @@ async fn postgres_cluster_passes_when_it_is_the_one_that_was_backed_up() {
     let (restored, record) = restored_postgres().await;
     let here = copy(&restored);
     let verifier = postgres("postgres", &Ctx::default()).against(record);
-    let verdict = verifier.verify(here.path()).await.unwrap();
+    let verdict = verifier.verify(here.path(), SystemClock.wall()).await.unwrap();
     assert_eq!(failures(&verdict), Vec::<String>::new());
     assert_eq!(verdict.checks.len(), 6, "{verdict:?}");
     // The server has stopped in order.
@@ -290,10 +292,11 @@ fn redis(ctx: &Ctx) -> Redis {
 async fn a_snapshot_of_redis_is_judged_by_its_keys_and_its_age() {
     let (restored, record) = restored_redis(20).await;
     let ctx = Ctx::default();
-    let verdict = redis(&ctx).against(record.clone()).verify(restored.path()).await.unwrap();
+    let verdict =
+        redis(&ctx).against(record.clone()).verify(restored.path(), SystemClock.wall()).await.unwrap();
     assert_eq!((failures(&verdict), verdict.checks.len()), (Vec::new(), 5), "{verdict:?}");
 
-    assert_one(&judge(redis(&later(HOUR * 2)), restored.path()).await, "when it was written: 2h");
+    assert_one(&judge_later(HOUR * 2, redis(&ctx), restored.path()).await, "when it was written: 2h");
     let (empty, _) = restored_redis(0).await;
     assert_one(&judge(redis(&ctx), empty.path()).await, "keys: 0");
     let (other, _) = restored_redis(20).await;
@@ -328,7 +331,7 @@ async fn files_are_judged_by_their_manifest() {
     let ctx = Ctx::default();
     let against = || files(&ctx).against(manifest.clone());
     assert_eq!(judge(against(), restored.path()).await, Vec::<String>::new());
-    assert_one(&judge(files(&later(HOUR * 5)), restored.path()).await, "the newest file: 5h");
+    assert_one(&judge_later(HOUR * 5, files(&ctx), restored.path()).await, "the newest file: 5h");
 
     std::fs::write(folder.join("deep/er/c"), "4").unwrap();
     assert_one(&judge(against(), restored.path()).await, "changed of 6 paths: 1: deep/er/c");
@@ -366,7 +369,14 @@ async fn a_command_is_judged_by_its_end() {
     let mut config = CommandConfig::default();
     (config.name, config.command) = ("mine".into(), vec!["/no/such/program".into()]);
     let missing = Command::new(config, &Ctx::default()).unwrap();
-    assert!(missing.verify(restored.path()).await.unwrap_err().to_string().contains("does not start"));
+    assert!(
+        missing
+            .verify(restored.path(), SystemClock.wall())
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("does not start")
+    );
 }
 
 #[test]

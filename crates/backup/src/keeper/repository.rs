@@ -341,6 +341,7 @@ impl Archive for RepositoryArchive {
     }
 
     async fn verify(&self, snapshot: &SnapshotInfo, restored: &Path) -> Result<Vec<Failure>, Error> {
+        let made = snapshot.ended.unwrap_or(snapshot.time);
         let mut failures = Vec::new();
         for Proved { source, verifier } in &self.sources {
             let name = source.name();
@@ -357,14 +358,14 @@ impl Archive for RepositoryArchive {
                 }
             };
             if let Some(make) = verifier {
-                note(name, &make(record)?.verify(restored).await?, &mut failures);
+                note(name, &make(record)?.verify(restored, made).await?, &mut failures);
             }
             for verifier in self.asked(Some(name)) {
-                note(verifier.name(), &verifier.verify(restored).await?, &mut failures);
+                note(verifier.name(), &verifier.verify(restored, made).await?, &mut failures);
             }
         }
         for verifier in self.asked(None) {
-            note(verifier.name(), &verifier.verify(restored).await?, &mut failures);
+            note(verifier.name(), &verifier.verify(restored, made).await?, &mut failures);
         }
         Ok(failures)
     }

@@ -1,7 +1,7 @@
 //! A program of the user's.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use buttress_core::{Ctx, Validate, Violations, units};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl Verifier for Command {
         &self.config.name
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
+    async fn verify(&self, restored: &Path, _made: SystemTime) -> Result<Verdict, Error> {
         let Self { config, ctx } = self;
         let (program, arguments) = config.command.split_first().map_or(("", &[][..]), |(p, a)| (p, a));
         let mut command = tokio::process::Command::new(program);

@@ -124,7 +124,7 @@ fn hash(path: &Path, stop: &AtomicBool) -> io::Result<Entry> {
 /// | `name` | – | the verifier's name |
 /// | `path` | – | the restored folder, `files/srv/blobs` |
 /// | `at_least_files` | 1 | how many files there must be |
-/// | `newest_within` | none | how long ago the newest file may have been changed |
+/// | `newest_within` | none | how long before the backup the newest file may have been changed |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -181,7 +181,7 @@ impl Files {
         self
     }
 
-    fn look(&self, folder: &Path, stop: &AtomicBool) -> Result<Verdict, Error> {
+    fn look(&self, folder: &Path, made: SystemTime, stop: &AtomicBool) -> Result<Verdict, Error> {
         let (config, mut verdict) = (&self.config, Verdict::new());
         if !folder.is_dir() {
             verdict.add(format!("the folder {}", config.path.display()), "a folder", "no folder", false);
@@ -193,7 +193,7 @@ impl Files {
         let least = config.at_least_files;
         verdict.add("files", format!("at least {least}"), files.to_string(), files >= least);
         if let Some(within) = config.newest_within {
-            fresh("the newest file", look.newest, within, self.ctx.clock.wall(), &mut verdict);
+            fresh("the newest file", look.newest, within, made, &mut verdict);
         }
         if let Some(expected) = &self.manifest {
             compare(expected, &found, &mut verdict);
@@ -237,11 +237,11 @@ impl Verifier for Files {
         &self.config.name
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
+    async fn verify(&self, restored: &Path, made: SystemTime) -> Result<Verdict, Error> {
         let stop = Stop(Arc::default());
         let (looking, folder, stopping) =
             (self.clone(), restored.join(&self.config.path), Arc::clone(&stop.0));
-        let look = tokio::task::spawn_blocking(move || looking.look(&folder, &stopping));
+        let look = tokio::task::spawn_blocking(move || looking.look(&folder, made, &stopping));
         tokio::select! {
             () = self.ctx.shutdown.stopped() => Err(Error::Stopped),
             looked = look => looked.unwrap_or_else(|gone| {

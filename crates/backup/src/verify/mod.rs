@@ -24,6 +24,7 @@ mod sqlite;
 use std::future::Future;
 use std::path::{Component, Path};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use buttress_core::{BoxFuture, Violations};
 use serde::Serialize;
@@ -45,14 +46,18 @@ pub trait Verifier: Send + Sync + 'static {
     fn name(&self) -> &str;
 
     /// Looks at what was restored into the folder `restored`, in which each source has a folder of its name. The files may be changed: a
-    /// server that is started on them writes.
+    /// server that is started on them writes. They were backed up at the time `made`, from which ages count.
     ///
     /// What is wrong with them is no error but a check that has not passed.
     ///
     /// # Errors
     ///
     /// When nothing can be said about them: a program is missing, a shutdown came.
-    fn verify(&self, restored: &Path) -> impl Future<Output = Result<Verdict, Error>> + Send;
+    fn verify(
+        &self,
+        restored: &Path,
+        made: SystemTime,
+    ) -> impl Future<Output = Result<Verdict, Error>> + Send;
 }
 
 /// What a verifier found.
@@ -134,14 +139,14 @@ impl Verifier for DynVerifier {
         self.0.name()
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
-        self.0.verify(restored).await
+    async fn verify(&self, restored: &Path, made: SystemTime) -> Result<Verdict, Error> {
+        self.0.verify(restored, made).await
     }
 }
 
 trait ErasedVerifier: Send + Sync {
     fn name(&self) -> &str;
-    fn verify<'a>(&'a self, restored: &'a Path) -> BoxFuture<'a, Result<Verdict, Error>>;
+    fn verify<'a>(&'a self, restored: &'a Path, made: SystemTime) -> BoxFuture<'a, Result<Verdict, Error>>;
 }
 
 impl<V: Verifier> ErasedVerifier for V {
@@ -149,8 +154,8 @@ impl<V: Verifier> ErasedVerifier for V {
         Verifier::name(self)
     }
 
-    fn verify<'a>(&'a self, restored: &'a Path) -> BoxFuture<'a, Result<Verdict, Error>> {
-        Box::pin(Verifier::verify(self, restored))
+    fn verify<'a>(&'a self, restored: &'a Path, made: SystemTime) -> BoxFuture<'a, Result<Verdict, Error>> {
+        Box::pin(Verifier::verify(self, restored, made))
     }
 }
 

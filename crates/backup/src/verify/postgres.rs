@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use buttress_core::{Ctx, Validate, Violations, timeout, units};
 use rustix::process::Signal;
@@ -138,7 +138,7 @@ impl Postgres {
         self
     }
 
-    async fn look(&self, data: PathBuf) -> Result<Verdict, Error> {
+    async fn look(&self, data: PathBuf, made: SystemTime) -> Result<Verdict, Error> {
         let mut verdict = Verdict::new();
         let shown = self.config.path.display();
         if !data.join("PG_VERSION").is_file() {
@@ -176,7 +176,7 @@ impl Postgres {
                 return Ok(verdict);
             }
         }
-        let asked = self.ask(&place, &mut verdict).await;
+        let asked = self.ask(&place, made, &mut verdict).await;
         self.stop(server).await;
         asked.map(|()| verdict)
     }
@@ -217,7 +217,7 @@ impl Postgres {
         }
     }
 
-    async fn ask(&self, place: &Place, verdict: &mut Verdict) -> Result<(), Error> {
+    async fn ask(&self, place: &Place, made: SystemTime, verdict: &mut Verdict) -> Result<(), Error> {
         let expected = self.record.as_ref().and_then(|record| record.facts.get("system_identifier"));
         if let Some(expected) = expected {
             let found = self.query(place, "SELECT system_identifier FROM pg_control_system()").await?;
@@ -237,7 +237,7 @@ impl Postgres {
                 // What is `NULL` is shown as nothing at all.
                 Ok(answer) => {
                     let found = Some(answer.as_str()).filter(|answer| !answer.is_empty());
-                    query.judge(found, self.ctx.clock.wall(), verdict);
+                    query.judge(found, made, verdict);
                 }
                 Err(error) => verdict.add(&query.sql, "an answer", error, false),
             }
@@ -287,9 +287,9 @@ impl Verifier for Postgres {
         &self.config.name
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
+    async fn verify(&self, restored: &Path, made: SystemTime) -> Result<Verdict, Error> {
         tokio::select! {
-            verdict = self.look(restored.join(&self.config.path)) => verdict,
+            verdict = self.look(restored.join(&self.config.path), made) => verdict,
             // The server is killed when the look is dropped, and its children see that and end.
             () = self.ctx.shutdown.stopped() => Err(Error::Stopped),
         }

@@ -14,7 +14,7 @@ use super::Verdict;
 /// | `sql` | the query |
 /// | `equals` | the value, as text |
 /// | `at_least`, `at_most` | bounds of a number, included |
-/// | `newest_within` | the value is a time in seconds since 1970, no older than this and not in the future: `SELECT max(extract(epoch FROM created)) FROM orders`, in SQLite `SELECT max(unixepoch(created)) FROM orders` |
+/// | `newest_within` | the value is a time in seconds since 1970, no older than this when it was backed up, and not of later: `SELECT max(extract(epoch FROM created)) FROM orders`, in SQLite `SELECT max(unixepoch(created)) FROM orders` |
 ///
 /// No row, and `NULL`, are no value and fail: so an empty table is never fresh.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Query {
         self
     }
 
-    /// The value must be a time no older than this.
+    /// The value must be a time no older than this when it was backed up.
     #[must_use]
     pub fn newest_within(mut self, age: Duration) -> Self {
         self.newest_within = Some(age);
@@ -85,8 +85,8 @@ impl Query {
         );
     }
 
-    /// Adds to the verdict what `found` is worth at the time `now`.
-    pub(super) fn judge(&self, found: Option<&str>, now: SystemTime, verdict: &mut Verdict) {
+    /// Adds to the verdict what `found` is worth of what was made at the time `made`.
+    pub(super) fn judge(&self, found: Option<&str>, made: SystemTime, verdict: &mut Verdict) {
         let shown = found.unwrap_or("no value");
         let number = found.and_then(|found| found.trim().parse::<f64>().ok());
         if let Some(expected) = &self.equals {
@@ -104,27 +104,27 @@ impl Query {
             let time = number
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
                 .and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-            fresh(&self.sql, time, within, now, verdict);
+            fresh(&self.sql, time, within, made, verdict);
         }
     }
 }
 
-/// Adds the check that `time` is no longer ago than `within`, and not in the future.
+/// Adds the check that `time` was no longer ago than `within` at the time `made`, and is not of later.
 pub(super) fn fresh(
     what: impl Into<String>,
     time: Option<SystemTime>,
     within: Duration,
-    now: SystemTime,
+    made: SystemTime,
     verdict: &mut Verdict,
 ) {
-    let expected = format!("no older than {}", units::format_duration(within));
+    let expected = format!("no older than {} when it was backed up", units::format_duration(within));
     let whole_seconds = |time: Duration| units::format_duration(Duration::from_secs(time.as_secs()));
-    let (found, passed) = match time.map(|time| now.duration_since(time)) {
+    let (found, passed) = match time.map(|time| made.duration_since(time)) {
         None => ("no time".to_owned(), false),
         Some(Ok(age)) => (format!("{} old", whole_seconds(age)), age <= within),
         Some(Err(ahead)) => {
             let ahead = ahead.duration();
-            (format!("{} in the future", whole_seconds(ahead)), ahead <= AHEAD)
+            (format!("{} later than that", whole_seconds(ahead)), ahead <= AHEAD)
         }
     };
     verdict.add(what, expected, found, passed);

@@ -19,7 +19,7 @@ use crate::source::{Record, require_name};
 /// | `name` | – | the verifier's name |
 /// | `path` | – | the restored snapshot, `cache/dump.rdb` |
 /// | `at_least_keys` | 1 | how many keys it must hold |
-/// | `newest_within` | none | how long ago the server may have written it, by the time in it |
+/// | `newest_within` | none | how long before the backup the server may have written it, by the time in it |
 /// | `programs` | none | the folder of `redis-check-rdb`; none: the search path |
 /// | `timeout` | `"1h"` | how long that may run |
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ impl Verifier for Redis {
         &self.config.name
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
+    async fn verify(&self, restored: &Path, made: SystemTime) -> Result<Verdict, Error> {
         let Self { config, record, ctx } = self;
         let mut verdict = Verdict::new();
         let path = restored.join(&config.path);
@@ -126,7 +126,7 @@ impl Verifier for Redis {
         if let Some(within) = config.newest_within {
             let written = contents.written.map(Duration::from_secs);
             let written = written.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
-            fresh("when it was written", written, within, ctx.clock.wall(), &mut verdict);
+            fresh("when it was written", written, within, made, &mut verdict);
         }
         let found = [("keys", keys.to_string()), ("replication", contents.replication)];
         for (fact, found) in found {

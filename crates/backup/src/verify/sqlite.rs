@@ -1,7 +1,7 @@
 //! A restored SQLite database.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use buttress_connect::sqlite::client as rusqlite;
 use buttress_core::{Ctx, Validate, Violations, timeout, units};
@@ -89,7 +89,7 @@ impl Sqlite {
         self
     }
 
-    fn look(&self, path: &Path, stop: &Stopping) -> Result<Verdict, Error> {
+    fn look(&self, path: &Path, made: SystemTime, stop: &Stopping) -> Result<Verdict, Error> {
         let mut verdict = Verdict::new();
         if !path.is_file() {
             verdict.add(format!("the database {}", self.config.path.display()), "a file", "no file", false);
@@ -120,7 +120,7 @@ impl Sqlite {
         for query in &self.config.queries {
             stop.go_on()?;
             match value(&database, &query.sql) {
-                Ok(found) => query.judge(found.as_deref(), self.ctx.clock.wall(), &mut verdict),
+                Ok(found) => query.judge(found.as_deref(), made, &mut verdict),
                 Err(error) => verdict.add(&query.sql, "an answer", error.to_string(), false),
             }
         }
@@ -153,12 +153,12 @@ impl Verifier for Sqlite {
         &self.config.name
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
+    async fn verify(&self, restored: &Path, made: SystemTime) -> Result<Verdict, Error> {
         // Dropped with this future, it ends what the thread does.
         let stop = Stop::default();
         let (looking, path, stopping) =
             (self.clone(), restored.join(&self.config.path), std::sync::Arc::clone(&stop.0));
-        let look = tokio::task::spawn_blocking(move || looking.look(&path, &stopping));
+        let look = tokio::task::spawn_blocking(move || looking.look(&path, made, &stopping));
         let limit = self.config.timeout;
         tokio::select! {
             () = self.ctx.shutdown.stopped() => Err(Error::Stopped),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use buttress_backup::Error;
 use buttress_backup::source::{Record, SqliteCheck};
@@ -30,7 +31,7 @@ impl Verifier for Proof {
         SOURCE
     }
 
-    async fn verify(&self, restored: &Path) -> Result<Verdict, Error> {
+    async fn verify(&self, restored: &Path, made: SystemTime) -> Result<Verdict, Error> {
         let mut verdict = Verdict::new();
         for database in DATABASES {
             let record = self.record.of(database.name);
@@ -42,7 +43,7 @@ impl Verifier for Proof {
             database.name.clone_into(&mut config.name);
             config.path = Path::new(SOURCE).join(database.place);
             config.check = SqliteCheck::Full;
-            let judged = Sqlite::new(config, &self.ctx)?.against(record).verify(restored).await?;
+            let judged = Sqlite::new(config, &self.ctx)?.against(record).verify(restored, made).await?;
             for mut check in judged.checks {
                 check.what = format!("{}: {}", database.place, check.what);
                 verdict.checks.push(check);
