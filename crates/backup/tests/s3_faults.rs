@@ -50,11 +50,11 @@ impl Bucket {
         Self { s3, folder, repository, snapshot, expected }
     }
 
-    /// The same repository by way of a client with little patience: it asks three times, and gives up what stands still for half a second.
+    /// The same repository by way of a client with little patience: it asks three times, and gives up what stands still for a second.
     async fn impatient(&self, endpoint: &str) -> Result<Repository, Error> {
         let mut config = in_s3(&self.s3);
         config.s3.endpoint = Some(endpoint.to_owned());
-        config.s3.stall = Duration::from_millis(500);
+        config.s3.stall = Duration::from_secs(1);
         config.connection.timeout = Duration::from_millis(100);
         config.retry.attempts = 3;
         config.retry.first = Duration::from_millis(1);
@@ -371,11 +371,11 @@ async fn a_slow_line_is_used_and_one_that_is_all_but_dead_is_told() {
     repository.restore(&bucket.snapshot, RestoreJob::new(&target)).await.unwrap();
     assert_eq!(picture(&target.join("files")), bucket.expected);
 
-    // A question alone takes more than a second.
-    proxy.limit(500);
+    // A question alone takes some seconds.
+    proxy.limit(250);
     let error = repository.backup(bucket.job()).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Timeout, "{error:?}");
-    assert!(buttress_core::chain(&error).contains("nothing moved for 500ms"), "{error:?}");
+    assert!(buttress_core::chain(&error).contains("nothing moved for 1s"), "{error:?}");
     proxy.pass();
     bucket.repository.unlock(true).await.unwrap();
     let report = repository.backup(bucket.job()).await.unwrap();

@@ -256,6 +256,8 @@ fn class(error: &StoreError) -> ErrorClass {
             Some(408) => ErrorClass::Timeout,
             Some(409 | 412) => ErrorClass::Unavailable,
             Some(429) => ErrorClass::Throttled,
+            // The bucket is full.
+            Some(507) => ErrorClass::Overloaded,
             Some(400) if error.to_string().contains("<Code>ExpiredToken</Code>") => {
                 ErrorClass::Unauthenticated
             }
