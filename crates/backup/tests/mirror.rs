@@ -124,7 +124,8 @@ impl World {
     fn new() -> Self {
         let world = Self { primary: Memory::default(), next: AtomicU64::new(0) };
         world.primary.change(|objects| {
-            objects.insert(Object::CONFIG, "the config of the world".into());
+            // Its name does not tell whether it is whole, two reads that agree do. So long that no two of them are spoiled in the same bit.
+            objects.insert(Object::CONFIG, "the config of the world ".repeat(1 << 10).into());
             objects.extend([object(ObjectKind::Key, &["a key".to_owned()])]);
             objects.extend([object(ObjectKind::Lock, &["a lock".to_owned()])]);
         });
